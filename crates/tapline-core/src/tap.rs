@@ -115,6 +115,9 @@ pub struct TapInfo {
     pub multiply_adds: u64,
     /// The same as a share of the whole network's, 0 to 1.
     pub cost_share: f64,
+    /// Whether it belongs to the network's own classifier, so that the layer below it is the top of the backbone.
+    #[serde(default)]
+    pub classifier: bool,
 }
 
 #[cfg(test)]

@@ -1,1 +1,57 @@
-//! placeholder
+//! Linear probes on features, and honest scores: rows and labels in, probes and counts out.
+//!
+//! Knows nothing of networks, pictures, files or printing. The whole route, on 60 rows of two columns:
+//!
+//! ```
+//! use ndarray::Array2;
+//! use tapline_probe::{Labelled, ProtocolConfig, evaluate, fit_final, select_layer};
+//!
+//! // Class 1 has a larger first column; the second column says nothing.
+//! let labels: Vec<usize> = (0..60).map(|row| row % 2).collect();
+//! let rows = Array2::from_shape_fn((60, 2), |(row, column)| match column {
+//!     0 => (row % 2) as f32 + (row % 7) as f32 / 10.0,
+//!     _ => (row % 5) as f32,
+//! });
+//! let data = Labelled { rows: rows.view(), labels: &labels, classes: 2 };
+//!
+//! // Every row is scored by a probe that neither it nor its fold helped to choose.
+//! let config = ProtocolConfig::default();
+//! let evaluation = evaluate(&config, &data, &|| {})?;
+//! assert_eq!(evaluation.score().correct, 60);
+//! assert!(evaluation.not_converged.is_empty());
+//!
+//! // With one evaluation for each layer, the layer is chosen just as honestly.
+//! let layer = select_layer(&[evaluation])?;
+//! assert_eq!(layer.chosen, [0; 5]);
+//!
+//! // The probe to keep is fitted on all rows.
+//! let probe = fit_final(&config, &data, &|| {})?.fit.probe;
+//! assert_eq!(probe.predict(rows.view())?, labels);
+//! # Ok::<(), tapline_probe::Error>(())
+//! ```
+
+mod error;
+mod evaluation;
+mod fit;
+mod folds;
+mod intercept;
+mod labelled;
+mod layer;
+mod linfa_fit;
+mod loss;
+mod probe;
+mod protocol;
+mod score;
+mod standardise;
+mod strength;
+
+pub use error::Error;
+pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
+pub use fit::{Fit, FitConfig, fit};
+pub use folds::stratified_folds;
+pub use labelled::Labelled;
+pub use layer::{LayerChoice, select_layer};
+pub use probe::Probe;
+pub use protocol::{FinalFit, ProtocolConfig, Role, evaluate, fit_final, holdout};
+pub use score::{Score, balanced_accuracy, confusion, score};
+pub use standardise::{Standardisation, standardisation, standardise};

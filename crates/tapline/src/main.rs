@@ -1,2 +1,63 @@
-//! placeholder
-fn main() {}
+//! The command line: the one place that prints, reads the environment and picks exit codes.
+//!
+//! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
+//! 3 done but pictures were skipped.
+
+mod args;
+mod classes;
+mod commands;
+mod network;
+mod output;
+mod pipeline;
+mod progress;
+mod project;
+mod scores;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+/// How a command that did not fail ended.
+enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Done, but some pictures have no features.
+    Skipped,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Skipped) => ExitCode::from(3),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tapline: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Models(args) => commands::models::run(args),
+        Command::Layers(args) => commands::layers::run(args),
+        Command::Extract(args) => commands::extract::run(args),
+        Command::Info(args) => commands::info::run(args),
+        Command::Probe(args) => commands::probe::run(args),
+        Command::Compare(args) => commands::compare::run(args),
+    }
+}
+
+/// The error and its causes in one line.
+fn sentence(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().trim_end().replace('\n', " ")).collect();
+    causes.join(": ")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+}

@@ -1,0 +1,32 @@
+# Tapline's tasks; `make help` lists them. Everything is built inside the checkout.
+
+.DEFAULT_GOAL := build
+.PHONY: help setup setup-test setup-cuda build demo test clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install ONNX Runtime, weights and pictures into .venv and build the two models
+	@tools/setup.sh
+
+setup-test: ## the same, and the references the tests compare with
+	@tools/setup.sh test
+
+setup-cuda: ## install ONNX Runtime for NVIDIA GPUs into .venv-cuda
+	@tools/setup.sh cuda
+
+build: ## build target/release/tapline
+	cargo build --release
+
+demo: setup build ## find the best layer of two networks for solar-cell defects
+	@tools/demo.sh
+
+test: setup setup-test ## format, lints, documentation and all tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo test --workspace
+
+clean: ## remove what was built; the Python environments stay
+	cargo clean
+	rm -rf demo models/*.onnx models/*.onnx.part data/*.csv data/*.part

@@ -1,0 +1,138 @@
+//! SHA-256 of pictures and models: what tells whether stored features still belong to what is on disk.
+//!
+//! Digests, not paths or dates, identify pictures, so that a moved or renamed picture keeps its features.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use crate::{Error, Listing};
+
+/// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+/// The digest of a regular file's bytes, read in pieces.
+pub fn hash_file(path: &Path) -> Result<Digest, Error> {
+    hash_reader(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+/// The digests of all listed pictures, on all cores, none where a picture cannot be read.
+///
+/// `progress` is told how many pictures are hashed so far, from any thread.
+pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) + Sync)) -> Vec<Option<Digest>> {
+    let hashed = AtomicUsize::new(0);
+    listing
+        .samples
+        .par_iter()
+        .map(|sample| {
+            let digest = hash_file(&sample.file).ok();
+            progress(hashed.fetch_add(1, Ordering::Relaxed) + 1);
+            digest
+        })
+        .collect()
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = || Error::NotADigest { found: text.chars().take(80).collect() };
+        if text.len() != 64 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(refuse());
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let pair = str::from_utf8(pair).map_err(|_| refuse())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A pipe or a device under a picture's name would never end, so only regular files are read.
+fn hash_reader(path: &Path) -> io::Result<Digest> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest(hasher.finalize().into())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn the_digest_of_abc_is_the_one_of_fips_180() {
+        assert_eq!(Digest::of(b"abc").to_string(), ABC);
+        assert_eq!(ABC.parse::<Digest>().expect("hex"), Digest::of(b"abc"));
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("abc");
+        std::fs::write(&file, "abc").expect("write");
+        assert_eq!(hash_file(&file).expect("hash").to_string(), ABC);
+    }
+
+    #[test]
+    fn anything_but_64_lower_case_hex_digits_is_no_digest() {
+        for text in ["", "ba78", &ABC.to_uppercase(), &format!("{ABC}0"), &"é".repeat(32), &"+f".repeat(32)] {
+            let message = text.parse::<Digest>().expect_err(text).to_string();
+            assert!(message.contains("64 hexadecimal"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_not_hashed() {
+        let folder = tempfile::tempdir().expect("folder");
+        hash_file(folder.path()).expect_err("a folder");
+        hash_file(&folder.path().join("absent")).expect_err("absent");
+    }
+}

@@ -1,0 +1,95 @@
+//! What is to be turned into features: one sample for each picture, in an order that never depends on the machine.
+//!
+//! Folders and tables both become a `Listing`, so nothing downstream knows which of them was given.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::Error;
+use crate::folder::scan_folder;
+use crate::table::{is_table, read_csv};
+
+/// One picture to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Where it can be opened.
+    pub file: PathBuf,
+    /// The path as listed: relative to the folder with `/` between parts, or as the table writes it.
+    /// Bytes that are not UTF-8 are written `\xNN`.
+    pub path: String,
+    /// Its class.
+    pub label: Option<String>,
+    /// Which part of a fixed split it belongs to.
+    pub split: Option<String>,
+    /// The values of the listing's `columns`, in their order.
+    pub extra: Vec<Option<String>>,
+}
+
+/// All pictures in order, and what was passed over. Row i of a store is sample i of its listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The pictures, at least one after `scan`.
+    pub samples: Vec<Sample>,
+    /// Names of the user's further columns.
+    pub columns: Vec<String>,
+    /// Entries of a folder that are not taken for pictures.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An entry that is not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Its path relative to the folder.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The pictures of a folder, or those that a `.csv` or `.tsv` file lists.
+pub fn scan(path: &Path) -> Result<Listing, Error> {
+    if path.is_dir() {
+        return scan_folder(path);
+    }
+    match path.try_exists() {
+        Ok(true) if is_table(path) => read_csv(path),
+        Ok(true) => Err(Error::UnknownSamples { path: path.to_owned() }),
+        Ok(false) => Err(Error::NoSamples { path: path.to_owned() }),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// The text of a path, bytes that are not UTF-8 written `\xNN`.
+pub(crate) fn path_text(path: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in path.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02X}")));
+    }
+    if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_folder_nor_table_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("notes.txt");
+        std::fs::write(&file, "").expect("write");
+        let message = scan(&file).expect_err("text").to_string();
+        assert!(message.contains("notes.txt is neither"), "{message}");
+        let message = scan(&folder.path().join("absent")).expect_err("absent").to_string();
+        assert!(message.contains("absent does not exist"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_not_utf8_are_written_in_hex() {
+        use std::os::unix::ffi::OsStrExt;
+        assert_eq!(path_text(OsStr::from_bytes(b"a/\xffb\xc3\xa4\xc3")), "a/\\xFFbä\\xC3");
+        assert_eq!(path_text(OsStr::new("🐈.png")), "🐈.png");
+    }
+}

@@ -1,0 +1,147 @@
+//! What makes features comparable: the same model, the same preprocessing, the same number type.
+//!
+//! A store holds the features of one such space. Labels are no part of it, so relabelling costs no forward pass.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Preprocess};
+
+/// What all features of a store have in common; with a picture's digest and a tap it identifies one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureSpace {
+    /// The backbone.
+    pub model: ModelRef,
+    /// What is done to a picture before the backbone sees it.
+    pub preprocess: Preprocess,
+    /// How a feature is stored.
+    pub dtype: Dtype,
+}
+
+/// A backbone by its bytes; the name is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// What people call it; no part of a feature's identity.
+    pub name: String,
+    /// The digest of the ONNX file.
+    pub sha256: Digest,
+}
+
+/// The number type of stored features, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE 754 single precision, 4 bytes.
+    F32,
+    /// IEEE 754 half precision, 2 bytes; up to ±65504.
+    F16,
+}
+
+impl Dtype {
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// NumPy's name of the type.
+    pub fn descr(self) -> &'static str {
+        match self {
+            Self::F32 => "<f4",
+            Self::F16 => "<f2",
+        }
+    }
+}
+
+impl FeatureSpace {
+    /// What differs in another space, as `field: ours, asked theirs`; none if features are interchangeable.
+    pub fn difference(&self, asked: &Self) -> Option<String> {
+        let mut found = Vec::new();
+        if self.model.sha256 != asked.model.sha256 {
+            found.push(format!("model: {}, asked {}", describe(&self.model), describe(&asked.model)));
+        }
+        if self.preprocess != asked.preprocess {
+            found.extend(preprocess_differences(&self.preprocess, &asked.preprocess));
+        }
+        if self.dtype != asked.dtype {
+            found.push(format!("dtype: {}, asked {}", self.dtype.descr(), asked.dtype.descr()));
+        }
+        if found.is_empty() { None } else { Some(found.join("; ")) }
+    }
+}
+
+fn describe(model: &ModelRef) -> String {
+    format!("{} with SHA-256 {:.12}…", model.name, model.sha256.to_string())
+}
+
+fn preprocess_differences(ours: &Preprocess, theirs: &Preprocess) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut compare = |field: &str, a: String, b: String| {
+        if a != b {
+            found.push(format!("preprocessing {field}: {a}, asked {b}"));
+        }
+    };
+    compare("resize", format!("{:?}", ours.resize), format!("{:?}", theirs.resize));
+    compare("height", ours.height.to_string(), theirs.height.to_string());
+    compare("width", ours.width.to_string(), theirs.width.to_string());
+    compare("interpolation", format!("{:?}", ours.interpolation), format!("{:?}", theirs.interpolation));
+    compare("channels", format!("{:?}", ours.channels), format!("{:?}", theirs.channels));
+    compare("scale", ours.scale.to_string(), theirs.scale.to_string());
+    compare("mean", format!("{:?}", ours.mean), format!("{:?}", theirs.mean));
+    compare("std", format!("{:?}", ours.std), format!("{:?}", theirs.std));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Channels, Interpolation, Resize};
+
+    fn space() -> FeatureSpace {
+        FeatureSpace {
+            model: ModelRef { name: "net".to_owned(), sha256: Digest::of(b"net") },
+            preprocess: Preprocess {
+                resize: Resize::Squash,
+                height: 8,
+                width: 8,
+                interpolation: Interpolation::Bilinear,
+                channels: Channels::Rgb,
+                scale: 1.0,
+                mean: vec![0.0; 3],
+                std: vec![1.0; 3],
+            },
+            dtype: Dtype::F32,
+        }
+    }
+
+    #[test]
+    fn another_name_of_the_same_bytes_is_no_difference() {
+        let mut other = space();
+        other.model.name = "renamed".to_owned();
+        assert_eq!(space().difference(&other), None);
+    }
+
+    #[test]
+    fn each_difference_is_named_with_both_values() {
+        type Change = fn(&mut FeatureSpace);
+        let cases: [(&str, Change); 10] = [
+            ("model: net", |s| s.model.sha256 = Digest::of(b"other")),
+            ("dtype: <f4, asked <f2", |s| s.dtype = Dtype::F16),
+            ("resize: Squash, asked ShortSide(9)", |s| s.preprocess.resize = Resize::ShortSide(9)),
+            ("height: 8, asked 9", |s| s.preprocess.height = 9),
+            ("width: 8, asked 9", |s| s.preprocess.width = 9),
+            ("interpolation", |s| s.preprocess.interpolation = Interpolation::Box),
+            ("channels: Rgb, asked Bgr", |s| s.preprocess.channels = Channels::Bgr),
+            ("scale: 1, asked 2", |s| s.preprocess.scale = 2.0),
+            ("mean", |s| s.preprocess.mean[1] = 0.5),
+            ("std", |s| s.preprocess.std[1] = 0.5),
+        ];
+        for (words, change) in cases {
+            let mut other = space();
+            change(&mut other);
+            let what = space().difference(&other).expect(words);
+            assert!(what.contains(words) && !what.contains(';'), "{what}");
+        }
+    }
+}

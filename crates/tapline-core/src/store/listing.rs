@@ -1,0 +1,207 @@
+//! `listing.parquet`: which picture each row belongs to, as a table any data tool reads.
+//!
+//! All columns are nullable UTF-8 strings; the low-level Parquet interface suffices for that and needs no Arrow.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
+use parquet::column::reader::get_typed_column_reader;
+use parquet::column::writer::ColumnWriterImpl;
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+
+use crate::table::OWN_COLUMNS;
+use crate::{Digest, Error};
+
+/// The columns of `listing.parquet`, each with one value per row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredListing {
+    /// The pictures' paths as listed.
+    pub path: Vec<String>,
+    /// The classes.
+    pub label: Vec<Option<String>>,
+    /// The parts of a fixed split.
+    pub split: Vec<Option<String>>,
+    /// The user's further columns: name and values, in their order.
+    pub extra: Vec<(String, Vec<Option<String>>)>,
+    /// The digests of the pictures' bytes; none where a picture could not be read.
+    pub sha256: Vec<Option<Digest>>,
+    /// Why a picture has no features; none where it has.
+    pub skipped: Vec<Option<String>>,
+}
+
+type Column = Vec<Option<String>>;
+
+impl StoredListing {
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.path.len()
+    }
+
+    /// The file's bytes, always the same for the same listing.
+    pub(crate) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        self.encode().map_err(|source| Error::Parquet { path: path.to_owned(), source })
+    }
+
+    /// Reads and checks the file's bytes; `path` is named in errors.
+    pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        let columns = decode(bytes.into()).map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
+        Self::of_columns(columns).map_err(|what| Error::BadStore { path: path.to_owned(), what })
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, ParquetError> {
+        let columns = self.columns();
+        let fields = columns.iter().map(|(name, _)| Ok(Arc::new(string_field(name)?)));
+        let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
+        let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by("tapline".to_owned())
+            .build();
+        let mut bytes = Vec::new();
+        let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties))?;
+        let mut group = file.next_row_group()?;
+        for (_, values) in &columns {
+            let mut column = group.next_column()?.expect("as many columns as the schema has");
+            write_column(column.typed::<ByteArrayType>(), values)?;
+            column.close()?;
+        }
+        group.close()?;
+        file.close()?;
+        Ok(bytes)
+    }
+
+    fn columns(&self) -> Vec<(&str, Column)> {
+        let some = |texts: &[String]| texts.iter().cloned().map(Some).collect();
+        let digests = self.sha256.iter().map(|digest| digest.map(|digest| digest.to_string())).collect();
+        let mut columns: Vec<(&str, Column)> =
+            vec![("path", some(&self.path)), ("label", self.label.clone()), ("split", self.split.clone())];
+        columns.extend(self.extra.iter().map(|(name, values)| (name.as_str(), values.clone())));
+        columns.push(("sha256", digests));
+        columns.push(("skipped", self.skipped.clone()));
+        columns
+    }
+
+    fn of_columns(mut columns: Vec<(String, Column)>) -> Result<Self, String> {
+        let [path, label, split, sha256, skipped] = OWN_COLUMNS.map(|name| {
+            let position = columns.iter().position(|(found, _)| found == name);
+            position.map(|i| columns.remove(i).1).ok_or_else(|| format!("it has no column {name:?}"))
+        });
+        let path: Option<Vec<String>> = path?.into_iter().collect();
+        let digests = sha256?.into_iter().map(|text| text.map(|text| text.parse()).transpose());
+        let sha256: Vec<_> = digests.collect::<Result<_, Error>>().map_err(|error| error.to_string())?;
+        Ok(Self {
+            path: path.ok_or("it has a row without a path")?,
+            label: label?,
+            split: split?,
+            extra: columns,
+            sha256,
+            skipped: skipped?,
+        })
+    }
+}
+
+fn string_field(name: &str) -> Result<Type, ParquetError> {
+    Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
+        .with_repetition(Repetition::OPTIONAL)
+        .with_logical_type(Some(LogicalType::String))
+        .build()
+}
+
+fn write_column(writer: &mut ColumnWriterImpl<'_, ByteArrayType>, values: &Column) -> Result<(), ParquetError> {
+    let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let present: Vec<ByteArray> = values.iter().flatten().map(|text| text.as_str().into()).collect();
+    writer.write_batch(&present, Some(&levels), None).map(drop)
+}
+
+fn decode(bytes: bytes::Bytes) -> Result<Vec<(String, Column)>, ParquetError> {
+    let reader = SerializedFileReader::new(bytes)?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let mut columns = Vec::new();
+    for (i, field) in schema.columns().iter().enumerate() {
+        if field.physical_type() != PhysicalType::BYTE_ARRAY || field.max_def_level() != 1 || field.max_rep_level() != 0
+        {
+            return Err(ParquetError::General(format!("column {:?} is not of nullable strings", field.name())));
+        }
+        let mut values = Column::new();
+        for group in 0..reader.num_row_groups() {
+            read_column(&*reader.get_row_group(group)?, i, &mut values)?;
+        }
+        columns.push((field.name().to_owned(), values));
+    }
+    Ok(columns)
+}
+
+fn read_column(group: &dyn RowGroupReader, i: usize, values: &mut Column) -> Result<(), ParquetError> {
+    let rows =
+        usize::try_from(group.metadata().num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
+    let mut reader = get_typed_column_reader::<ByteArrayType>(group.get_column_reader(i)?);
+    let (mut levels, mut present) = (Vec::new(), Vec::new());
+    reader.read_records(rows, Some(&mut levels), None, &mut present)?;
+    let mut present = present.iter();
+    for level in levels {
+        let text = if level == 0 { None } else { present.next() };
+        values.push(text.map(|bytes| bytes.as_utf8().map(str::to_owned)).transpose()?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Option<String> {
+        Some(value.to_owned())
+    }
+
+    fn listing() -> StoredListing {
+        StoredListing {
+            path: vec!["a,\"1\".png".to_owned(), "🐈\\xFF.png".to_owned(), "c".to_owned()],
+            label: vec![text("cat"), None, text("")],
+            split: vec![None; 3],
+            extra: vec![("a b;{}".to_owned(), vec![None, text("ä"), text("x")])],
+            sha256: vec![Some(Digest::of(b"1")), None, Some(Digest::of(b"3"))],
+            skipped: vec![None, text("cannot be read"), None],
+        }
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<StoredListing, Error> {
+        StoredListing::from_bytes(Path::new("listing.parquet"), bytes)
+    }
+
+    #[test]
+    fn a_listing_reads_back_and_its_bytes_are_always_the_same() {
+        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        assert_eq!(bytes, listing().to_bytes(Path::new("x")).expect("encode"));
+        assert_eq!(read(bytes).expect("decode"), listing());
+    }
+
+    #[test]
+    fn many_rows_read_back() {
+        let n = 50_000;
+        let column = |every: usize| (0..n).map(|i| (i % every == 0).then(|| format!("value {}", i / 3))).collect();
+        let many = StoredListing {
+            path: (0..n).map(|i| format!("folder/{i}.png")).collect(),
+            label: column(2),
+            split: column(7),
+            extra: vec![("type".to_owned(), column(1))],
+            sha256: (0..n).map(|i| Some(Digest::of(&i.to_le_bytes()))).collect(),
+            skipped: column(1000),
+        };
+        assert_eq!(read(many.to_bytes(Path::new("x")).expect("encode")).expect("decode"), many);
+    }
+
+    #[test]
+    fn a_cut_off_file_and_a_missing_column_are_refused() {
+        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        read(bytes[..bytes.len() / 2].to_vec()).expect_err("cut off");
+        read(Vec::new()).expect_err("empty");
+        let what = StoredListing::of_columns(vec![("label".to_owned(), vec![None])]).expect_err("no path");
+        assert_eq!(what, "it has no column \"path\"");
+    }
+}

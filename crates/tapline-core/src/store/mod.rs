@@ -1,0 +1,49 @@
+//! The feature store: a folder of plain NumPy arrays, one table and one JSON document that say what they are.
+//!
+//! ```text
+//! store/store.json            what the features are, written last
+//! store/listing.parquet       one row for each picture, row i belongs to row i of every array
+//! store/features/NAME.npy     one array [rows, features] for each tap; rows of skipped pictures are NaN
+//! store/.lock                 held by the one run that writes
+//! store/building/             the next state while it is computed: plan.json, journal.jsonl, NAME.npy
+//! store/salvage-N/            an older `building` whose plan changed: a source of rows until the next commit
+//! store/commit.json           the moves that make `building` the store; present only while they are made
+//! ```
+//!
+//! A finished store never changes in place. All that a run computes goes to `building`; a row counts only once the
+//! journal says so, after its numbers were synced. `commit.json` turns the move into place into something the next
+//! run can complete. Kill a run anywhere, run it again, and the store ends in the same bytes.
+
+mod building;
+mod commit;
+mod disk;
+mod encode;
+mod journal;
+mod listing;
+mod manifest;
+mod names;
+mod npy;
+mod opening;
+mod reader;
+mod rows;
+mod source;
+mod writer;
+
+#[cfg(test)]
+mod kill_tests;
+
+pub use listing::StoredListing;
+pub use manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
+pub use npy::NpyFault;
+pub use reader::{Rows, Store};
+pub use writer::{Group, Plan, StoreWriter};
+
+const LOCK: &str = ".lock";
+const MANIFEST: &str = "store.json";
+const LISTING: &str = "listing.parquet";
+const FEATURES: &str = "features";
+const BUILDING: &str = "building";
+const SALVAGE: &str = "salvage-";
+const PLAN: &str = "plan.json";
+const JOURNAL: &str = "journal.jsonl";
+const COMMIT: &str = "commit.json";

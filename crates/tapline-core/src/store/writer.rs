@@ -1,0 +1,374 @@
+//! Writing a store: what is there is reused, what is missing is asked for, and a kill costs at most two seconds.
+//!
+//! A `StoreWriter` cannot be read, and only `finish` turns it into a `Store`; dropping it leaves all that was
+//! computed for the next run.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::building::ArrayFile;
+use super::journal::{Entry, Journal};
+use super::listing::StoredListing;
+use super::manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
+use super::npy::Array;
+use super::reader::Store;
+use super::rows::RowStates;
+use super::source::Source;
+use super::{BUILDING, FEATURES, LISTING, MANIFEST, commit, disk, encode, opening};
+use crate::{Digest, Error, FeatureSpace, Listing, TapInfo};
+
+/// Rows computed since the last checkpoint are lost when a run is killed.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
+
+/// What a store is to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What all features have in common.
+    pub space: FeatureSpace,
+    /// The taps asked for; those the store has already stay in it.
+    pub taps: Vec<TapInfo>,
+    /// The pictures; row i of the store is sample i.
+    pub listing: Listing,
+    /// How missing features will be computed.
+    pub run: Run,
+    /// The running version of tapline.
+    pub tapline: String,
+}
+
+/// Rows that lack the same taps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Positions among the writer's `taps`, ascending.
+    pub taps: Vec<usize>,
+    /// Rows, ascending.
+    pub rows: Vec<usize>,
+}
+
+/// A store being written by this run alone.
+pub struct StoreWriter {
+    dir: PathBuf,
+    plan: Plan,
+    taps: Vec<StoredTap>,
+    finished: Option<Store>,
+    sources: Vec<Source>,
+    has_salvage: bool,
+    slots: Vec<Slot>,
+    rows: RowStates,
+    /// Rows of the parts that the journal says hold the features of these pictures.
+    vouched: HashMap<usize, Digest>,
+    journal: Journal,
+    computed: bool,
+    synced: Instant,
+    _lock: File,
+}
+
+/// Where the rows of a tap are.
+enum Slot {
+    /// Not decided yet.
+    Open,
+    /// In the finished store, row for row.
+    Kept,
+    /// In `building`.
+    Part(ArrayFile),
+}
+
+impl StoreWriter {
+    /// Takes the folder `dir` for this run, making it if need be, and finds what of the plan is there already.
+    ///
+    /// Refused where another run writes, where the folder holds other files than a store, and where the store holds
+    /// features of another space.
+    pub fn begin(dir: &Path, plan: Plan) -> Result<Self, Error> {
+        let opening = opening::open(dir, &plan)?;
+        let slots = opening.parts.into_iter().map(|part| part.map_or(Slot::Open, Slot::Part)).collect();
+        Ok(Self {
+            dir: dir.to_owned(),
+            rows: RowStates::new(plan.listing.samples.len(), opening.taps.len()),
+            plan,
+            taps: opening.taps,
+            finished: opening.finished,
+            sources: opening.sources,
+            has_salvage: opening.has_salvage,
+            slots,
+            computed: !opening.resumed.is_empty(),
+            vouched: opening.resumed,
+            journal: opening.journal,
+            synced: Instant::now(),
+            _lock: opening.lock,
+        })
+    }
+
+    /// All taps of the store to be: those it had and those asked for, from the cheapest to the dearest.
+    pub fn taps(&self) -> &[StoredTap] {
+        &self.taps
+    }
+
+    /// The pictures, as the plan gave them.
+    pub fn listing(&self) -> &Listing {
+        &self.plan.listing
+    }
+
+    /// Whether rows may be there already, so that hashing all pictures for `reuse` may save passes.
+    pub fn has_sources(&self) -> bool {
+        !self.sources.is_empty() || !self.vouched.is_empty()
+    }
+
+    /// Takes over all rows that are there already and gives how many rows are complete; call it before `put`.
+    ///
+    /// `digests` has one entry per row, none where a picture cannot be read. Skipped pictures are tried again.
+    pub fn reuse(&mut self, digests: &[Option<Digest>]) -> Result<usize, Error> {
+        assert_eq!(digests.len(), self.rows.len(), "one digest for each row");
+        let same_order = self.has_same_order(digests);
+        for tap in 0..self.taps.len() {
+            if matches!(self.slots[tap], Slot::Part(_)) {
+                continue;
+            }
+            if same_order && self.finished_tap(tap).is_some() {
+                self.slots[tap] = Slot::Kept;
+            } else {
+                self.part(tap)?;
+            }
+        }
+        let changed = (0..digests.len()).filter(|&row| self.disown(row, digests[row])).count();
+        if changed > 0 {
+            self.checkpoint()?;
+        }
+        for (row, digest) in digests.iter().enumerate() {
+            if let Some(digest) = digest {
+                self.reuse_row(row, *digest)?;
+            }
+        }
+        Ok((0..self.rows.len()).filter(|&row| self.rows.is_done(row)).count())
+    }
+
+    /// The rows that still need `put` or `skip`, grouped by the taps they lack.
+    pub fn missing(&self) -> Vec<Group> {
+        self.rows.missing()
+    }
+
+    /// Stores features of a row: `values[i]` are those of tap `taps[i]`. `digest` is that of the bytes they came from.
+    ///
+    /// After an error about the features ([`Error::NotFinite`], [`Error::Float16Overflow`]) or the picture
+    /// ([`Error::PictureChanged`]) nothing was stored, and the row may be skipped instead.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row or tap, or a tap has another number of features.
+    pub fn put(&mut self, row: usize, digest: Digest, taps: &[usize], values: &[&[f32]]) -> Result<(), Error> {
+        assert_eq!(taps.len(), values.len(), "features for each tap");
+        if self.rows.has_others(row, taps) && self.rows.digest(row) != Some(digest) {
+            return Err(Error::PictureChanged { path: self.path(row) });
+        }
+        let encoded: Vec<Vec<u8>> =
+            taps.iter().zip(values).map(|(&tap, values)| self.encode(row, tap, values)).collect::<Result<_, _>>()?;
+        if self.disown(row, Some(digest)) {
+            self.checkpoint()?;
+        }
+        for (&tap, bytes) in taps.iter().zip(&encoded) {
+            self.part(tap)?.write_row(row, bytes)?;
+            self.rows.add(row, tap, digest);
+        }
+        if self.rows.is_done(row) {
+            self.computed = true;
+            self.vouched.insert(row, digest);
+            self.journal.note(&Entry { row, sha256: Some(digest), skipped: None });
+        }
+        self.checkpoint_in_time()
+    }
+
+    /// Leaves a row without features, and says why; `digest` is that of the picture's bytes, if it could be read.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn skip(&mut self, row: usize, digest: Option<Digest>, reason: &str) -> Result<(), Error> {
+        if self.disown(row, None) {
+            self.checkpoint()?;
+        }
+        for tap in 0..self.taps.len() {
+            if !(matches!(self.slots[tap], Slot::Kept) && self.was_skipped(row)) {
+                let bytes = encode::nan_row(&self.array(tap));
+                self.part(tap)?.write_row(row, &bytes)?;
+            }
+        }
+        self.rows.skip(row, digest, reason);
+        self.journal.note(&Entry { row, sha256: digest, skipped: Some(reason.to_owned()) });
+        self.checkpoint_in_time()
+    }
+
+    /// Makes all rows stored so far outlast a kill; `put` and `skip` do so every two seconds.
+    pub fn checkpoint(&mut self) -> Result<(), Error> {
+        self.synced = Instant::now();
+        if self.journal.is_flushed() {
+            return Ok(());
+        }
+        self.sync_parts()?;
+        self.journal.flush()
+    }
+
+    /// Puts the finished store in place of the old one; every row must have been stored or skipped.
+    ///
+    /// A store in which nothing would change is left untouched.
+    pub fn finish(mut self) -> Result<Store, Error> {
+        let open = (0..self.rows.len()).filter(|&row| !self.rows.is_done(row)).count();
+        if open > 0 {
+            return Err(Error::RowsOpen { open, rows: self.rows.len() });
+        }
+        self.checkpoint()?;
+        self.sync_parts()?;
+        let listing = self.stored_listing().to_bytes(&self.dir.join(LISTING))?;
+        let manifest = self.manifest(&listing).to_bytes();
+        let files = self.part_files();
+        if files.is_empty() && self.is_stored(MANIFEST, &manifest) && self.is_stored(LISTING, &listing) {
+            commit::clear(&self.dir)?;
+        } else {
+            let building = self.dir.join(BUILDING);
+            disk::replace(&building.join(LISTING), &listing)?;
+            disk::replace(&building.join(MANIFEST), &manifest)?;
+            commit::commit(&self.dir, files, &self.plan.tapline)?;
+        }
+        Store::open(&self.dir)
+    }
+
+    /// Whether every good row of the finished store belongs to the same picture as before.
+    fn has_same_order(&self, digests: &[Option<Digest>]) -> bool {
+        let Some(store) = &self.finished else { return false };
+        let listing = store.listing();
+        let same = |row: usize| digests[row].is_some() && listing.sha256[row] == digests[row];
+        listing.rows() == digests.len() && (0..digests.len()).all(|row| self.was_skipped(row) || same(row))
+    }
+
+    fn was_skipped(&self, row: usize) -> bool {
+        self.finished.as_ref().is_some_and(|store| store.listing().skipped[row].is_some())
+    }
+
+    /// The tap's file in the finished store, if it has one for each row.
+    fn finished_tap(&self, tap: usize) -> Option<PathBuf> {
+        let store = self.finished.as_ref().filter(|store| store.manifest().rows == self.rows.len())?;
+        let stored = &store.taps()[store.tap_index(&self.taps[tap].info.tap)?];
+        Some(self.dir.join(FEATURES).join(&stored.file))
+    }
+
+    fn reuse_row(&mut self, row: usize, digest: Digest) -> Result<(), Error> {
+        let is_vouched = self.vouched.get(&row) == Some(&digest);
+        let mut bytes = Vec::new();
+        for tap in 0..self.taps.len() {
+            let is_kept = matches!(self.slots[tap], Slot::Kept) && !self.was_skipped(row);
+            if !is_vouched && !is_kept {
+                let Some((source, from)) = self.find(tap, &digest) else { continue };
+                source.read_row(from, &mut bytes)?;
+                self.part(tap)?.write_row(row, &bytes)?;
+            }
+            self.rows.add(row, tap, digest);
+        }
+        Ok(())
+    }
+
+    fn find(&self, tap: usize, digest: &Digest) -> Option<(&ArrayFile, usize)> {
+        self.sources.iter().find_map(|source| Some((source.file(&self.taps[tap].info)?, source.row(digest)?)))
+    }
+
+    /// Notes that the journal no longer vouches for a row, unless it does so for this very picture.
+    ///
+    /// After `true`, a checkpoint must come before the row is overwritten.
+    fn disown(&mut self, row: usize, digest: Option<Digest>) -> bool {
+        let is_changed = self.vouched.get(&row).is_some_and(|vouched| digest != Some(*vouched));
+        if is_changed {
+            self.vouched.remove(&row);
+            self.journal.note(&Entry { row, sha256: None, skipped: Some("to be computed again".to_owned()) });
+        }
+        is_changed
+    }
+
+    /// The tap's array in `building`, made on first use; what the finished store has in the same places is in it.
+    fn part(&mut self, tap: usize) -> Result<&mut ArrayFile, Error> {
+        if !matches!(self.slots[tap], Slot::Part(_)) {
+            let path = self.dir.join(BUILDING).join(&self.taps[tap].file);
+            let file = match self.finished_tap(tap) {
+                Some(finished) => ArrayFile::copy(&finished, path, self.array(tap))?,
+                None => ArrayFile::create(path, self.array(tap))?,
+            };
+            self.slots[tap] = Slot::Part(file);
+        }
+        match &mut self.slots[tap] {
+            Slot::Part(file) => Ok(file),
+            Slot::Open | Slot::Kept => unreachable!("the slot was filled above"),
+        }
+    }
+
+    fn array(&self, tap: usize) -> Array {
+        let features = self.taps[tap].info.features;
+        Array { rows: self.rows.len(), features, dtype: self.plan.space.dtype }
+    }
+
+    fn path(&self, row: usize) -> String {
+        self.plan.listing.samples[row].path.clone()
+    }
+
+    fn encode(&self, row: usize, tap: usize, values: &[f32]) -> Result<Vec<u8>, Error> {
+        let info = &self.taps[tap].info;
+        assert_eq!(values.len(), info.features, "as many features as tap {:?} has", info.name);
+        encode::row(self.plan.space.dtype, values).map_err(|fault| {
+            let (tap, path, value) = (info.name.clone(), self.path(row), values[fault.column]);
+            if value.is_finite() {
+                Error::Float16Overflow { tap, row, path, value }
+            } else {
+                Error::NotFinite { tap, row, column: fault.column, path, value }
+            }
+        })
+    }
+
+    fn checkpoint_in_time(&mut self) -> Result<(), Error> {
+        if self.synced.elapsed() < CHECKPOINT_EVERY { Ok(()) } else { self.checkpoint() }
+    }
+
+    fn sync_parts(&mut self) -> Result<(), Error> {
+        self.slots.iter_mut().try_for_each(|slot| if let Slot::Part(file) = slot { file.sync() } else { Ok(()) })
+    }
+
+    fn part_files(&self) -> Vec<String> {
+        let parts = self.slots.iter().zip(&self.taps).filter(|(slot, _)| matches!(slot, Slot::Part(_)));
+        parts.map(|(_, tap)| tap.file.clone()).collect()
+    }
+
+    fn is_stored(&self, name: &str, bytes: &[u8]) -> bool {
+        std::fs::read(self.dir.join(name)).is_ok_and(|stored| stored == bytes)
+    }
+
+    fn stored_listing(&self) -> StoredListing {
+        let Listing { samples, columns, .. } = &self.plan.listing;
+        let column = |i: usize| samples.iter().map(|sample| sample.extra.get(i).cloned().flatten()).collect();
+        StoredListing {
+            path: samples.iter().map(|sample| sample.path.clone()).collect(),
+            label: samples.iter().map(|sample| sample.label.clone()).collect(),
+            split: samples.iter().map(|sample| sample.split.clone()).collect(),
+            extra: columns.iter().enumerate().map(|(i, name)| (name.clone(), column(i))).collect(),
+            sha256: (0..samples.len()).map(|row| self.rows.digest(row)).collect(),
+            skipped: (0..samples.len()).map(|row| self.rows.skipped(row).map(str::to_owned)).collect(),
+        }
+    }
+
+    /// A run that computed nothing leaves the words of the one that did.
+    fn manifest(&self, listing: &[u8]) -> Manifest {
+        let before = self.finished.as_ref().map(Store::manifest).filter(|_| !self.computed && !self.has_salvage);
+        Manifest {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            tapline: before.map_or(&self.plan.tapline, |before| &before.tapline).clone(),
+            space: self.plan.space.clone(),
+            taps: self.taps.clone(),
+            rows: self.rows.len(),
+            skipped: (0..self.rows.len()).filter(|&row| self.rows.skipped(row).is_some()).count(),
+            listing_sha256: Digest::of(listing),
+            run: before.map_or(&self.plan.run, |before| &before.run).clone(),
+        }
+    }
+}
+
+impl fmt::Debug for StoreWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreWriter").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}

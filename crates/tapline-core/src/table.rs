@@ -1,0 +1,191 @@
+//! Pictures listed in a CSV or TSV file: a column `path`, and if wanted `label`, `split` and whatever else.
+//!
+//! Only the table is checked here. A listed picture that is missing is found at extraction, which skips and reports it.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use csv::StringRecord;
+
+use crate::{Error, Listing, Sample};
+
+/// Column names that the store writes itself.
+pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "skipped"];
+
+/// The pictures a CSV or TSV file lists, in its order; relative paths start at the file's folder.
+///
+/// Fields are parted by tabs in a `.tsv` file; otherwise by the first of comma, tab and semicolon the header holds.
+pub fn read_csv(path: &Path) -> Result<Listing, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(path, bytes)).from_reader(bytes);
+    let header = reader.headers().map_err(|error| bad_row(path, error))?.clone();
+    let columns = Columns::of(path, &header)?;
+
+    let mut lines = HashMap::new();
+    let mut samples = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| bad_row(path, error))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let sample = columns.sample(path, &record, line)?;
+        if let Some(first) = lines.insert(sample.path.clone(), line) {
+            return Err(Error::RepeatedPath { path: path.to_owned(), picture: sample.path, first, second: line });
+        }
+        samples.push(sample);
+    }
+    if samples.is_empty() {
+        return Err(Error::EmptyTable { path: path.to_owned() });
+    }
+    Ok(Listing { samples, columns: columns.extra_names, skipped: Vec::new() })
+}
+
+/// Whether a file is a table by its name.
+pub(crate) fn is_table(path: &Path) -> bool {
+    has_extension(path, "csv") || has_extension(path, "tsv")
+}
+
+/// Where the fields of a sample stand in a row.
+struct Columns {
+    path: usize,
+    label: Option<usize>,
+    split: Option<usize>,
+    extra: Vec<usize>,
+    extra_names: Vec<String>,
+}
+
+impl Columns {
+    fn of(file: &Path, header: &StringRecord) -> Result<Self, Error> {
+        let names: Vec<&str> = header.iter().map(str::trim).collect();
+        let position = |name: &str| names.iter().position(|found| *found == name);
+        let path = position("path").ok_or_else(|| Error::NoPathColumn {
+            path: file.to_owned(),
+            found: names.iter().map(|&name| name.to_owned()).collect(),
+        })?;
+        for (i, name) in names.iter().enumerate() {
+            let why = match *name {
+                "" => "has no name",
+                _ if names[..i].contains(name) => "appears twice",
+                "sha256" | "skipped" => "the store writes itself",
+                _ => continue,
+            };
+            return Err(Error::BadColumn { path: file.to_owned(), column: (*name).to_owned(), why });
+        }
+        let extra: Vec<usize> = (0..names.len()).filter(|&i| !OWN_COLUMNS.contains(&names[i])).collect();
+        let extra_names = extra.iter().map(|&i| names[i].to_owned()).collect();
+        Ok(Self { path, label: position("label"), split: position("split"), extra, extra_names })
+    }
+
+    fn sample(&self, file: &Path, record: &StringRecord, line: u64) -> Result<Sample, Error> {
+        let value = |i: usize| record.get(i).filter(|text| !text.is_empty()).map(str::to_owned);
+        let path = value(self.path).ok_or_else(|| Error::BadTableRow {
+            path: file.to_owned(),
+            line,
+            what: "the path is empty, name a picture or drop the row".to_owned(),
+        })?;
+        Ok(Sample {
+            file: file.parent().unwrap_or(Path::new("")).join(&path),
+            path,
+            label: self.label.and_then(value),
+            split: self.split.and_then(value),
+            extra: self.extra.iter().map(|&i| value(i)).collect(),
+        })
+    }
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+}
+
+fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
+    if has_extension(path, "tsv") {
+        return b'\t';
+    }
+    let header = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    *b",\t;".iter().find(|candidate| header.contains(candidate)).unwrap_or(&b',')
+}
+
+fn bad_row(path: &Path, error: csv::Error) -> Error {
+    let line = error.position().map_or(1, csv::Position::line);
+    let what = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("the row has {len} fields where the header has {expected_len}, quote fields that hold a delimiter")
+        }
+        csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8, save the table as UTF-8".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::BadTableRow { path: path.to_owned(), line, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, text: impl AsRef<[u8]>) -> Result<Listing, Error> {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("write");
+        let mut listing = read_csv(&file)?;
+        for sample in &mut listing.samples {
+            sample.file = sample.file.strip_prefix(folder.path()).unwrap_or(&sample.file).to_owned();
+        }
+        Ok(listing)
+    }
+
+    fn refuse(text: impl AsRef<[u8]>, words: &str) {
+        let message = read("list.csv", text).expect_err(words).to_string();
+        assert!(message.contains(words), "{message}");
+    }
+
+    #[test]
+    fn columns_come_in_any_order_and_empty_fields_are_none() {
+        let listing =
+            read("list.csv", "type,label,path,split\nmono,cat,a b.png,train\n,,/abs/🐈.png,\n").expect("read");
+        assert_eq!(listing.columns, ["type"]);
+        let expected = Sample {
+            file: "a b.png".into(),
+            path: "a b.png".to_owned(),
+            label: Some("cat".to_owned()),
+            split: Some("train".to_owned()),
+            extra: vec![Some("mono".to_owned())],
+        };
+        assert_eq!(listing.samples[0], expected);
+        assert_eq!(listing.samples[1].file, Path::new("/abs/🐈.png"));
+        assert_eq!((&listing.samples[1].label, &listing.samples[1].extra), (&None, &vec![None]));
+    }
+
+    #[test]
+    fn tabs_semicolons_quotes_and_a_byte_order_mark_are_read() {
+        for (name, text) in [
+            ("list.tsv", "path\tlabel\n\"a,1.png\"\tcat\n"),
+            ("list.csv", "path\tlabel\r\n\"a,1.png\"\tcat\r\n"),
+            ("list.csv", "path;label\na,1.png;cat\n"),
+            ("list.csv", "\u{feff}path,label\n\"a,1.png\",cat"),
+            ("list.csv", "\u{feff}\"path\",label\n\"a,1.png\",cat"),
+        ] {
+            let listing = read(name, text).expect(text);
+            assert_eq!(listing.samples[0].path, "a,1.png");
+            assert_eq!(listing.samples[0].label.as_deref(), Some("cat"));
+        }
+    }
+
+    #[test]
+    fn each_unusable_table_is_refused_by_its_own_sentence() {
+        refuse("file,class\na.png,cat\n", "no column \"path\", only \"file\", \"class\"");
+        refuse("", "no column \"path\"");
+        refuse("path,label\n", "lists no picture");
+        refuse("path,sha256\na.png,0\n", "column \"sha256\", which the store writes itself");
+        refuse("path,skipped\na.png,0\n", "column \"skipped\", which the store writes itself");
+        refuse("path,label,label\na.png,0,1\n", "column \"label\", which appears twice");
+        refuse("path,\na.png,0\n", "column \"\", which has no name");
+        refuse("path,label\na.png,cat\nb.png\n", "line 3: the row has 1 fields where the header has 2");
+        refuse("path,label\na.png,cat\n,dog\n", "line 3: the path is empty");
+        refuse(b"path\na.png\n\xff.png\n", "line 3: the row is not UTF-8");
+        refuse("path\na.png\nb.png\na.png\n", "lists \"a.png\" on line 2 and again on line 4");
+    }
+
+    #[test]
+    fn a_missing_picture_is_no_error_of_reading() {
+        assert_eq!(read("list.csv", "path\nabsent.png\n").expect("read").samples.len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! Each way a store on disk can be broken has its own sentence.
+
+mod scratch;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+
+use scratch::Scratch;
+use tapline_core::StoreWriter;
+
+/// Damages a sound store and expects `words` from opening it.
+fn check(words: &str, damage: impl FnOnce(&Scratch)) {
+    let scratch = Scratch::of(&["a", "b", "!c"]);
+    scratch.extract(scratch.plan("x")).expect("extract");
+    damage(&scratch);
+    let message = scratch.open().expect_err(words).to_string();
+    assert!(message.contains(words), "{message}");
+}
+
+fn edit(name: &'static str, from: &'static str, to: &'static str) -> impl FnOnce(&Scratch) {
+    move |scratch| {
+        let path = scratch.store().join(name);
+        let text = fs::read_to_string(&path).expect("read");
+        assert!(text.contains(from), "{text}");
+        fs::write(path, text.replacen(from, to, 1)).expect("write");
+    }
+}
+
+fn array(scratch: &Scratch) -> File {
+    let path = scratch.store().join("features/x.mean.npy");
+    OpenOptions::new().read(true).write(true).open(path).expect("open")
+}
+
+fn overwrite(offset: u64, bytes: &'static [u8]) -> impl FnOnce(&Scratch) {
+    move |scratch| {
+        let mut file = array(scratch);
+        file.seek(SeekFrom::Start(offset)).expect("seek");
+        file.write_all(bytes).expect("write");
+    }
+}
+
+#[test]
+fn a_document_that_is_not_ours_is_refused() {
+    check(
+        "of version 2, this tapline reads \"tapline-store\" version 1: use the tapline that wrote it (0.0.0)",
+        edit("store.json", "\"version\": 1", "\"version\": 2"),
+    );
+    check("is a \"other\" of version 1", edit("store.json", "tapline-store", "other"));
+    check("store.json is damaged", edit("store.json", "{", "["));
+    check("store.json is damaged", edit("store.json", "\"rows\"", "\"lines\""));
+}
+
+#[test]
+fn a_document_that_asks_for_the_impossible_is_refused() {
+    check("the file name \"../x.npy\" is not a plain NAME.npy", edit("store.json", "x.mean.npy", "../x.npy"));
+    check("the file name \"/etc/x.npy\" is not", edit("store.json", "x.mean.npy", "/etc/x.npy"));
+    check("has no features", edit("store.json", "\"features\": 3", "\"features\": 0"));
+    check(
+        "has 6148914691236517205 features",
+        edit("store.json", "\"features\": 3", "\"features\": 6148914691236517205"),
+    );
+    check("0 rows, expected at least one", edit("store.json", "\"rows\": 3", "\"rows\": 0"));
+    check("expected 2", edit("store.json", "\"rows\": 3", "\"rows\": 2"));
+    check("1 of its rows are skipped, expected 0", edit("store.json", "\"skipped\": 1", "\"skipped\": 0"));
+    check("the preprocessing is unsound", edit("store.json", "\"height\": 8", "\"height\": 0"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    check("no store: it has no store.json", |s| {
+        fs::remove_file(s.store().join("store.json")).expect("remove");
+        fs::remove_file(s.store().join(".lock")).expect("remove");
+    });
+    check("cannot read", |s| fs::remove_file(s.store().join("listing.parquet")).expect("remove"));
+    check("x.mean.npy", |s| fs::remove_file(s.store().join("features/x.mean.npy")).expect("remove"));
+}
+
+#[test]
+fn a_listing_of_another_store_is_refused() {
+    check("it is not the listing that store.json was written for", |scratch| {
+        let other = Scratch::of(&["x", "y", "z"]);
+        other.extract(other.plan("x")).expect("extract");
+        fs::copy(other.store().join("listing.parquet"), scratch.store().join("listing.parquet")).expect("copy");
+    });
+}
+
+#[test]
+fn an_array_that_store_json_does_not_describe_is_refused() {
+    check("it has 163 bytes, expected 164", |s| array(s).set_len(163).expect("cut"));
+    check("it has 165 bytes, expected 164", |s| array(s).set_len(165).expect("extend"));
+    check("it has 5 bytes, too few for its header", |s| array(s).set_len(5).expect("cut"));
+    check("it does not begin with NumPy's magic bytes", overwrite(0, b"PK"));
+    check("it has version 9.0 of NumPy's format", overwrite(6, &[9]));
+    check("its header claims 65535 bytes", overwrite(8, &[0xff, 0xff]));
+    check("its numbers are \"<f8\", expected \"<f4\"", overwrite(10 + 13, b"8"));
+    check("it is in Fortran order", overwrite(10 + 34, b"True, "));
+    check("its shape is [4, 3], expected [3, 3]", overwrite(10 + 51, b"4"));
+}
+
+#[test]
+fn a_bad_number_in_a_good_row_names_tap_row_and_picture() {
+    let scratch = Scratch::of(&["a", "b"]);
+    scratch.extract(scratch.plan("x")).expect("extract");
+    overwrite(128 + 16, &[0, 0, 0xc0, 0x7f])(&scratch);
+    let store = scratch.open().expect("opening reads no numbers");
+    store.rows(0).to_f32(&[0]).expect("the other row is good");
+    let message = store.rows(0).to_f32(&[0, 1]).expect_err("NaN").to_string();
+    assert!(message.contains("tap \"x\" of b.png (row 1): feature 1 is NaN"), "{message}");
+}
+
+#[test]
+fn a_commit_that_was_interrupted_is_reported_and_completed() {
+    let scratch = Scratch::of(&["a"]);
+    scratch.extract(scratch.plan("x")).expect("extract");
+    let marker = scratch.store().join("commit.json");
+    fs::write(&marker, r#"{"format":"tapline-store","version":1,"tapline":"","files":["x.mean.npy"]}"#).expect("write");
+    let message = scratch.open().expect_err("interrupted").to_string();
+    assert!(message.contains("run `tapline extract` again to finish"), "{message}");
+    assert_eq!(scratch.extract(scratch.plan("x")).expect("again"), 0);
+    scratch.open().expect("open");
+}
+
+#[test]
+fn a_commit_that_leads_elsewhere_is_refused() {
+    let scratch = Scratch::of(&["a"]);
+    scratch.extract(scratch.plan("x")).expect("extract");
+    let marker = r#"{"format":"tapline-store","version":1,"tapline":"","files":["../../x.npy"]}"#;
+    fs::write(scratch.store().join("commit.json"), marker).expect("write");
+    let message = StoreWriter::begin(&scratch.store(), scratch.plan("x")).expect_err("refused").to_string();
+    assert!(message.contains("\"../../x.npy\" is not a plain NAME.npy"), "{message}");
+}
+
+#[test]
+fn a_damaged_byte_anywhere_in_json_or_parquet_is_an_error_or_harmless() {
+    let scratch = Scratch::of(&["a", "b"]);
+    scratch.extract(scratch.plan("x")).expect("extract");
+    for name in ["store.json", "listing.parquet"] {
+        let path = scratch.store().join(name);
+        let whole = fs::read(&path).expect("read");
+        for position in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[position] ^= 0x11;
+            fs::write(&path, bytes).expect("write");
+            let _ = scratch.open();
+        }
+        fs::write(&path, whole).expect("write");
+    }
+    scratch.open().expect("sound again");
+}

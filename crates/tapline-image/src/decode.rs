@@ -1,0 +1,120 @@
+//! From a file's bytes to 8-bit pixels.
+//!
+//! One door for all formats: size limits, and the promise that no input panics, are kept here once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::ImageFormat;
+
+use crate::{Error, jpeg, raster};
+
+/// What one picture may cost, checked against its header before memory is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most pixels, `width · height`. Default 100,000,000: above any camera's single shot in wide use, and near
+    /// the size (89,478,485) from which Pillow warns of a decompression bomb.
+    pub max_pixels: u64,
+    /// The most bytes a decoder may take; cutting 16-bit samples to 8 may take half as much again. Default 1 GiB: the
+    /// largest allowed picture as 16-bit RGBA fits.
+    pub max_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_pixels: 100_000_000, max_bytes: 1 << 30 }
+    }
+}
+
+/// A decoded picture, upright (orientation applied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Columns, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// 1 (grey) or 3 (red, green, blue). Grey stays one channel: it is resized once and widened last.
+    pub channels: usize,
+    /// Rows from the top, `[height, width, channels]`, u8.
+    pub pixels: Vec<u8>,
+}
+
+/// The first frame of a picture as upright 8-bit grey or RGB; the crate's root states the rules.
+///
+/// A decoder that panics becomes [`Error::DecoderPanicked`] (under `panic = "abort"` it ends the process instead).
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+    if bytes.is_empty() {
+        return Err(Error::Empty);
+    }
+    let format = image::guess_format(bytes).map_err(|_| Error::NotAPicture)?;
+    let name = name_of(format)?;
+    without_panics(name, || match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        _ => raster::decode(bytes, format, name, limits),
+    })
+}
+
+/// What `work` gives, a panic of the decoder turned into an error: one bad file must not end a run of thousands.
+fn without_panics(format: &'static str, work: impl FnOnce() -> Result<Picture, Error>) -> Result<Picture, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::DecoderPanicked { format }))
+}
+
+/// Refuses a header that asks for no pixel, or for more than the limit.
+pub(crate) fn check_size(format: &'static str, width: u64, height: u64, limits: &Limits) -> Result<(), Error> {
+    if width == 0 || height == 0 {
+        return Err(Error::Broken { format, source: format!("its size is {width} × {height}").into() });
+    }
+    if width.saturating_mul(height) > limits.max_pixels || width.max(height) > u64::from(u32::MAX) {
+        return Err(Error::TooLarge { width, height, max_pixels: limits.max_pixels });
+    }
+    Ok(())
+}
+
+/// The name of a format that is read.
+fn name_of(format: ImageFormat) -> Result<&'static str, Error> {
+    Ok(match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Pnm => "PNM",
+        other => return Err(Error::UnreadFormat { format: format!("{other:?}").to_uppercase() }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: &str) {
+        let message = decode(bytes, &Limits::default()).expect_err(expected).to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn no_bytes_no_picture_and_unread_formats_are_told_apart() {
+        check(b"", "0 bytes");
+        check(b"hello, this is a text and no picture", "expected PNG, JPEG, WebP, TIFF, BMP, GIF or PNM");
+        check(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B", "AVIF");
+    }
+
+    #[test]
+    fn a_size_over_the_limit_is_refused_from_the_header() {
+        check(b"P5 60000 60000 255\n", "60000 × 60000 pixels, more than the limit of 100000000: shrink it or raise");
+    }
+
+    #[test]
+    fn the_limits_are_the_callers() {
+        let tight = Limits { max_pixels: 3, max_bytes: 1 << 20 };
+        assert!(matches!(decode(b"P5 2 2 255\n\0\0\0\0", &tight), Err(Error::TooLarge { max_pixels: 3, .. })));
+        let poor = Limits { max_pixels: 100, max_bytes: 3 };
+        assert!(matches!(decode(b"P5 2 2 255\n\0\0\0\0", &poor), Err(Error::TooMuchMemory { max_bytes: 3, .. })));
+    }
+
+    #[test]
+    fn a_panic_of_a_decoder_becomes_an_error() {
+        let message = without_panics("PNG", || panic!("on purpose")).expect_err("a panic").to_string();
+        assert!(message.contains("the PNG decoder gave up"), "{message}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything that can go wrong with a picture: what was found, what to do.
+//!
+//! No variant knows the file's path: whoever read the bytes does, and says it.
+
+/// The formats [`decode`](crate::decode) reads, for messages.
+const FORMATS: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF or PNM";
+
+/// The cause inside a decoder.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Zero bytes.
+    #[error("the file is empty (0 bytes): copy it again")]
+    Empty,
+    /// The first bytes belong to no known picture format.
+    #[error("the bytes are not a picture: expected {FORMATS}, whatever the file's name ends in")]
+    NotAPicture,
+    /// A picture, in a format nobody here reads.
+    #[error("the picture is {format}, which is not read: convert it to {FORMATS}")]
+    UnreadFormat {
+        /// The format found.
+        format: String,
+    },
+    /// A format that is read, in a mode that is not.
+    #[error("this kind of {format} is not read: convert it to 8-bit RGB or grey")]
+    UnsupportedMode {
+        /// The format found.
+        format: &'static str,
+        /// Which mode, in the decoder's words.
+        source: Cause,
+    },
+    /// The data end early or contradict themselves.
+    #[error("the {format} data are truncated or corrupt: copy or export the picture again")]
+    Broken {
+        /// The format found.
+        format: &'static str,
+        /// Where, in the decoder's words.
+        source: Cause,
+    },
+    /// The header asks for more pixels than allowed.
+    #[error(
+        "the picture is {width} × {height} pixels, more than the limit of {max_pixels}: shrink it or raise the limit"
+    )]
+    TooLarge {
+        /// Columns, from the header.
+        width: u64,
+        /// Rows, from the header.
+        height: u64,
+        /// The most pixels allowed.
+        max_pixels: u64,
+    },
+    /// The decoder would take more memory than allowed.
+    #[error(
+        "decoding {width} × {height} pixels of {format} takes more than {max_bytes} bytes: shrink it or raise the limit"
+    )]
+    TooMuchMemory {
+        /// The format found.
+        format: &'static str,
+        /// Columns, from the header.
+        width: u64,
+        /// Rows, from the header.
+        height: u64,
+        /// The most bytes allowed.
+        max_bytes: u64,
+    },
+    /// The decoder panicked; its message went to standard error.
+    #[error("the {format} decoder gave up on a defect of its own: export the picture again, and report this one")]
+    DecoderPanicked {
+        /// The format found.
+        format: &'static str,
+    },
+}

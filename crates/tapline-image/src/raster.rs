@@ -1,0 +1,71 @@
+//! Every format but JPEG, through the `image` crate.
+//!
+//! Its decoders keep the pixels as stored; what Pillow's `convert("RGB")` or `convert("L")` drops is dropped here.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+
+use crate::decode::check_size;
+use crate::orientation::{self, Orientation};
+use crate::{Error, Limits, Picture, colour};
+
+/// The (first) picture in a file of `format`, called `name` in messages.
+pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limits: &Limits) -> Result<Picture, Error> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut own = image::Limits::default();
+    own.max_alloc = Some(limits.max_bytes);
+    reader.limits(own);
+    let mut decoder = reader.into_decoder().map_err(|e| refuse(e, name, (0, 0), limits))?;
+
+    let size = decoder.dimensions();
+    check_size(name, size.0.into(), size.1.into(), limits)?;
+    if decoder.total_bytes() > limits.max_bytes {
+        return Err(too_much_memory(name, size, limits));
+    }
+    let orientation = orientation_of(&mut decoder);
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
+    let (channels, pixels) = eight_bit(decoded, name)?;
+    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels }, orientation))
+}
+
+/// What EXIF (or TIFF's own tag) says, else what XMP says.
+fn orientation_of(decoder: &mut impl ImageDecoder) -> Orientation {
+    match decoder.orientation() {
+        Ok(Orientation::NoTransforms) | Err(_) => {
+            let xmp = decoder.xmp_metadata().ok().flatten();
+            xmp.as_deref().and_then(orientation::from_xmp).unwrap_or(Orientation::NoTransforms)
+        }
+        Ok(found) => found,
+    }
+}
+
+/// Channels (1 or 3) and 8-bit pixels: alpha dropped, 16-bit samples cut to their high byte.
+fn eight_bit(decoded: DynamicImage, format: &'static str) -> Result<(usize, Vec<u8>), Error> {
+    Ok(match decoded {
+        DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
+        DynamicImage::ImageLumaA8(p) => (1, colour::drop_alpha::<1>(&p.into_raw())),
+        DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
+        DynamicImage::ImageRgba8(p) => (3, colour::drop_alpha::<3>(&p.into_raw())),
+        DynamicImage::ImageLuma16(p) => (1, colour::high_bytes(&p.into_raw())),
+        DynamicImage::ImageLumaA16(p) => (1, colour::drop_alpha::<1>(&colour::high_bytes(&p.into_raw()))),
+        DynamicImage::ImageRgb16(p) => (3, colour::high_bytes(&p.into_raw())),
+        DynamicImage::ImageRgba16(p) => (3, colour::drop_alpha::<3>(&colour::high_bytes(&p.into_raw()))),
+        other => {
+            let source = format!("samples of kind {:?}", other.color()).into();
+            return Err(Error::UnsupportedMode { format, source });
+        }
+    })
+}
+
+fn refuse(cause: ImageError, format: &'static str, size: (u32, u32), limits: &Limits) -> Error {
+    match cause {
+        ImageError::Limits(_) => too_much_memory(format, size, limits),
+        ImageError::Unsupported(e) => Error::UnsupportedMode { format, source: e.into() },
+        other => Error::Broken { format, source: other.into() },
+    }
+}
+
+fn too_much_memory(format: &'static str, (width, height): (u32, u32), limits: &Limits) -> Error {
+    Error::TooMuchMemory { format, width: width.into(), height: height.into(), max_bytes: limits.max_bytes }
+}

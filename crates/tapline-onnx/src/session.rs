@@ -1,0 +1,91 @@
+//! Runs pictures through a tapped network and gives back rows.
+
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use crate::edit::TappedModel;
+use crate::layers::InputSize;
+use crate::{Device, Error, Runtime};
+
+/// A tapped network, loaded on a device.
+#[derive(Debug)]
+pub struct Extractor {
+    /// The size of the pictures it takes.
+    pub size: InputSize,
+    /// Pictures per pass where the network fixes it.
+    pub batch: Option<usize>,
+    session: Session,
+    input: String,
+    /// For each output: the tapped tensor's name and its features per row.
+    outputs: Vec<(String, usize)>,
+    padding: Vec<f32>,
+}
+
+impl Extractor {
+    /// Loads a tapped network; `threads` is the number of threads one pass may use on the processor.
+    ///
+    /// # Errors
+    /// [`Error::Load`] with the runtime's reason.
+    pub fn load(model: &TappedModel, runtime: &Runtime, device: Device, threads: usize) -> Result<Self, Error> {
+        let load = |source| Error::Load { path: model.source.clone(), source };
+        let session =
+            runtime.builder(device, threads).and_then(|mut b| b.commit_from_memory(&model.bytes)).map_err(load)?;
+        Ok(Self {
+            size: model.size,
+            batch: model.batch,
+            session,
+            input: model.input.clone(),
+            outputs: model.taps.iter().map(|t| (t.tap.tensor.clone(), t.features)).collect(),
+            padding: Vec::new(),
+        })
+    }
+
+    /// Numbers in one picture `[channels, height, width]`.
+    pub fn picture_values(&self) -> usize {
+        self.size.channels * self.size.height as usize * self.size.width as usize
+    }
+
+    /// Appends to `rows[t]` the features `[count, features]` of tap t for `pictures`, `[count, channels, height, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where the runtime fails, [`Error::Output`] where a tap gives another shape than it promised.
+    ///
+    /// # Panics
+    /// If `pictures` is not a whole number of pictures, or `rows` has not one vector for each tap.
+    pub fn run(&mut self, pictures: &[f32], rows: &mut [Vec<f32>]) -> Result<(), Error> {
+        let values = self.picture_values();
+        assert_eq!(pictures.len() % values, 0, "a whole number of pictures");
+        assert_eq!(rows.len(), self.outputs.len(), "one vector of rows for each tap");
+        let batch = self.batch.unwrap_or(pictures.len() / values).max(1);
+        for chunk in pictures.chunks(batch * values) {
+            self.run_one(chunk, batch, rows)?;
+        }
+        Ok(())
+    }
+
+    fn run_one(&mut self, pictures: &[f32], batch: usize, rows: &mut [Vec<f32>]) -> Result<(), Error> {
+        let values = self.picture_values();
+        let count = pictures.len() / values;
+        let pictures = if count < batch {
+            self.padding.clear();
+            self.padding.extend_from_slice(pictures);
+            self.padding.resize(batch * values, 0.0);
+            &self.padding
+        } else {
+            pictures
+        };
+        let failed = |source| Error::Run { count, source };
+        let shape = [batch, self.size.channels, self.size.height as usize, self.size.width as usize];
+        let tensor = TensorRef::from_array_view((shape, pictures)).map_err(failed)?;
+        let outputs = self.session.run(vec![(self.input.as_str(), tensor)]).map_err(failed)?;
+        for (index, ((tensor, features), rows)) in self.outputs.iter().zip(rows).enumerate() {
+            let (shape, data) = outputs[index].try_extract_tensor::<f32>().map_err(failed)?;
+            if shape[..] != [batch as i64, *features as i64] {
+                let expected = vec![batch as i64, *features as i64];
+                return Err(Error::Output { tensor: tensor.clone(), found: shape.to_vec(), expected });
+            }
+            rows.extend_from_slice(&data[..count * features]);
+        }
+        Ok(())
+    }
+}

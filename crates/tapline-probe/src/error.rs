@@ -1,0 +1,152 @@
+//! Everything that can go wrong before a probe is fitted: what was asked, what was found, what to do.
+//!
+//! A fit that does not converge is no error: it comes back as a [`Fit`](crate::Fit) that says so.
+
+/// An error of this crate. Rows, columns, classes and folds are counted from 0.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A table without rows or without columns.
+    #[error("the features have {rows} rows and {columns} columns: give at least one of each")]
+    Empty {
+        /// Rows found.
+        rows: usize,
+        /// Columns found.
+        columns: usize,
+    },
+    /// Rows and labels that cannot be paired.
+    #[error("{rows} rows came with {labels} labels: give one label for each row")]
+    LabelCount {
+        /// Rows of features.
+        rows: usize,
+        /// Labels given.
+        labels: usize,
+    },
+    /// A label that names no class.
+    #[error("row {row} has class {class}, but there are {classes} classes: number the classes from 0")]
+    ClassOutOfRange {
+        /// The first such row.
+        row: usize,
+        /// Its label.
+        class: usize,
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// Fewer than two classes announced.
+    #[error("a probe tells at least two classes apart, found {classes}: label the rows with two or more")]
+    FewClasses {
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// Fewer rows than classes.
+    #[error("{rows} rows cannot show {classes} classes: add rows, at least one of each class")]
+    FewRows {
+        /// Rows found.
+        rows: usize,
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// A class that no row to learn from belongs to.
+    #[error("no row to learn from has class {class}: add rows of it or drop the class")]
+    NoRowOfClass {
+        /// The first such class.
+        class: usize,
+    },
+    /// A feature that is NaN or infinite.
+    #[error("row {row}, column {column} of the features is {value}: compute it again or leave the row out")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+        /// Its first such column.
+        column: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// Rows of another width than the probe was fitted on.
+    #[error("the probe was fitted on {expected} columns, found {found}: use features of the same layer and pooling")]
+    ColumnCount {
+        /// Columns the probe was fitted on.
+        expected: usize,
+        /// Columns found.
+        found: usize,
+    },
+    /// A warm start that does not fit the task.
+    #[error(
+        "the warm start has {found_columns} columns and {found_outputs} outputs, the task {columns} and {outputs}: start from a probe of the same task"
+    )]
+    WarmStart {
+        /// Columns of the features.
+        columns: usize,
+        /// Outputs of the task.
+        outputs: usize,
+        /// Columns of the probe given.
+        found_columns: usize,
+        /// Outputs of the probe given.
+        found_outputs: usize,
+    },
+    /// A regularisation strength that is not a positive number.
+    #[error("regularisation strength C = {c} is out of range: use a positive, finite number")]
+    BadStrength {
+        /// What was asked.
+        c: f64,
+    },
+    /// A grid without strengths.
+    #[error("the grid of regularisation strengths is empty: give at least one C")]
+    EmptyGrid,
+    /// A tolerance that is not a positive number.
+    #[error("tolerance {tolerance} is out of range: use a positive number below 1, such as 1e-8")]
+    BadTolerance {
+        /// What was asked.
+        tolerance: f64,
+    },
+    /// Too few folds to choose a strength without looking at the test fold.
+    #[error("{folds} folds are too few: use at least 3, so that strength and score come from different rows")]
+    FewFolds {
+        /// What was asked.
+        folds: usize,
+    },
+    /// More folds than rows.
+    #[error("{folds} folds need at least {folds} rows, found {rows}: use fewer folds or more rows")]
+    FoldsExceedRows {
+        /// What was asked.
+        folds: usize,
+        /// Rows found.
+        rows: usize,
+    },
+    /// All rows to learn from belong to one class.
+    #[error("every row has class {class}: a probe needs rows of at least two classes")]
+    OneClass {
+        /// That class.
+        class: usize,
+    },
+    /// A class too small to be in every fold.
+    #[error("class {class} has {rows} rows for {folds} folds: use fewer folds, add rows or drop the class")]
+    SmallClass {
+        /// The first such class.
+        class: usize,
+        /// Its rows.
+        rows: usize,
+        /// What was asked.
+        folds: usize,
+    },
+    /// A split that does not cover the rows.
+    #[error("{rows} rows came with a split of {split}: say of each row whether it is for training or testing")]
+    SplitLength {
+        /// Rows of features.
+        rows: usize,
+        /// Entries of the split.
+        split: usize,
+    },
+    /// A split that leaves nothing to score.
+    #[error("the split has no test row: mark at least one")]
+    NoTestRow,
+    /// A choice between no layers.
+    #[error("there is no layer to choose from: evaluate at least one")]
+    NoLayer,
+    /// Evaluations that did not hold the same rows out.
+    #[error("evaluation {index} held out other rows than the first: use the same rows, labels, folds and seed for all")]
+    FoldsDiffer {
+        /// Position of the first evaluation that differs.
+        index: usize,
+    },
+}

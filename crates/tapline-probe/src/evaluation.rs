@@ -1,0 +1,118 @@
+//! What an evaluation found, row by row and fold by fold, and the numbers read off it.
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::score::{balanced_accuracy, confusion, score};
+use crate::{Fit, Score};
+
+/// Scores of one layer's features: every row predicted by a probe that never saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of classes.
+    pub classes: usize,
+    /// The rows scored, by position among the rows given, ascending `[scored]`.
+    pub scored_rows: Vec<usize>,
+    /// Their true classes `[scored]`.
+    pub labels: Vec<usize>,
+    /// The test fold each belongs to `[scored]`: a position in `folds`.
+    pub fold_of: Vec<usize>,
+    /// Their predicted classes `[scored]`.
+    pub predicted: Vec<usize>,
+    /// Probability the probe gave to the true class `[scored]`, from 0 to 1.
+    pub true_probability: Vec<f64>,
+    /// Probability the probe gave to the predicted class `[scored]`, from 0 to 1.
+    pub predicted_probability: Vec<f64>,
+    /// Mean over the scored rows of `−ln p(true class)`, in nats.
+    pub log_loss: f64,
+    /// What was chosen for each test fold, and how it did there.
+    pub folds: Vec<TestFold>,
+    /// Number of probes fitted.
+    pub fits: usize,
+    /// The fits among them that did not converge.
+    pub not_converged: Vec<NotConverged>,
+}
+
+impl Evaluation {
+    /// Right rows out of all scored rows.
+    pub fn score(&self) -> Score {
+        score(&self.labels, &self.predicted)
+    }
+
+    /// Counts `[classes, classes]` of true (row) and predicted (column) classes.
+    pub fn confusion(&self) -> Array2<usize> {
+        confusion(&self.labels, &self.predicted, self.classes)
+    }
+
+    /// Mean recall of the classes, from 0 to 1.
+    pub fn balanced_accuracy(&self) -> f64 {
+        balanced_accuracy(&self.confusion())
+    }
+}
+
+/// One test fold: the strength chosen without it, and the score on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestFold {
+    /// How the strength was chosen.
+    pub choice: Choice,
+    /// Right rows out of the fold's.
+    pub test: Score,
+}
+
+/// A regularisation strength chosen from a grid by validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Position of the chosen strength in the grid.
+    pub index: usize,
+    /// The chosen strength C.
+    pub c: f64,
+    /// Whether it is the first or last of a grid of several: a wider grid may do better.
+    pub at_edge: bool,
+    /// Validation of every strength of the grid, ascending in C, over all rows outside the test fold.
+    pub inner: Vec<Validation>,
+}
+
+impl Choice {
+    /// Validation of the chosen strength: what a layer may be chosen by, for it leaves the test fold out.
+    pub fn validation(&self) -> &Validation {
+        &self.inner[self.index]
+    }
+}
+
+/// How one strength did on rows held out from its fits, summed over the validation folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// The strength C.
+    pub c: f64,
+    /// Right rows out of the rows validated on.
+    pub score: Score,
+    /// Mean over these rows of `−ln p(true class)`, in nats.
+    pub log_loss: f64,
+}
+
+/// A fit whose objective is not proven to be near its minimum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotConverged {
+    /// The folds it left out: two while choosing for a test fold, one when scoring it or choosing for all rows, none for
+    /// the probe on all rows.
+    pub left_out: Vec<usize>,
+    /// Its strength C.
+    pub c: f64,
+    /// Euclidean norm of the objective's gradient where it stopped.
+    pub gradient_norm: f64,
+    /// Largest possible distance of its objective from the minimum, as a share of the objective.
+    pub relative_excess: f64,
+    /// What the solver said, if it failed.
+    pub failure: Option<String>,
+}
+
+/// The entry of a fit in the list of those that did not converge, if it belongs there.
+pub(crate) fn not_converged(fit: &Fit, left_out: &[usize], c: f64) -> Option<NotConverged> {
+    (!fit.converged).then(|| NotConverged {
+        left_out: left_out.to_vec(),
+        c,
+        gradient_norm: fit.gradient_norm,
+        relative_excess: fit.excess / fit.objective,
+        failure: fit.failure.clone(),
+    })
+}

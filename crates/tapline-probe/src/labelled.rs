@@ -1,0 +1,131 @@
+//! Rows with their labels, checked once: everything behind this file trusts what passed it.
+
+use ndarray::ArrayView2;
+
+use crate::Error;
+
+/// Features with their labels: what a probe is fitted on.
+#[derive(Debug, Clone, Copy)]
+pub struct Labelled<'a, T> {
+    /// Features `[rows, columns]`, f32 or f64.
+    pub rows: ArrayView2<'a, T>,
+    /// Class of each row `[rows]`, from 0 to `classes − 1`.
+    pub labels: &'a [usize],
+    /// Number of classes, at least 2.
+    pub classes: usize,
+}
+
+/// What can be wrong with a table for learning: its shape, its labels, its values.
+pub(crate) fn check_labelled<T: Copy + Into<f64>>(data: &Labelled<'_, T>) -> Result<(), Error> {
+    let (rows, columns) = data.rows.dim();
+    if rows == 0 || columns == 0 {
+        return Err(Error::Empty { rows, columns });
+    }
+    if data.labels.len() != rows {
+        return Err(Error::LabelCount { rows, labels: data.labels.len() });
+    }
+    if data.classes < 2 {
+        return Err(Error::FewClasses { classes: data.classes });
+    }
+    if let Some((row, &class)) = data.labels.iter().enumerate().find(|&(_, &class)| class >= data.classes) {
+        return Err(Error::ClassOutOfRange { row, class, classes: data.classes });
+    }
+    if rows < data.classes {
+        return Err(Error::FewRows { rows, classes: data.classes });
+    }
+    check_finite(data.rows)
+}
+
+/// That every class has a row among the rows to learn from.
+pub(crate) fn check_every_class(labels: impl Iterator<Item = usize>, classes: usize) -> Result<(), Error> {
+    let mut seen = vec![false; classes];
+    labels.for_each(|class| seen[class] = true);
+    let mut present = seen.iter().enumerate().filter(|&(_, &seen)| seen);
+    if let (Some((class, _)), None) = (present.next(), present.next()) {
+        return Err(Error::OneClass { class });
+    }
+    match seen.iter().position(|&seen| !seen) {
+        Some(class) => Err(Error::NoRowOfClass { class }),
+        None => Ok(()),
+    }
+}
+
+/// That every feature `[rows, columns]` is a finite number.
+pub(crate) fn check_finite<T: Copy + Into<f64>>(rows: ArrayView2<'_, T>) -> Result<(), Error> {
+    for (row, values) in rows.outer_iter().enumerate() {
+        // One sum tells whether a row is clean; an infinite sum of finite numbers only costs the search.
+        let sum: f64 = values.iter().map(|&value| value.into() * 0.0).sum();
+        if sum == 0.0 {
+            continue;
+        }
+        let found = values.iter().map(|&value| value.into()).enumerate().find(|(_, value)| !value.is_finite());
+        if let Some((column, value)) = found {
+            return Err(Error::NotFinite { row, column, value });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    fn check(rows: Array2<f32>, labels: &[usize], classes: usize, expected: &str) {
+        let error = check_labelled(&Labelled { rows: rows.view(), labels, classes }).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_table_without_rows_is_refused() {
+        let expected = "the features have 0 rows and 3 columns: give at least one of each";
+        check(Array2::zeros((0, 3)), &[], 2, expected);
+    }
+
+    #[test]
+    fn rows_and_labels_must_pair_up() {
+        let expected = "2 rows came with 3 labels: give one label for each row";
+        check(Array2::zeros((2, 1)), &[0, 1, 1], 2, expected);
+    }
+
+    #[test]
+    fn one_announced_class_is_refused() {
+        let expected = "a probe tells at least two classes apart, found 1: label the rows with two or more";
+        check(Array2::zeros((2, 1)), &[0, 0], 1, expected);
+    }
+
+    #[test]
+    fn a_label_that_names_no_class_is_refused() {
+        let expected = "row 1 has class 2, but there are 2 classes: number the classes from 0";
+        check(Array2::zeros((2, 1)), &[0, 2], 2, expected);
+    }
+
+    #[test]
+    fn fewer_rows_than_classes_are_refused() {
+        let expected = "2 rows cannot show 3 classes: add rows, at least one of each class";
+        check(Array2::zeros((2, 1)), &[0, 2], 3, expected);
+    }
+
+    #[test]
+    fn a_feature_that_is_not_a_number_is_named_by_row_and_column() {
+        let expected = "row 1, column 0 of the features is NaN: compute it again or leave the row out";
+        check(array![[0.0, 1.0], [f32::NAN, f32::INFINITY]], &[0, 1], 2, expected);
+    }
+
+    #[test]
+    fn an_infinite_feature_is_named_by_row_and_column() {
+        let expected = "row 0, column 1 of the features is -inf: compute it again or leave the row out";
+        check(array![[0.0, f32::NEG_INFINITY], [0.0, 1.0]], &[0, 1], 2, expected);
+    }
+
+    #[test]
+    fn a_class_without_rows_is_named() {
+        assert_eq!(check_every_class([0, 2].into_iter(), 3), Err(Error::NoRowOfClass { class: 1 }));
+    }
+
+    #[test]
+    fn rows_of_one_class_are_refused() {
+        assert_eq!(check_every_class([1, 1].into_iter(), 2), Err(Error::OneClass { class: 1 }));
+    }
+}

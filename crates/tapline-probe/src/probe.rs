@@ -1,0 +1,109 @@
+//! A fitted linear probe as plain numbers: all it takes to score a row, here or in any other program.
+
+use ndarray::{Array1, Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::labelled::check_finite;
+use crate::loss::{output_probabilities, predicted_class};
+use crate::standardise::standardise;
+use crate::{Error, Standardisation};
+
+/// A linear probe: `scores = ((x − mean) / scale) · weights + intercept`.
+///
+/// Two classes have one output, the log-odds of class 1; more classes have one output each, whose softmax gives their
+/// probabilities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Mean and scale of the training rows' columns.
+    pub standardisation: Standardisation,
+    /// Weights `[columns, outputs]` of the standardised features.
+    pub weights: Array2<f64>,
+    /// Intercept of each output `[outputs]`.
+    pub intercept: Array1<f64>,
+}
+
+impl Probe {
+    /// Number of classes told apart, at least 2.
+    pub fn classes(&self) -> usize {
+        self.intercept.len().max(2)
+    }
+
+    /// Scores `[rows, outputs]` of features `[rows, columns]` in their own unit.
+    ///
+    /// # Errors
+    /// For another number of columns than the probe's, and for a feature that is not finite.
+    pub fn scores<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>) -> Result<Array2<f64>, Error> {
+        let expected = self.weights.nrows();
+        if rows.ncols() != expected {
+            return Err(Error::ColumnCount { expected, found: rows.ncols() });
+        }
+        check_finite(rows)?;
+        let all: Vec<usize> = (0..rows.nrows()).collect();
+        Ok(self.scores_of(rows, &all))
+    }
+
+    /// Probability of each class `[rows, classes]` for features `[rows, columns]`.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn probabilities<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>) -> Result<Array2<f64>, Error> {
+        let outputs = output_probabilities(self.scores(rows)?.view());
+        if outputs.ncols() > 1 {
+            return Ok(outputs);
+        }
+        let of_class = |(row, class)| if class == 1 { outputs[[row, 0]] } else { 1.0 - outputs[[row, 0]] };
+        Ok(Array2::from_shape_fn((outputs.nrows(), 2), of_class))
+    }
+
+    /// Most probable class of each row `[rows]`; the first of equals.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn predict<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>) -> Result<Vec<usize>, Error> {
+        Ok(self.scores(rows)?.outer_iter().map(predicted_class).collect())
+    }
+
+    /// Scores `[chosen, outputs]` of the rows numbered in `chosen`, of features that were checked before.
+    pub(crate) fn scores_of<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>, chosen: &[usize]) -> Array2<f64> {
+        standardise(&self.standardisation, rows, chosen).dot(&self.weights) + &self.intercept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn probe() -> Probe {
+        let standardisation = Standardisation { mean: array![1.0, 2.0], scale: array![2.0, 4.0] };
+        Probe { standardisation, weights: array![[1.0], [-1.0]], intercept: array![0.5] }
+    }
+
+    #[test]
+    fn scores_are_weighted_standardised_features() {
+        assert_eq!(probe().scores(array![[3.0f32, 2.0], [1.0, 10.0]].view()), Ok(array![[1.5], [-1.5]]));
+        assert_eq!(probe().predict(array![[3.0f32, 2.0], [1.0, 10.0]].view()), Ok(vec![1, 0]));
+    }
+
+    #[test]
+    fn probabilities_of_a_row_sum_to_one() {
+        let found = probe().probabilities(array![[3.0f64, 2.0]].view()).unwrap();
+        assert_eq!(found.dim(), (1, 2));
+        assert!((found[[0, 1]] - 1.0 / (1.0 + (-1.5f64).exp())).abs() < 1e-15);
+        assert!((found.sum() - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn rows_of_another_width_are_refused() {
+        let error = probe().predict(array![[3.0f32]].view()).unwrap_err();
+        let expected = "the probe was fitted on 2 columns, found 1: use features of the same layer and pooling";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_probe_survives_json() {
+        let text = serde_json::to_string(&probe()).unwrap();
+        assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), probe());
+    }
+}

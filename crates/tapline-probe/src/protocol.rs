@@ -1,0 +1,282 @@
+//! The honest protocol: no row is scored by a probe, a standardisation or a strength that it helped to choose.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold, not_converged};
+use crate::fit::{fit_training_rows, training_rows};
+use crate::folds::stratified_folds;
+use crate::labelled::{check_every_class, check_labelled};
+use crate::loss::{predicted_class, row_loss};
+use crate::strength::{GridFit, Part, Setting, checked_grid, choose, fit_grid};
+use crate::{Error, Fit, Labelled, Probe, Score};
+
+/// How probes are chosen and scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProtocolConfig {
+    /// Number of folds, at least 3.
+    pub folds: usize,
+    /// Seed of the deal into folds.
+    pub seed: u64,
+    /// Strengths `C` to choose from, above 0; order and repeats do not matter.
+    pub grid: Vec<f64>,
+    /// Iterations of the solver at most, each time it is started.
+    pub max_iterations: u64,
+    /// Largest excess of a converged objective over its minimum, as a share of it.
+    pub tolerance: f64,
+}
+
+impl Default for ProtocolConfig {
+    /// Five folds, seed 0, `C` of 0.001, 0.01, 0.1 and 1, 1,000 iterations, a tolerance of 1e-8.
+    fn default() -> Self {
+        Self { folds: 5, seed: 0, grid: vec![0.001, 0.01, 0.1, 1.0], max_iterations: 1000, tolerance: 1e-8 }
+    }
+}
+
+impl ProtocolConfig {
+    /// Number of fits of one [`evaluate`]: `folds · (folds − 1) / 2` times the grid, and one for each fold.
+    ///
+    /// # Errors
+    /// For a grid that cannot be used.
+    pub fn evaluate_fits(&self) -> Result<usize, Error> {
+        Ok(self.folds * self.folds.saturating_sub(1) / 2 * checked_grid(self)?.len() + self.folds)
+    }
+
+    /// Number of fits of one [`holdout`] or [`fit_final`]: `folds` times the grid, and one.
+    ///
+    /// # Errors
+    /// For a grid that cannot be used.
+    pub fn holdout_fits(&self) -> Result<usize, Error> {
+        Ok(self.folds * checked_grid(self)?.len() + 1)
+    }
+}
+
+/// What a row of a fixed split is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// To learn from, and to choose the strength on.
+    Train,
+    /// To score on.
+    Test,
+    /// Neither.
+    Unused,
+}
+
+/// The probe for new pictures: fitted on all rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinalFit {
+    /// The fit on all rows.
+    pub fit: Fit,
+    /// How its strength was chosen.
+    pub choice: Choice,
+    /// Number of probes fitted.
+    pub fits: usize,
+    /// The fits among them that did not converge.
+    pub not_converged: Vec<NotConverged>,
+}
+
+/// Scores every row by nested cross-validation with shared fits; `progress` is called after each fit, from any thread.
+///
+/// For every pair of folds `{j, k}` the grid is fitted once, on the rows outside both. Read one way, `k` is the test fold
+/// and `j` validates; read the other way, they change places. For each test fold `k` the strength with most right rows over
+/// all `j` is chosen (then lower log loss, then stronger regularisation), fitted on all rows outside `k`, and scored on `k`.
+/// That is the choice of plain nested cross-validation (Varma and Simon, "Bias in error estimation when using
+/// cross-validation for model selection", 2006) at half its fits. The result does not depend on the number of threads.
+///
+/// # Errors
+/// For bad input and for folds that cannot be dealt. Fits that did not converge are listed in the result.
+pub fn evaluate(
+    config: &ProtocolConfig,
+    data: &Labelled<'_, f32>,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Evaluation, Error> {
+    let setting = setting(config, data, progress)?;
+    check_every_class(data.labels.iter().copied(), data.classes)?;
+    let folds = Folds { of_row: stratified_folds(data.labels, config.folds, config.seed)?, count: config.folds };
+    let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
+    let fits: Vec<PairFits> = pairs.par_iter().with_max_len(1).map(|&pair| fit_pair(&setting, &folds, pair)).collect();
+    let tested: Vec<Tested> =
+        (0..folds.count).into_par_iter().with_max_len(1).map(|k| test_fold(&setting, &folds, (k, &fits))).collect();
+    let unconverged = fits.into_iter().flat_map(|pair| pair.grid).filter_map(|fit| fit.not_converged).collect();
+    Ok(evaluation(data, tested, (config.evaluate_fits()?, unconverged)))
+}
+
+/// Scores the test rows of a fixed split `[rows]` by a probe fitted on its training rows.
+///
+/// The strength is chosen by cross-validation within the training rows, as in [`fit_final`].
+///
+/// # Errors
+/// As [`evaluate`]; also for a split of another length, without test rows, or without training rows of some class.
+pub fn holdout(
+    config: &ProtocolConfig,
+    data: &Labelled<'_, f32>,
+    split: &[Role],
+    progress: &(dyn Fn() + Sync),
+) -> Result<Evaluation, Error> {
+    let setting = setting(config, data, progress)?;
+    if split.len() != data.labels.len() {
+        return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
+    }
+    let rows_of = |role| (0..split.len()).filter(|&row| split[row] == role).collect::<Vec<_>>();
+    let (train, test) = (rows_of(Role::Train), rows_of(Role::Test));
+    if test.is_empty() {
+        return Err(Error::NoTestRow);
+    }
+    let chosen = fit_chosen(&setting, config, &train)?;
+    let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
+    Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
+}
+
+/// Fits the probe for new pictures: on all rows, with the strength that plain cross-validation over them chooses.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn fit_final(
+    config: &ProtocolConfig,
+    data: &Labelled<'_, f32>,
+    progress: &(dyn Fn() + Sync),
+) -> Result<FinalFit, Error> {
+    let all: Vec<usize> = (0..data.labels.len()).collect();
+    fit_chosen(&setting(config, data, progress)?, config, &all)
+}
+
+struct Folds {
+    of_row: Vec<usize>,
+    count: usize,
+}
+
+impl Folds {
+    fn inside(&self, fold: usize) -> Vec<usize> {
+        (0..self.of_row.len()).filter(|&row| self.of_row[row] == fold).collect()
+    }
+
+    fn outside(&self, left_out: &[usize]) -> Vec<usize> {
+        (0..self.of_row.len()).filter(|&row| !left_out.contains(&self.of_row[row])).collect()
+    }
+}
+
+/// The grid fitted outside two folds, each fit with a tally for the first and one for the second.
+struct PairFits {
+    pair: (usize, usize),
+    grid: Vec<GridFit>,
+}
+
+/// A test fold with its rows scored.
+struct Tested {
+    choice: Choice,
+    rows: Vec<RowResult>,
+    not_converged: Option<NotConverged>,
+}
+
+struct RowResult {
+    row: usize,
+    predicted: usize,
+    true_loss: f64,
+    predicted_loss: f64,
+}
+
+fn setting<'a, 'd>(
+    config: &ProtocolConfig,
+    data: &'a Labelled<'d, f32>,
+    progress: &'a (dyn Fn() + Sync),
+) -> Result<Setting<'a, 'd>, Error> {
+    check_labelled(data)?;
+    Ok(Setting { data, grid: checked_grid(config)?, progress })
+}
+
+fn fit_pair(setting: &Setting<'_, '_>, folds: &Folds, pair: (usize, usize)) -> PairFits {
+    let left_out = [pair.0, pair.1];
+    let held_out = left_out.map(|fold| folds.inside(fold));
+    let part = Part {
+        train: &folds.outside(&left_out),
+        left_out: &left_out,
+        held_out: &[held_out[0].as_slice(), held_out[1].as_slice()],
+    };
+    PairFits { pair, grid: fit_grid(setting, &part) }
+}
+
+/// Chooses a strength for test fold `k` by the pairs that leave it out, fits outside `k`, starting from one of them.
+fn test_fold(setting: &Setting<'_, '_>, folds: &Folds, (k, pairs): (usize, &[PairFits])) -> Tested {
+    let with_k: Vec<&PairFits> = pairs.iter().filter(|fits| fits.pair.0 == k || fits.pair.1 == k).collect();
+    let validating = |fits: &&PairFits| {
+        let other = usize::from(fits.pair.0 == k);
+        fits.grid.iter().map(|fit| fit.tallies[other]).collect()
+    };
+    let choice = choose(&setting.grid, &with_k.iter().map(validating).collect::<Vec<_>>());
+    let training = training_rows(setting.data, &folds.outside(&[k]));
+    let start = &with_k[0].grid[choice.index].probe;
+    let fit = fit_training_rows(&setting.grid[choice.index], &training, Some(start));
+    (setting.progress)();
+    Tested {
+        rows: predict(&fit.probe, setting.data, &folds.inside(k)),
+        not_converged: not_converged(&fit, &[k], choice.c),
+        choice,
+    }
+}
+
+/// Chooses a strength by plain cross-validation over the rows numbered in `chosen`, and fits on all of them.
+fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usize]) -> Result<FinalFit, Error> {
+    let labels: Vec<usize> = chosen.iter().map(|&row| setting.data.labels[row]).collect();
+    check_every_class(labels.iter().copied(), setting.data.classes)?;
+    let folds = Folds { of_row: stratified_folds(&labels, config.folds, config.seed)?, count: config.folds };
+    let numbered = |positions: Vec<usize>| positions.into_iter().map(|i| chosen[i]).collect::<Vec<_>>();
+    let fit_outside = |k| {
+        let (train, validating) = (numbered(folds.outside(&[k])), numbered(folds.inside(k)));
+        fit_grid(setting, &Part { train: &train, left_out: &[k], held_out: &[&validating] })
+    };
+    let fits: Vec<Vec<GridFit>> = (0..folds.count).into_par_iter().with_max_len(1).map(fit_outside).collect();
+    let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();
+    let choice = choose(&setting.grid, &tallies);
+    let start = &fits[0][choice.index].probe;
+    let fit = fit_training_rows(&setting.grid[choice.index], &training_rows(setting.data, chosen), Some(start));
+    (setting.progress)();
+    let last = not_converged(&fit, &[], choice.c);
+    let not_converged = fits.into_iter().flatten().filter_map(|fit| fit.not_converged).chain(last).collect();
+    Ok(FinalFit { fit, choice, fits: config.holdout_fits()?, not_converged })
+}
+
+fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Vec<RowResult> {
+    let scores = probe.scores_of(data.rows, rows);
+    let result = |(&row, scores)| {
+        let predicted = predicted_class(scores);
+        let (true_loss, predicted_loss) = (row_loss(scores, data.labels[row]), row_loss(scores, predicted));
+        RowResult { row, predicted, true_loss, predicted_loss }
+    };
+    rows.iter().zip(scores.outer_iter()).map(result).collect()
+}
+
+fn evaluation(
+    data: &Labelled<'_, f32>,
+    tested: Vec<Tested>,
+    (fits, mut not_converged): (usize, Vec<NotConverged>),
+) -> Evaluation {
+    let mut rows: Vec<(usize, &RowResult)> =
+        tested.iter().enumerate().flat_map(|(fold, tested)| tested.rows.iter().map(move |row| (fold, row))).collect();
+    rows.sort_by_key(|(_, result)| result.row);
+    let (scored_rows, labels) = rows.iter().map(|(_, result)| (result.row, data.labels[result.row])).unzip();
+    let (true_probability, predicted_probability) =
+        rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
+    not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
+    Evaluation {
+        classes: data.classes,
+        scored_rows,
+        labels,
+        fold_of: rows.iter().map(|&(fold, _)| fold).collect(),
+        predicted: rows.iter().map(|(_, result)| result.predicted).collect(),
+        true_probability,
+        predicted_probability,
+        log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
+        folds: tested
+            .iter()
+            .map(|tested| TestFold { choice: tested.choice.clone(), test: test_score(data, tested) })
+            .collect(),
+        fits,
+        not_converged,
+    }
+}
+
+fn test_score(data: &Labelled<'_, f32>, tested: &Tested) -> Score {
+    let correct = tested.rows.iter().filter(|result| result.predicted == data.labels[result.row]).count();
+    Score { correct, total: tested.rows.len() }
+}

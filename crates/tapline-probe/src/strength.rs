@@ -1,0 +1,173 @@
+//! The choice of a regularisation strength by rows that were held out from the fits.
+
+use ndarray::ArrayView2;
+
+use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
+use crate::fit::{check_config, fit_training_rows, training_rows};
+use crate::loss::{predicted_class, row_loss};
+use crate::{Error, FitConfig, Labelled, Probe, ProtocolConfig, Score};
+
+/// All that the fits of one protocol share; checked.
+pub(crate) struct Setting<'a, 'd> {
+    /// Features and labels.
+    pub(crate) data: &'a Labelled<'d, f32>,
+    /// One configuration for each strength of the grid, ascending in C.
+    pub(crate) grid: Vec<FitConfig>,
+    /// Called after each fit.
+    pub(crate) progress: &'a (dyn Fn() + Sync),
+}
+
+/// Which rows a grid of probes learns from, and which it is validated on.
+pub(crate) struct Part<'a> {
+    /// Rows to learn from.
+    pub(crate) train: &'a [usize],
+    /// Folds left out, by number.
+    pub(crate) left_out: &'a [usize],
+    /// The rows of each fold left out, in the same order.
+    pub(crate) held_out: &'a [&'a [usize]],
+}
+
+/// One probe of a grid, and how it did on each fold held out.
+pub(crate) struct GridFit {
+    pub(crate) probe: Probe,
+    pub(crate) tallies: Vec<Tally>,
+    pub(crate) not_converged: Option<NotConverged>,
+}
+
+/// Rows right and the losses of all, summed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Tally {
+    pub(crate) score: Score,
+    /// Sum of `−ln p(true class)`, in nats.
+    pub(crate) loss: f64,
+}
+
+/// A probe for each strength, from strong to weak regularisation, each started from the one before.
+pub(crate) fn fit_grid(setting: &Setting<'_, '_>, part: &Part<'_>) -> Vec<GridFit> {
+    let training = training_rows(setting.data, part.train);
+    let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
+    for config in &setting.grid {
+        let fit = fit_training_rows(config, &training, fits.last().map(|fit| &fit.probe));
+        (setting.progress)();
+        fits.push(GridFit {
+            tallies: part.held_out.iter().map(|rows| tally(&fit.probe, setting.data, rows)).collect(),
+            not_converged: not_converged(&fit, part.left_out, config.c),
+            probe: fit.probe,
+        });
+    }
+    fits
+}
+
+/// The strength that got most rows right; of equals, the one of lowest loss; of equals again, the strongest.
+///
+/// `tallies[fold][strength]`, one list for each validation fold.
+pub(crate) fn choose(grid: &[FitConfig], tallies: &[Vec<Tally>]) -> Choice {
+    let inner: Vec<Validation> =
+        grid.iter().enumerate().map(|(i, config)| validation(config.c, tallies.iter().map(|fold| fold[i]))).collect();
+    let index = (1..inner.len()).fold(0, |best, i| if is_better(&inner[i], &inner[best]) { i } else { best });
+    let at_edge = grid.len() > 1 && (index == 0 || index + 1 == grid.len());
+    Choice { index, c: grid[index].c, at_edge, inner }
+}
+
+/// One configuration for each strength: checked, ascending in C, each once.
+pub(crate) fn checked_grid(config: &ProtocolConfig) -> Result<Vec<FitConfig>, Error> {
+    if config.grid.is_empty() {
+        return Err(Error::EmptyGrid);
+    }
+    let with_strength = |&c| FitConfig { c, max_iterations: config.max_iterations, tolerance: config.tolerance };
+    let mut grid: Vec<FitConfig> = config.grid.iter().map(with_strength).collect();
+    grid.iter().try_for_each(check_config)?;
+    grid.sort_by(|a, b| a.c.total_cmp(&b.c));
+    grid.dedup_by(|a, b| a.c == b.c);
+    Ok(grid)
+}
+
+fn tally(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Tally {
+    let scores = probe.scores_of(data.rows, rows);
+    tally_scores(scores.view(), rows.iter().map(|&row| data.labels[row]))
+}
+
+fn tally_scores(scores: ArrayView2<'_, f64>, labels: impl Iterator<Item = usize>) -> Tally {
+    scores.outer_iter().zip(labels).fold(Tally::default(), |sum, (scores, label)| Tally {
+        score: Score {
+            correct: sum.score.correct + usize::from(predicted_class(scores) == label),
+            total: sum.score.total + 1,
+        },
+        loss: sum.loss + row_loss(scores, label),
+    })
+}
+
+fn validation(c: f64, tallies: impl Iterator<Item = Tally>) -> Validation {
+    let sum = tallies.fold(Tally::default(), |sum, fold| Tally {
+        score: Score { correct: sum.score.correct + fold.score.correct, total: sum.score.total + fold.score.total },
+        loss: sum.loss + fold.loss,
+    });
+    Validation { c, score: sum.score, log_loss: sum.loss / sum.score.total as f64 }
+}
+
+fn is_better(this: &Validation, best: &Validation) -> bool {
+    let (correct, best_correct) = (this.score.correct, best.score.correct);
+    correct > best_correct || (correct == best_correct && this.log_loss < best.log_loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(tallies: &[(usize, f64)], index: usize, at_edge: bool) {
+        let grid: Vec<FitConfig> =
+            (0..tallies.len()).map(|i| FitConfig { c: 0.1 * (i + 1) as f64, ..FitConfig::default() }).collect();
+        let fold = tallies.iter().map(|&(correct, loss)| Tally { score: Score { correct, total: 10 }, loss }).collect();
+        let found = choose(&grid, &[fold]);
+        assert_eq!((found.index, found.at_edge, found.c), (index, at_edge, grid[index].c));
+    }
+
+    fn check_grid(grid: &[f64], expected: Result<&[f64], &str>) {
+        let found = checked_grid(&ProtocolConfig { grid: grid.to_vec(), ..ProtocolConfig::default() });
+        let found = found.map(|grid| grid.iter().map(|config| config.c).collect::<Vec<_>>());
+        assert_eq!(found.map_err(|error| error.to_string()), expected.map(<[f64]>::to_vec).map_err(str::to_owned));
+    }
+
+    #[test]
+    fn most_right_rows_win() {
+        check(&[(5, 1.0), (7, 9.0), (6, 0.5)], 1, false);
+    }
+
+    #[test]
+    fn equal_counts_are_told_apart_by_loss() {
+        check(&[(7, 1.0), (7, 0.9), (7, 0.95)], 1, false);
+    }
+
+    #[test]
+    fn full_equals_go_to_the_strongest_regularisation() {
+        check(&[(7, 1.0), (7, 1.0)], 0, true);
+    }
+
+    #[test]
+    fn a_choice_at_the_end_of_the_grid_is_flagged() {
+        check(&[(5, 1.0), (6, 1.0), (7, 1.0)], 2, true);
+    }
+
+    #[test]
+    fn the_only_strength_has_no_edge() {
+        check(&[(5, 1.0)], 0, false);
+    }
+
+    #[test]
+    fn a_grid_is_sorted_and_named_once() {
+        check_grid(&[1.0, 0.1, 1.0], Ok(&[0.1, 1.0]));
+    }
+
+    #[test]
+    fn an_empty_grid_is_refused() {
+        check_grid(&[], Err("the grid of regularisation strengths is empty: give at least one C"));
+    }
+
+    #[test]
+    fn a_strength_that_is_not_a_positive_number_is_refused() {
+        check_grid(&[0.1, 0.0], Err("regularisation strength C = 0 is out of range: use a positive, finite number"));
+        check_grid(&[f64::NAN], Err("regularisation strength C = NaN is out of range: use a positive, finite number"));
+        let expected = "regularisation strength C = inf is out of range: use a positive, finite number";
+        check_grid(&[f64::INFINITY], Err(expected));
+    }
+}

@@ -1,0 +1,320 @@
+//! What can be typed, as typed; commands turn it into checked plans.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use tapline_core::{Channels, Interpolation, Pooling};
+use tapline_onnx::{DeviceRequest, Layout};
+
+/// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
+///
+/// The usual route: `tapline models` and `tapline layers MODEL` show what can be tapped, `tapline extract` pushes the
+/// pictures through the network once and caches every wanted layer, `tapline compare` says which layer a linear
+/// classifier does best on.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  tapline layers squeezenet1.1
+  tapline extract photos/ --model efficientnet-lite0 --store photos.store
+  tapline compare photos.store
+  tapline probe photos.store --tap blocks.11
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but pictures were skipped."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the networks that come with a model card
+    Models(ModelsArgs),
+    /// List every tensor of a network that can be tapped
+    Layers(LayersArgs),
+    /// Push pictures through a network once and cache layers' features
+    Extract(ExtractArgs),
+    /// Say what a feature store holds
+    Info(InfoArgs),
+    /// Train and score a linear probe on one layer's features
+    Probe(ProbeArgs),
+    /// Probe every layer of a store and compare them by depth
+    Compare(CompareArgs),
+}
+
+/// Arguments of `tapline models`.
+#[derive(Debug, ClapArgs)]
+pub struct ModelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tapline layers`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Columns:
+  reduction  input pixels from one cell of the map to the next
+  field      input pixels one cell depends on (\"whole\": the whole picture)
+  cost       share of the network's multiply-adds needed to reach the layer
+
+Examples:
+  tapline layers efficientnet-lite0
+  tapline layers resnet50.onnx --json")]
+pub struct LayersArgs {
+    /// A model card's name or file, or a .onnx file
+    pub model: String,
+    /// Only the stages the model card names
+    #[arg(long)]
+    pub stages: bool,
+    /// Side of the input in pixels, where the file leaves it free
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<u32>,
+    /// Order of the input's axes, where it cannot be seen from the file
+    #[arg(long)]
+    pub layout: Option<LayoutArg>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tapline extract`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Pictures: a folder of class folders, a folder of pictures, or a .csv/.tsv file with the columns
+path, label (optional), split (optional) and any others, which are kept.
+
+Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
+Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
+
+Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
+A run that was stopped goes on where it was.
+
+Examples:
+  tapline extract photos/ --model squeezenet1.1 --store photos.store
+  tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
+  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store")]
+pub struct ExtractArgs {
+    /// A folder of pictures or a .csv/.tsv file that lists them
+    pub pictures: PathBuf,
+    /// A model card's name or file, or a .onnx file
+    #[arg(long, short)]
+    pub model: String,
+    /// The folder to keep the features in
+    #[arg(long, short)]
+    pub store: PathBuf,
+    /// What to tap, separated by commas [default: stages, where a model card names them]
+    #[arg(long, short, value_delimiter = ',')]
+    pub taps: Vec<String>,
+    /// Poolings of the taps that name none, separated by commas
+    #[arg(long, short, value_delimiter = ',', default_value = "mean")]
+    pub pool: Vec<Pooling>,
+    /// Number type of stored features
+    #[arg(long, default_value = "f32")]
+    pub dtype: DtypeArg,
+    /// Where to run: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Pictures per pass [default: 1 on the processor, 32 on a GPU]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<std::num::NonZeroUsize>,
+    /// Worker threads, each with its own session on the processor [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<std::num::NonZeroUsize>,
+    /// Largest picture to decode, in megapixels
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
+    pub max_megapixels: u32,
+    /// Stop at the first picture that cannot be used, instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
+}
+
+/// How pictures are prepared. A model card states all of it, and only `--resize` and `--squash` may overrule it;
+/// without a card all of it must be stated.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Preprocessing (a model card states it; --squash and --resize may overrule the card)")]
+pub struct PreprocessingArgs {
+    /// A Hugging Face preprocessor_config.json, a timm config.json, or `torchvision` for what its classifiers take
+    #[arg(long, value_name = "FILE|torchvision")]
+    pub preprocess: Option<String>,
+    /// Side of the network's input in pixels, where the file leaves it free
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<u32>,
+    /// Resize the short side to this many pixels, then crop the centre
+    #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]
+    pub resize: Option<u32>,
+    /// Use the whole picture: resize both sides to the input's size, whatever the proportions
+    #[arg(long)]
+    pub squash: bool,
+    /// Resampling filter
+    #[arg(long)]
+    pub interpolation: Option<InterpolationArg>,
+    /// Channel order
+    #[arg(long)]
+    pub channels: Option<ChannelsArg>,
+    /// Factor on pixel values 0..255, such as 0.00392157 for inputs in 0..1
+    #[arg(long)]
+    pub scale: Option<f32>,
+    /// Subtracted after scaling, one number or one per channel in the network's order
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true)]
+    pub mean: Vec<f32>,
+    /// Divides the difference, one number or one per channel in the network's order
+    #[arg(long, value_delimiter = ',')]
+    pub std: Vec<f32>,
+    /// Order of the input's axes, where it cannot be seen from the file
+    #[arg(long)]
+    pub layout: Option<LayoutArg>,
+}
+
+/// Arguments of `tapline info`.
+#[derive(Debug, ClapArgs)]
+pub struct InfoArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How probes are chosen and scored.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct ProtocolArgs {
+    /// Stratified folds; every picture is scored by a probe that never saw its fold
+    #[arg(long, default_value_t = 5)]
+    pub folds: usize,
+    /// Seed of the folds
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "C", default_values_t = [0.001, 0.01, 0.1, 1.0])]
+    pub strengths: Vec<f64>,
+}
+
+/// Arguments of `tapline probe`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  tapline probe cells.store --tap blocks.11
+  tapline probe cells.store --tap head --save head.probe.json --json")]
+pub struct ProbeArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
+    #[arg(long)]
+    pub tap: String,
+    /// Fit a probe on all labelled pictures and write it to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+}
+
+/// Arguments of `tapline compare`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Columns:
+  accuracy   share of pictures classified right, with its 95 % Wilson interval
+  balanced   mean over classes of the share of each classified right
+  strength   the regularisation strength C chosen most often over the folds
+  *          after a strength: the grid's edge, a wider grid may do better
+
+Scores are kept in the store, so that a second run prints them at once.")]
+pub struct CompareArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV
+    #[arg(long)]
+    pub csv: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+}
+
+/// Number type of stored features.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DtypeArg {
+    /// float32, 4 bytes
+    F32,
+    /// float16, 2 bytes, numbers up to 65504
+    F16,
+}
+
+/// Order of the input's axes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutArg {
+    /// Channel, row, column
+    Nchw,
+    /// Row, column, channel
+    Nhwc,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Nchw => Self::Nchw,
+            LayoutArg::Nhwc => Self::Nhwc,
+        }
+    }
+}
+
+/// Resampling filters.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[allow(missing_docs)]
+pub enum InterpolationArg {
+    Nearest,
+    Box,
+    Bilinear,
+    Bicubic,
+    Lanczos,
+}
+
+impl From<InterpolationArg> for Interpolation {
+    fn from(interpolation: InterpolationArg) -> Self {
+        match interpolation {
+            InterpolationArg::Nearest => Self::Nearest,
+            InterpolationArg::Box => Self::Box,
+            InterpolationArg::Bilinear => Self::Bilinear,
+            InterpolationArg::Bicubic => Self::Bicubic,
+            InterpolationArg::Lanczos => Self::Lanczos,
+        }
+    }
+}
+
+/// Channel orders.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[allow(missing_docs)]
+pub enum ChannelsArg {
+    Rgb,
+    Bgr,
+    Grey,
+}
+
+impl From<ChannelsArg> for Channels {
+    fn from(channels: ChannelsArg) -> Self {
+        match channels {
+            ChannelsArg::Rgb => Self::Rgb,
+            ChannelsArg::Bgr => Self::Bgr,
+            ChannelsArg::Grey => Self::Grey,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

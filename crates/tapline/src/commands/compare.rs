@@ -1,0 +1,289 @@
+//! `tapline compare`: probes every tap of a store and says which stage does best, and by how much.
+
+use std::io;
+
+use serde::Serialize;
+use tapline_core::{Store, TapInfo};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Score, select_layer};
+
+use crate::args::CompareArgs;
+use crate::classes::{Class, Labelled, LeftOut};
+use crate::output::{count, percent};
+use crate::scores::{Scored, protocol, score_tap};
+use crate::{Outcome, output, progress};
+
+/// What the comparison found; every rendering is made from it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    store: String,
+    model: String,
+    pictures: usize,
+    left_out: LeftOut,
+    classes: Vec<Class>,
+    protocol: ProtocolConfig,
+    /// From shallow to deep.
+    taps: Vec<TapReport>,
+    /// Position in `taps` of the most right pictures, the shallowest of equals.
+    best: usize,
+    /// Position in `taps` of the deepest tap below the network's own classifier; none where there is only the classifier.
+    top: Option<usize>,
+    /// Pictures only the best tap got right, and only the top tap.
+    best_only_top_only: Option<(usize, usize)>,
+    /// The score of choosing the tap, too, on inner folds: the honest promise for "the best layer".
+    chosen_on_inner_folds: Accuracy,
+    /// The taps so chosen, one for each fold.
+    chosen_taps: Vec<String>,
+}
+
+/// One tap's probes.
+#[derive(Debug, Serialize)]
+struct TapReport {
+    name: String,
+    pooling: String,
+    features: usize,
+    cost_share: f64,
+    classifier: bool,
+    accuracy: Accuracy,
+    balanced_accuracy: f64,
+    log_loss: f64,
+    /// Strength C chosen for each fold.
+    strengths: Vec<f64>,
+    /// Folds whose choice lies at the edge of the grid.
+    at_edge: usize,
+    not_converged: Vec<NotConverged>,
+    fits: usize,
+    seconds: f64,
+}
+
+/// A score with its 95 % Wilson interval.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Accuracy {
+    /// Pictures classified right.
+    pub correct: usize,
+    /// Pictures scored.
+    pub total: usize,
+    /// Their ratio, 0 to 1.
+    pub accuracy: f64,
+    /// The interval, 0 to 1.
+    pub interval: (f64, f64),
+}
+
+impl From<Score> for Accuracy {
+    fn from(score: Score) -> Self {
+        Self { correct: score.correct, total: score.total, accuracy: score.accuracy(), interval: score.interval() }
+    }
+}
+
+pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
+    let store = Store::open(&args.store)?;
+    let data = Labelled::of(store.listing())?;
+    data.check_folds(args.protocol.folds)?;
+    let config = protocol(&args.protocol);
+    let bar = progress::bar("probing", store.taps().len() * config.evaluate_fits()?, "fits");
+    let mut scored = Vec::new();
+    for index in 0..store.taps().len() {
+        scored.push(score_tap(&store, index, &data, &config, &|| bar.inc(1))?);
+        bar.set_position(((index + 1) * config.evaluate_fits()?) as u64);
+    }
+    bar.finish_and_clear();
+    let report = report(&store, &data, config, scored)?;
+    if args.json {
+        output::json(&report)?;
+    } else if args.csv {
+        csv(&report)?;
+    } else {
+        output::text(&render(&report))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<Scored>) -> anyhow::Result<Report> {
+    let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
+    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored)).collect();
+    let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
+    let best = (1..taps.len()).fold(0, |best, tap| {
+        if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best }
+    });
+    let top = taps.iter().rposition(|tap| !tap.classifier);
+    let nested = select_layer(&evaluations)?;
+    Ok(Report {
+        store: store.dir().display().to_string(),
+        model: store.manifest().space.model.name.clone(),
+        pictures: data.rows.len(),
+        left_out: data.left_out.clone(),
+        classes: data.classes(),
+        protocol,
+        best,
+        top,
+        best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
+        chosen_on_inner_folds: nested.score.into(),
+        chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
+        taps,
+    })
+}
+
+fn tap_report(info: &TapInfo, scored: &Scored) -> TapReport {
+    let evaluation = &scored.evaluation;
+    TapReport {
+        name: info.name.clone(),
+        pooling: info.tap.pooling.to_string(),
+        features: info.features,
+        cost_share: info.cost_share,
+        classifier: info.classifier,
+        accuracy: evaluation.score().into(),
+        balanced_accuracy: evaluation.balanced_accuracy(),
+        log_loss: evaluation.log_loss,
+        strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
+        at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
+        not_converged: evaluation.not_converged.clone(),
+        fits: evaluation.fits,
+        seconds: scored.seconds,
+    }
+}
+
+/// Pictures that only `a` got right, and that only `b` got right.
+fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
+    let right = |e: &Evaluation, i: usize| e.predicted[i] == e.labels[i];
+    let only = |x: &Evaluation, y: &Evaluation| (0..x.labels.len()).filter(|&i| right(x, i) && !right(y, i)).count();
+    (only(a, b), only(b, a))
+}
+
+/// A tap's name, with its pooling where the name alone is not enough.
+fn label(taps: &[TapReport], tap: usize) -> String {
+    let same = taps.iter().filter(|t| t.name == taps[tap].name).count();
+    if same > 1 { format!("{}@{}", taps[tap].name, taps[tap].pooling) } else { taps[tap].name.clone() }
+}
+
+/// The strength chosen most often, the weaker regularisation of equals.
+fn usual_strength(strengths: &[f64]) -> f64 {
+    let votes = |c: f64| strengths.iter().filter(|&&other| other == c).count();
+    strengths.iter().copied().max_by(|&a, &b| votes(a).cmp(&votes(b)).then(a.total_cmp(&b))).unwrap_or(f64::NAN)
+}
+
+fn interval(accuracy: &Accuracy) -> String {
+    format!("{} to {}", percent(accuracy.interval.0), percent(accuracy.interval.1))
+}
+
+fn render(report: &Report) -> String {
+    let rows = report.taps.iter().enumerate().map(|(index, tap)| {
+        vec![
+            if index == report.best { ">" } else { "" }.to_owned(),
+            tap.name.clone(),
+            tap.pooling.clone(),
+            tap.features.to_string(),
+            format!("{} %", percent(tap.cost_share)),
+            percent(tap.accuracy.accuracy),
+            interval(&tap.accuracy),
+            percent(tap.balanced_accuracy),
+            format!("{}{}", usual_strength(&tap.strengths), if tap.at_edge > 0 { "*" } else { "" }),
+            format!("{:.1}", tap.seconds),
+        ]
+    });
+    let headers = [
+        "", "tap", "pooling", ">features", ">cost", ">accuracy %", "95 % interval", ">balanced %", ">strength", ">seconds",
+    ];
+    let classes: Vec<String> =
+        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), c.name)).collect();
+    let more = if report.classes.len() > 6 { format!(" and {} classes more", report.classes.len() - 6) } else { String::new() };
+    let mut text = format!(
+        "{}: linear probes on {} pictures ({}{more}), {} folds, seed {}\n\n{}\n",
+        report.model,
+        count(report.pictures),
+        classes.join(", "),
+        report.protocol.folds,
+        report.protocol.seed,
+        output::table(&headers, rows)
+    );
+    text += &verdict(report);
+    text += &warnings(report);
+    text
+}
+
+fn verdict(report: &Report) -> String {
+    let best = &report.taps[report.best];
+    let mut text = format!(
+        "Best stage: {}, {} % of {} pictures right (95 % interval {}).\n",
+        label(&report.taps, report.best),
+        percent(best.accuracy.accuracy),
+        count(best.accuracy.total),
+        interval(&best.accuracy)
+    );
+    match report.top {
+        Some(top) if top == report.best => text += "That is the top layer below the network's own classifier.\n",
+        Some(top) => {
+            let behind = 100.0 * (best.accuracy.accuracy - report.taps[top].accuracy.accuracy);
+            let (only_best, only_top) = report.best_only_top_only.unwrap_or_default();
+            text += &format!(
+                "The top layer, {}, is {behind:.1} points behind: {} pictures are right only at {}, {} only at {}.\n",
+                label(&report.taps, top),
+                count(only_best),
+                label(&report.taps, report.best),
+                count(only_top),
+                label(&report.taps, top)
+            );
+        }
+        None => {}
+    }
+    let chosen = &report.chosen_on_inner_folds;
+    text += &format!(
+        "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
+         without the pictures that score it.\n",
+        percent(chosen.accuracy),
+        interval(chosen)
+    );
+    text
+}
+
+fn warnings(report: &Report) -> String {
+    let mut text = String::new();
+    if report.taps.iter().any(|tap| tap.at_edge > 0) {
+        text += "* the strength lies at the edge of the grid in some fold; --strengths with a wider grid may do better.\n";
+    }
+    for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
+        text += &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
+    }
+    let LeftOut { skipped, unlabelled } = report.left_out;
+    if skipped + unlabelled > 0 {
+        text += &format!("Left out: {skipped} pictures without features, {unlabelled} without a label.\n");
+    }
+    text
+}
+
+fn csv(report: &Report) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(io::stdout().lock());
+    writer.write_record([
+        "tap", "pooling", "features", "cost_share", "correct", "total", "accuracy", "interval_low", "interval_high",
+        "balanced_accuracy", "log_loss", "strength", "at_edge", "not_converged", "seconds",
+    ])?;
+    for tap in &report.taps {
+        writer.write_record([
+            tap.name.clone(),
+            tap.pooling.clone(),
+            tap.features.to_string(),
+            tap.cost_share.to_string(),
+            tap.accuracy.correct.to_string(),
+            tap.accuracy.total.to_string(),
+            tap.accuracy.accuracy.to_string(),
+            tap.accuracy.interval.0.to_string(),
+            tap.accuracy.interval.1.to_string(),
+            tap.balanced_accuracy.to_string(),
+            tap.log_loss.to_string(),
+            usual_strength(&tap.strengths).to_string(),
+            tap.at_edge.to_string(),
+            tap.not_converged.len().to_string(),
+            format!("{:.3}", tap.seconds),
+        ])?;
+    }
+    Ok(writer.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_strength_is_the_one_chosen_most_often_and_the_larger_of_equals() {
+        assert_eq!(usual_strength(&[0.1, 0.01, 0.1, 1.0, 0.1]), 0.1);
+        assert_eq!(usual_strength(&[0.1, 0.1, 1.0, 1.0, 0.01]), 1.0);
+    }
+}

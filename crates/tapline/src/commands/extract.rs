@@ -1,0 +1,287 @@
+//! `tapline extract`: from pictures to a feature store, computing only what is missing.
+
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use tapline_core::{
+    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, StoreWriter, hash_all, scan,
+};
+use tapline_image::Limits;
+use tapline_onnx::{
+    Chosen, Device, InputSize, Layer, Layout, Model, Runtime, Selection, TapRequest, select_taps, tap_model,
+};
+
+use crate::args::{DtypeArg, ExtractArgs};
+use crate::network::Network;
+use crate::output::count;
+use crate::pipeline::{Finished, Pass, run_pass};
+use crate::{Outcome, output, progress, project};
+
+/// What was done; every rendering is made from it.
+#[derive(Serialize)]
+struct Report {
+    store: String,
+    model: String,
+    device: String,
+    device_reason: String,
+    preprocessing: String,
+    pictures: usize,
+    reused: usize,
+    computed: usize,
+    taps: Vec<String>,
+    features: usize,
+    bytes: u64,
+    skipped: Vec<Skipped>,
+    not_listed: Vec<Skipped>,
+}
+
+/// Everything that is settled before the first picture is read.
+struct Settled {
+    runtime: Runtime,
+    chosen: Chosen,
+    model: Model,
+    layers: Vec<Layer>,
+    size: InputSize,
+    preprocess: Preprocess,
+    limits: Limits,
+    workers: usize,
+    batch: usize,
+    strict: bool,
+}
+
+pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
+    let listing = scan(&args.pictures)?;
+    let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
+    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
+    let runtime = project::runtime(args.device)?;
+    let chosen = runtime.choose(args.device)?;
+    let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
+    let layers = network.layers(size, &runtime)?;
+    let requests = requests(args, &network)?;
+    let selection = select_taps(&layers, &requests, &args.pool)?;
+    if selection.taps.is_empty() {
+        bail!("no tap is left: {}", selection.passed_over.first().map_or("none was asked for", |(_, reason)| reason));
+    }
+    for (_, reason) in &selection.passed_over {
+        eprintln!("tapline: passed over: {reason}");
+    }
+    let plan = plan(args, &network, &selection, (&preprocess, &runtime, &chosen), listing, size)?;
+    let not_listed = plan.listing.skipped.clone();
+    let run = &plan.run;
+    let settled = Settled {
+        limits: Limits { max_pixels: u64::from(args.max_megapixels) * 1_000_000, ..Limits::default() },
+        workers: args.workers.map_or_else(|| default_workers(chosen.device), usize::from),
+        batch: run.batch,
+        strict: args.strict,
+        model: network.model,
+        runtime,
+        chosen,
+        layers,
+        size,
+        preprocess,
+    };
+    let mut report = Report {
+        store: args.store.display().to_string(),
+        model: network.name,
+        device: settled.chosen.device.to_string(),
+        device_reason: settled.chosen.why.clone(),
+        preprocessing: origin,
+        pictures: plan.listing.samples.len(),
+        reused: 0,
+        computed: 0,
+        taps: plan.taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
+        features: plan.taps.iter().map(|t| t.features).sum(),
+        bytes: 0,
+        skipped: Vec::new(),
+        not_listed,
+    };
+    fill(&args.store, plan, &settled, &mut report)?;
+    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
+}
+
+fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
+    match (args.taps.is_empty(), network.stages().is_empty()) {
+        (false, _) => Ok(args.taps.clone()),
+        (true, false) => Ok(vec!["stages".to_owned()]),
+        (true, true) => bail!(
+            "{} has no model card that names its stages: say what to tap with --taps, for instance --taps '*relu*'; \
+             `tapline layers` lists the names",
+            network.name
+        ),
+    }
+}
+
+/// A few more workers than one keep a GPU busy while the others decode.
+fn default_workers(device: Device) -> usize {
+    match device {
+        Device::Cpu => available_parallelism().map_or(1, usize::from),
+        Device::Cuda(_) => 3,
+    }
+}
+
+fn plan(
+    args: &ExtractArgs,
+    network: &Network,
+    selection: &Selection,
+    (preprocess, runtime, chosen): (&Preprocess, &Runtime, &Chosen),
+    listing: Listing,
+    size: InputSize,
+) -> anyhow::Result<Plan> {
+    let usual = if chosen.device == Device::Cpu { 1 } else { 32 };
+    let batch = network.model.input.batch.unwrap_or(args.batch.map_or(usual, usize::from));
+    let taps = tap_model(&network.model, &selection.taps, size, network.model.input.batch)?.taps;
+    Ok(Plan {
+        space: FeatureSpace {
+            model: ModelRef {
+                name: network.name.clone(),
+                sha256: network.model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
+            },
+            preprocess: preprocess.clone(),
+            dtype: match args.dtype {
+                DtypeArg::F32 => Dtype::F32,
+                DtypeArg::F16 => Dtype::F16,
+            },
+        },
+        taps,
+        listing,
+        run: Run {
+            runtime: format!("ONNX Runtime {}", runtime.version),
+            provider: if chosen.device == Device::Cpu { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }.to_owned(),
+            device: chosen.device.to_string(),
+            batch,
+            threads: None,
+        },
+        tapline: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Opens the store, takes over what it has, computes the rest.
+fn fill(dir: &Path, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
+    let mut writer = StoreWriter::begin(dir, plan)?;
+    let total = writer.listing().samples.len();
+    if writer.has_sources() {
+        let bar = progress::bar("looking for what is there", total, "pictures");
+        let digests = hash_all(writer.listing(), &|hashed| bar.set_position(hashed as u64));
+        report.reused = writer.reuse(&digests)?;
+        bar.finish_and_clear();
+    }
+    let samples = writer.listing().samples.clone();
+    let groups = writer.missing();
+    let open: usize = groups.iter().map(|g| g.rows.len()).sum();
+    let bar = progress::bar("extracting", total, "pictures");
+    bar.set_position((total - open) as u64);
+    bar.reset_eta();
+    for group in groups {
+        let requests = requests_of(&writer, &group, &settled.layers)?;
+        let batch = settled.model.input.batch;
+        let model = tap_model(&settled.model, &requests, settled.size, batch)?;
+        let pass = Pass {
+            runtime: &settled.runtime,
+            device: settled.chosen.device,
+            model: &model,
+            preprocess: &settled.preprocess,
+            limits: &settled.limits,
+            workers: settled.workers,
+            batch: settled.batch,
+        };
+        let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: settled.strict, report };
+        run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished))?;
+    }
+    bar.finish_and_clear();
+    let store = writer.finish()?;
+    report.bytes = stored_bytes(store.dir());
+    Ok(())
+}
+
+/// The taps a group of rows lacks, as requests to the network; their order is the group's.
+fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> anyhow::Result<Vec<TapRequest<'a>>> {
+    group
+        .taps
+        .iter()
+        .map(|&tap| {
+            let tap = &writer.taps()[tap].info.tap;
+            let layer = layers.iter().find(|l| l.name == tap.tensor);
+            let layer = layer.with_context(|| format!("the model has no layer {:?}, which the store has", tap.tensor))?;
+            Ok(TapRequest { layer, pooling: tap.pooling })
+        })
+        .collect()
+}
+
+/// Puts finished pictures into the store, and those that cannot be used on the list.
+struct Keeper<'a> {
+    writer: &'a mut StoreWriter,
+    taps: &'a [usize],
+    bar: &'a ProgressBar,
+    strict: bool,
+    report: &'a mut Report,
+}
+
+impl Keeper<'_> {
+    fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
+        self.bar.inc(1);
+        let Finished { row, digest, features } = finished;
+        let reason = match (features, digest) {
+            (Ok(features), Some(digest)) => {
+                let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
+                match self.writer.put(row, digest, self.taps, &values) {
+                    Ok(()) => {
+                        self.report.computed += 1;
+                        return Ok(());
+                    }
+                    Err(error) if concerns_one_picture(&error) => error.to_string(),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            (Err(reason), _) => reason,
+            (Ok(_), None) => unreachable!("features are made of bytes that were hashed"),
+        };
+        let path = self.writer.listing().samples[row].path.clone();
+        if self.strict {
+            bail!("{path}: {reason} (--strict stops at the first picture that cannot be used; the others are kept)");
+        }
+        self.writer.skip(row, digest, &reason)?;
+        self.report.skipped.push(Skipped { path, reason });
+        Ok(())
+    }
+}
+
+fn concerns_one_picture(error: &Error) -> bool {
+    matches!(error, Error::NotFinite { .. } | Error::Float16Overflow { .. } | Error::PictureChanged { .. })
+}
+
+fn stored_bytes(dir: &Path) -> u64 {
+    let entries = dir.join("features").read_dir().map(|entries| entries.flatten().collect()).unwrap_or(Vec::new());
+    entries.iter().filter_map(|entry| entry.metadata().ok()).map(|m| m.len()).sum()
+}
+
+fn render(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} pictures, {} taps, {} features each, {:.1} MB\n",
+        report.store,
+        count(report.pictures),
+        report.taps.len(),
+        count(report.features),
+        report.bytes as f64 / 1e6
+    );
+    text += &format!(
+        "{} computed, {} taken from the store, {} skipped\n",
+        count(report.computed),
+        count(report.reused),
+        count(report.skipped.len())
+    );
+    text += &format!(
+        "{} on {} ({}); preprocessing from {}\n",
+        report.model, report.device, report.device_reason, report.preprocessing
+    );
+    for skipped in &report.skipped {
+        text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
+    }
+    for other in &report.not_listed {
+        text += &format!("not listed {}: {}\n", other.path, other.reason);
+    }
+    text
+}

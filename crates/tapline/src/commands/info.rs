@@ -1,0 +1,76 @@
+//! `tapline info`: what a store holds and where it came from.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tapline_core::{Manifest, Skipped, Store};
+
+use crate::args::InfoArgs;
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Report {
+    store: String,
+    #[serde(flatten)]
+    manifest: Manifest,
+    labels: BTreeMap<String, usize>,
+    unlabelled: usize,
+    skipped_pictures: Vec<Skipped>,
+}
+
+pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let store = Store::open(&args.store)?;
+    let listing = store.listing();
+    let mut labels = BTreeMap::new();
+    for label in listing.label.iter().flatten() {
+        *labels.entry(label.clone()).or_insert(0) += 1;
+    }
+    let skipped_pictures: Vec<Skipped> = listing
+        .path
+        .iter()
+        .zip(&listing.skipped)
+        .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
+        .collect();
+    let report = Report {
+        store: args.store.display().to_string(),
+        manifest: store.manifest().clone(),
+        unlabelled: listing.label.iter().filter(|l| l.is_none()).count(),
+        labels,
+        skipped_pictures,
+    };
+    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    Ok(if report.skipped_pictures.is_empty() { Outcome::Done } else { Outcome::Skipped })
+}
+
+fn render(report: &Report) -> String {
+    let manifest = &report.manifest;
+    let taps = manifest.taps.iter().map(|tap| {
+        let shape: Vec<String> = tap.info.shape.iter().map(usize::to_string).collect();
+        vec![
+            tap.info.name.clone(),
+            tap.info.tap.pooling.to_string(),
+            shape.join("×"),
+            tap.info.features.to_string(),
+            format!("{} %", output::percent(tap.info.cost_share)),
+            format!("features/{}", tap.file),
+        ]
+    });
+    let mut text = format!(
+        "{}: {} pictures through {} ({} on {}), {} skipped\n\n{}",
+        report.store,
+        output::count(manifest.rows),
+        manifest.space.model.name,
+        manifest.run.runtime,
+        manifest.run.device,
+        report.skipped_pictures.len(),
+        output::table(&["tap", "pooling", "map", ">features", ">cost", "file"], taps)
+    );
+    if !report.labels.is_empty() {
+        let classes = report.labels.iter().map(|(label, n)| vec![label.clone(), output::count(*n)]);
+        text += &format!("\n{}", output::table(&["label", ">pictures"], classes));
+    }
+    for skipped in &report.skipped_pictures {
+        text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
+    }
+    text
+}

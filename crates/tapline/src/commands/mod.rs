@@ -1,0 +1,8 @@
+//! One module for each command: arguments in, a result struct, its renderings out.
+
+pub mod compare;
+pub mod extract;
+pub mod info;
+pub mod layers;
+pub mod models;
+pub mod probe;

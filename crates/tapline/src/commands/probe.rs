@@ -1,0 +1,196 @@
+//! `tapline probe`: one tap in detail, and a probe to keep.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tapline_core::{Pooling, Store, TapInfo};
+use tapline_probe::{FinalFit, NotConverged, Probe, ProtocolConfig, fit_final};
+
+use super::compare::Accuracy;
+use crate::args::ProbeArgs;
+use crate::classes::{Class, Labelled, LeftOut};
+use crate::output::{count, percent};
+use crate::scores::{features, labelled, protocol, score_tap};
+use crate::{Outcome, output, progress};
+
+/// Confusion matrices of more classes than this are left to `--json`.
+const SHOWN_CLASSES: usize = 12;
+
+#[derive(Serialize)]
+struct Report {
+    store: String,
+    model: String,
+    tap: TapInfo,
+    pictures: usize,
+    left_out: LeftOut,
+    classes: Vec<Class>,
+    protocol: ProtocolConfig,
+    accuracy: Accuracy,
+    balanced_accuracy: f64,
+    log_loss: f64,
+    folds: Vec<Fold>,
+    /// Counts: true classes in rows, predicted ones in columns.
+    confusion: Vec<Vec<usize>>,
+    fits: usize,
+    not_converged: Vec<NotConverged>,
+    seconds: f64,
+    saved: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Fold {
+    strength: f64,
+    at_edge: bool,
+    #[serde(flatten)]
+    accuracy: Accuracy,
+}
+
+/// A probe with all it takes to use it elsewhere.
+#[derive(Serialize)]
+struct SavedProbe<'a> {
+    model: &'a tapline_core::ModelRef,
+    preprocess: &'a tapline_core::Preprocess,
+    tap: &'a TapInfo,
+    classes: &'a [String],
+    strength: f64,
+    converged: bool,
+    probe: &'a Probe,
+}
+
+pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
+    let store = Store::open(&args.store)?;
+    let index = find_tap(&store, &args.tap)?;
+    let data = Labelled::of(store.listing())?;
+    data.check_folds(args.protocol.folds)?;
+    let config = protocol(&args.protocol);
+    let file = args.save.as_deref().map(create).transpose()?;
+    let bar = progress::bar("probing", config.evaluate_fits()?, "fits");
+    let scored = score_tap(&store, index, &data, &config, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    let evaluation = &scored.evaluation;
+    let folds = evaluation.folds.iter().map(|fold| Fold {
+        strength: fold.choice.c,
+        at_edge: fold.choice.at_edge,
+        accuracy: fold.test.into(),
+    });
+    let report = Report {
+        store: store.dir().display().to_string(),
+        model: store.manifest().space.model.name.clone(),
+        tap: store.taps()[index].info.clone(),
+        pictures: data.rows.len(),
+        left_out: data.left_out.clone(),
+        classes: data.classes(),
+        accuracy: evaluation.score().into(),
+        balanced_accuracy: evaluation.balanced_accuracy(),
+        log_loss: evaluation.log_loss,
+        folds: folds.collect(),
+        confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
+        fits: evaluation.fits,
+        not_converged: evaluation.not_converged.clone(),
+        seconds: scored.seconds,
+        saved: args.save.clone(),
+        protocol: config,
+    };
+    if let Some(file) = file {
+        save(file, &store, index, &data, &report.protocol)?;
+    }
+    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    Ok(Outcome::Done)
+}
+
+/// The tap called NAME or NAME@POOLING.
+fn find_tap(store: &Store, typed: &str) -> anyhow::Result<usize> {
+    let named = |name: &str, pooling: Option<Pooling>| -> Vec<usize> {
+        let fits = |info: &TapInfo| {
+            (info.name == name || info.tap.tensor == name) && pooling.is_none_or(|p| p == info.tap.pooling)
+        };
+        store.taps().iter().enumerate().filter(|(_, tap)| fits(&tap.info)).map(|(index, _)| index).collect()
+    };
+    let mut found = named(typed, None);
+    if let (true, Some((name, pooling))) = (found.is_empty(), typed.rsplit_once('@')) {
+        found = named(name, Some(pooling.parse()?));
+    }
+    let all = || {
+        let names = store.taps().iter().map(|t| format!("{}@{}", t.info.name, t.info.tap.pooling));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => bail!("the store has no tap {typed:?}; it has {}", all()),
+        _ => bail!("the store has several taps {typed:?}, name one with its pooling: {}", all()),
+    }
+}
+
+/// Opens the output before the long work, so that a bad path is known at once.
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn save(file: File, store: &Store, index: usize, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<()> {
+    let values = features(store, index, data)?;
+    let bar = progress::bar("fitting the probe to keep", config.holdout_fits()?, "fits");
+    let FinalFit { fit, choice, .. } = fit_final(config, &labelled(&values, data), &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    if !fit.converged {
+        eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);
+    }
+    let space = &store.manifest().space;
+    let saved = SavedProbe {
+        model: &space.model,
+        preprocess: &space.preprocess,
+        tap: &store.taps()[index].info,
+        classes: &data.names,
+        strength: choice.c,
+        converged: fit.converged,
+        probe: &fit.probe,
+    };
+    Ok(serde_json::to_writer(std::io::BufWriter::new(file), &saved)?)
+}
+
+fn render(report: &Report) -> String {
+    let accuracy = &report.accuracy;
+    let mut text = format!(
+        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % interval {} to {})\nbalanced accuracy {} %, log loss {:.3} nats\n\n",
+        report.model,
+        report.tap.name,
+        report.tap.features,
+        report.tap.tap.pooling,
+        percent(accuracy.accuracy),
+        count(accuracy.total),
+        percent(accuracy.interval.0),
+        percent(accuracy.interval.1),
+        percent(report.balanced_accuracy),
+        report.log_loss
+    );
+    let folds = report.folds.iter().enumerate().map(|(index, fold)| {
+        vec![
+            (index + 1).to_string(),
+            format!("{} of {}", fold.accuracy.correct, fold.accuracy.total),
+            percent(fold.accuracy.accuracy),
+            format!("{}{}", fold.strength, if fold.at_edge { "*" } else { "" }),
+        ]
+    });
+    text += &output::table(&[">fold", ">right", ">accuracy %", ">strength"], folds);
+    if report.folds.iter().any(|fold| fold.at_edge) {
+        text += "* at the edge of the grid; --strengths with a wider grid may do better.\n";
+    }
+    if report.classes.len() <= SHOWN_CLASSES {
+        let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
+        let headers: Vec<String> =
+            std::iter::once("true class".to_owned()).chain(names.iter().map(|n| format!(">as {n}"))).collect();
+        let rows = names.iter().zip(&report.confusion).map(|(name, counts)| {
+            std::iter::once((*name).to_owned()).chain(counts.iter().map(|&n| count(n))).collect()
+        });
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        text += &format!("\n{}", output::table(&headers, rows));
+    }
+    if !report.not_converged.is_empty() {
+        text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
+    }
+    if let Some(path) = &report.saved {
+        text += &format!("\nA probe fitted on all {} pictures is in {}.\n", count(report.pictures), path.display());
+    }
+    text
+}

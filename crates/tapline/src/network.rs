@@ -1,0 +1,218 @@
+//! From MODEL as typed to a checked network with its preprocessing and stages.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tapline_core::{Preprocess, Resize};
+use tapline_onnx::{
+    Card, InputSize, Layer, Layout, Model, PictureInput, Runtime, Stage, list_layers, read_preprocessing, torchvision,
+};
+
+use crate::args::PreprocessingArgs;
+use crate::project;
+
+/// A network ready to be listed or tapped.
+pub struct Network {
+    /// What to call it.
+    pub name: String,
+    /// The model.
+    pub model: Model,
+    /// The card, where there is one.
+    pub card: Option<Card>,
+}
+
+/// Files other tools ship beside a network, read where no flag says otherwise.
+const SIDE_FILES: [&str; 2] = ["preprocessor_config.json", "config.json"];
+
+impl Network {
+    /// Finds and reads what MODEL stands for: a card's file or name, or a .onnx file.
+    pub fn open(typed: &str, layout: Option<Layout>) -> anyhow::Result<Self> {
+        let path = Path::new(typed);
+        let card = match path.extension().and_then(|e| e.to_str()) {
+            Some("toml") => Some(Card::read(path)?),
+            _ if path.is_file() => None,
+            Some("onnx") => bail!("{} does not exist", path.display()),
+            _ => Some(project::card_named(typed)?),
+        };
+        match card {
+            Some(card) => Ok(Self { name: card.name.clone(), model: card.read_model()?, card: Some(card) }),
+            None => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                Ok(Self { name, model: Model::read(path, layout)?, card: None })
+            }
+        }
+    }
+
+    /// The card's stages.
+    pub fn stages(&self) -> &[Stage] {
+        self.card.as_ref().map_or(&[], |card| &card.stages)
+    }
+
+    /// The layers at an input size.
+    pub fn layers(&self, size: InputSize, runtime: &Runtime) -> anyhow::Result<Vec<Layer>> {
+        let layers = list_layers(&self.model, size, self.stages(), runtime)?;
+        if let Some(missing) = self.stages().iter().find(|s| !layers.iter().any(|l| l.name == s.tensor)) {
+            bail!("the card of {} names stage {:?}, but the model has no layer {:?}", self.name, missing.name, missing.tensor);
+        }
+        Ok(layers)
+    }
+
+    /// The input's size to list layers at, and a remark where it had to be assumed.
+    pub fn listing_size(&self, side: Option<u32>) -> (InputSize, Option<String>) {
+        let input = &self.model.input;
+        let from_card = self.card.as_ref().map(Card::preprocess);
+        let usual = from_card.as_ref().map_or(224, |p| p.height);
+        let pick = |fixed: Option<u32>| fixed.or(side).unwrap_or(usual);
+        let free = input.height.is_none() || input.width.is_none();
+        let size = InputSize {
+            channels: input.channels.or(from_card.map(|p| p.channels.count())).unwrap_or(3),
+            height: pick(input.height),
+            width: pick(input.width),
+        };
+        let assumed = free && side.is_none() && self.card.is_none();
+        let remark = assumed.then(|| {
+            format!("the model leaves its input's size free: listed at {} × {}, --size changes that", size.height, size.width)
+        });
+        (size, remark)
+    }
+
+    /// The preprocessing: the card's, else what flags or a side file state; never a guess. Says where it is from.
+    pub fn preprocessing(&self, args: &PreprocessingArgs) -> anyhow::Result<(Preprocess, String)> {
+        let (preprocess, origin) = match &self.card {
+            Some(card) => with_card(card, args)?,
+            None => self.without_card(args)?,
+        };
+        preprocess.check()?;
+        fits(&self.model.input, &preprocess).with_context(|| origin.clone())?;
+        Ok((preprocess, origin))
+    }
+
+    fn without_card(&self, args: &PreprocessingArgs) -> anyhow::Result<(Preprocess, String)> {
+        let flags = from_flags(args, &self.model.input);
+        match (&args.preprocess, flags) {
+            (Some(_), Flags::Complete(_) | Flags::Partial(_)) => {
+                bail!("--preprocess already states everything; leave out --mean, --std, --scale and the others")
+            }
+            (Some(name), Flags::None) if name == "torchvision" => Ok((torchvision(), "--preprocess torchvision".to_owned())),
+            (Some(file), Flags::None) => {
+                let path = PathBuf::from(file);
+                Ok((read_preprocessing(&path)?, path.display().to_string()))
+            }
+            (None, Flags::Complete(preprocess)) => Ok((preprocess, "the flags".to_owned())),
+            (None, Flags::Partial(missing)) => {
+                bail!("the preprocessing of {} is not complete: {} missing", self.name, missing.join(", "))
+            }
+            (None, Flags::None) => self.beside_model(),
+        }
+    }
+
+    fn beside_model(&self) -> anyhow::Result<(Preprocess, String)> {
+        let folder = self.model.path.parent().unwrap_or(Path::new(""));
+        match SIDE_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
+            Some(path) => Ok((read_preprocessing(&path)?, path.display().to_string())),
+            None => bail!(
+                "how {} wants its pictures is not known, and a guess would cost accuracy: pass --preprocess FILE|torchvision, \
+                 or --mean, --std, --scale, --channels, --interpolation and --resize or --squash",
+                self.name
+            ),
+        }
+    }
+}
+
+enum Flags {
+    None,
+    Partial(Vec<&'static str>),
+    Complete(Preprocess),
+}
+
+/// The card's preprocessing; only what part of the picture is used may be chosen, for the rest belongs to the weights.
+fn with_card(card: &Card, args: &PreprocessingArgs) -> anyhow::Result<(Preprocess, String)> {
+    let states_pixels = args.preprocess.is_some()
+        || args.size.is_some()
+        || args.interpolation.is_some()
+        || args.channels.is_some()
+        || args.scale.is_some()
+        || !args.mean.is_empty()
+        || !args.std.is_empty();
+    if states_pixels {
+        bail!(
+            "{} has a model card, which states its preprocessing; only --squash and --resize may overrule it (pass the \
+             .onnx file itself to state all of it)",
+            card.name
+        );
+    }
+    let mut preprocess = card.preprocess();
+    let mut origin = format!("the model card {}", card.path.display());
+    if args.squash {
+        preprocess.resize = Resize::Squash;
+        origin += " with --squash";
+    } else if let Some(side) = args.resize {
+        preprocess.resize = Resize::ShortSide(side);
+        origin += &format!(" with --resize {side}");
+    }
+    Ok((preprocess, origin))
+}
+
+fn from_flags(args: &PreprocessingArgs, input: &PictureInput) -> Flags {
+    let mut missing = Vec::new();
+    let mut need = |given: bool, flag: &'static str| {
+        if !given {
+            missing.push(flag);
+        }
+    };
+    need(!args.mean.is_empty(), "--mean");
+    need(!args.std.is_empty(), "--std");
+    need(args.scale.is_some(), "--scale");
+    need(args.channels.is_some(), "--channels");
+    need(args.interpolation.is_some(), "--interpolation");
+    need(args.resize.is_some() || args.squash, "--resize or --squash");
+    if missing.len() == 6 {
+        return Flags::None;
+    }
+    let (height, width) = (input.height.or(args.size), input.width.or(args.size));
+    if height.is_none() || width.is_none() {
+        missing.push("--size");
+    }
+    match (args.channels, args.scale, args.interpolation, height, width) {
+        (Some(channels), Some(scale), Some(interpolation), Some(height), Some(width)) if missing.is_empty() => {
+            let channels = tapline_core::Channels::from(channels);
+            let spread = |values: &[f32]| match values {
+                [one] => vec![*one; channels.count()],
+                many => many.to_vec(),
+            };
+            Flags::Complete(Preprocess {
+                resize: args.resize.map_or(Resize::Squash, Resize::ShortSide),
+                height,
+                width,
+                interpolation: interpolation.into(),
+                channels,
+                scale,
+                mean: spread(&args.mean),
+                std: spread(&args.std),
+            })
+        }
+        _ => Flags::Partial(missing),
+    }
+}
+
+/// Whether a network can take what a preprocessing makes.
+fn fits(input: &PictureInput, preprocess: &Preprocess) -> anyhow::Result<()> {
+    let wanted = (input.channels, input.height, input.width);
+    let made = (preprocess.channels.count(), preprocess.height, preprocess.width);
+    let differs = wanted.0.is_some_and(|c| c != made.0)
+        || wanted.1.is_some_and(|h| h != made.1)
+        || wanted.2.is_some_and(|w| w != made.2);
+    if differs {
+        let text = |size: Option<String>| size.unwrap_or_else(|| "any".to_owned());
+        bail!(
+            "the network takes {} channel(s) of {} × {} pixels, the preprocessing makes {} of {} × {}",
+            text(wanted.0.map(|v| v.to_string())),
+            text(wanted.1.map(|v| v.to_string())),
+            text(wanted.2.map(|v| v.to_string())),
+            made.0,
+            made.1,
+            made.2
+        );
+    }
+    Ok(())
+}

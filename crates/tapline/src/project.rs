@@ -1,0 +1,86 @@
+//! Where things are: model cards, and the ONNX Runtime library. The one place that reads the environment.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tapline_onnx::{Card, Device, DeviceRequest, Runtime, read_cards};
+
+/// The folders a project can be found from: the working folder and its parents, then those of the program.
+fn anchors() -> Vec<PathBuf> {
+    let here = env::current_dir().ok();
+    let program = env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
+    let mut anchors: Vec<PathBuf> = Vec::new();
+    for start in here.into_iter().chain(program) {
+        for folder in start.ancestors() {
+            if !anchors.iter().any(|a| a == folder) {
+                anchors.push(folder.to_owned());
+            }
+        }
+    }
+    anchors
+}
+
+/// The model cards of the project: `TAPLINE_MODELS`, or the first `models` folder with cards in it.
+pub fn cards() -> anyhow::Result<Vec<Card>> {
+    if let Some(folder) = env::var_os("TAPLINE_MODELS") {
+        return read_cards(Path::new(&folder)).context("TAPLINE_MODELS");
+    }
+    for folder in anchors().into_iter().map(|a| a.join("models")).filter(|f| f.is_dir()) {
+        let cards = read_cards(&folder)?;
+        if !cards.is_empty() {
+            return Ok(cards);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The card a name stands for.
+pub fn card_named(name: &str) -> anyhow::Result<Card> {
+    let cards = cards()?;
+    let names: Vec<String> = cards.iter().map(|c| c.name.clone()).collect();
+    match cards.into_iter().find(|card| card.name == name) {
+        Some(card) => Ok(card),
+        None if names.is_empty() => {
+            bail!("{name:?} is neither a file nor a model card (no models folder with cards was found; set TAPLINE_MODELS)")
+        }
+        None => bail!("{name:?} is neither a file nor a model card; the cards are {}", names.join(", ")),
+    }
+}
+
+/// Loads ONNX Runtime: `ORT_DYLIB_PATH`, else the project's environment, else the system's.
+pub fn runtime(device: DeviceRequest) -> anyhow::Result<Runtime> {
+    if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()) {
+        let path = PathBuf::from(path);
+        if !path.is_file() {
+            bail!("ORT_DYLIB_PATH names {}, which is not a file; unset it or point it to libonnxruntime.so", path.display());
+        }
+        return Ok(Runtime::load(&[path])?);
+    }
+    let wants_gpu = device != DeviceRequest::Only(Device::Cpu);
+    let environments: &[&str] = if wants_gpu { &[".venv-cuda", ".venv"] } else { &[".venv", ".venv-cuda"] };
+    let anchors = anchors();
+    let mut candidates: Vec<PathBuf> =
+        environments.iter().flat_map(|name| anchors.iter().flat_map(move |a| libraries(&a.join(name)))).collect();
+    candidates.push(PathBuf::from("libonnxruntime.so"));
+    candidates.push(PathBuf::from("libonnxruntime.so.1"));
+    Ok(Runtime::load(&candidates)?)
+}
+
+/// The runtime libraries in a Python environment.
+fn libraries(environment: &Path) -> Vec<PathBuf> {
+    let entries = |folder: PathBuf| {
+        let mut paths: Vec<PathBuf> =
+            folder.read_dir().map(|entries| entries.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+        paths.sort();
+        paths
+    };
+    let is_library = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so"))
+    };
+    entries(environment.join("lib"))
+        .into_iter()
+        .flat_map(|python| entries(python.join("site-packages/onnxruntime/capi")))
+        .filter(is_library)
+        .collect()
+}

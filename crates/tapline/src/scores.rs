@@ -1,0 +1,100 @@
+//! Probes a tap of a store, or takes the evaluation kept from the last time nothing had changed.
+//!
+//! An evaluation is kept under a digest of all it depends on: the tap's features (space, tap, pictures), the labels
+//! and the protocol. It can be deleted at any time.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+use tapline_core::{Digest, Store};
+use tapline_probe::{Evaluation, ProtocolConfig, evaluate};
+
+use crate::args::ProtocolArgs;
+use crate::classes::Labelled;
+
+/// An evaluation of one tap and how long it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scored {
+    /// What was found.
+    pub evaluation: Evaluation,
+    /// Seconds the fits took when they were made.
+    pub seconds: f64,
+}
+
+/// The protocol as typed.
+pub fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
+    ProtocolConfig { folds: args.folds, seed: args.seed, grid: args.strengths.clone(), ..ProtocolConfig::default() }
+}
+
+/// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.
+pub fn score_tap(
+    store: &Store,
+    tap_index: usize,
+    data: &Labelled,
+    config: &ProtocolConfig,
+    progress: &(dyn Fn() + Sync),
+) -> anyhow::Result<Scored> {
+    let kept = kept_file(store, tap_index, data, config)?;
+    if let Some(scored) = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Scored>(&bytes).ok()) {
+        if scored.evaluation.labels == data.labels {
+            return Ok(scored);
+        }
+    }
+    let start = Instant::now();
+    let values = features(store, tap_index, data)?;
+    let evaluation = evaluate(config, &labelled(&values, data), progress)
+        .with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
+    let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
+    if let Err(error) = keep(&kept, &scored) {
+        eprintln!("tapline: the scores cannot be kept for the next time: {error}");
+    }
+    Ok(scored)
+}
+
+/// The features `[rows, features]` of the rows that can be probed.
+pub fn features(store: &Store, tap_index: usize, data: &Labelled) -> anyhow::Result<Vec<f32>> {
+    Ok(store.rows(tap_index).to_f32(&data.rows)?)
+}
+
+/// Features and class numbers in the words of the probes.
+pub fn labelled<'a>(values: &'a [f32], data: &'a Labelled) -> tapline_probe::Labelled<'a, f32> {
+    let shape = (data.rows.len(), values.len() / data.rows.len());
+    let rows = ArrayView2::from_shape(shape, values).expect("whole rows");
+    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len() }
+}
+
+/// Everything an evaluation depends on.
+#[derive(Serialize)]
+struct Key<'a> {
+    tapline: &'static str,
+    space: &'a tapline_core::FeatureSpace,
+    tap: &'a tapline_core::Tap,
+    pictures: Vec<Option<Digest>>,
+    labels: Vec<&'a str>,
+    config: &'a ProtocolConfig,
+}
+
+fn kept_file(store: &Store, tap_index: usize, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<PathBuf> {
+    let key = Key {
+        tapline: env!("CARGO_PKG_VERSION"),
+        space: &store.manifest().space,
+        tap: &store.taps()[tap_index].info.tap,
+        pictures: data.rows.iter().map(|&row| store.listing().sha256[row]).collect(),
+        labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
+        config,
+    };
+    let digest = Digest::of(&serde_json::to_vec(&key)?);
+    Ok(store.dir().join("scores").join(format!("{digest}.json")))
+}
+
+fn keep(file: &PathBuf, scored: &Scored) -> anyhow::Result<()> {
+    let folder = file.parent().expect("kept_file() names a folder");
+    fs::create_dir_all(folder)?;
+    let beside = folder.join(format!(".{}.tmp", std::process::id()));
+    fs::write(&beside, serde_json::to_vec(scored)?)?;
+    Ok(fs::rename(&beside, file)?)
+}

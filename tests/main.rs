@@ -1,0 +1,11 @@
+//! Black-box runs of the `tapline` binary on what `make setup` and `make setup-test` put in place.
+
+mod bad_pictures;
+mod bad_stores;
+mod help;
+mod layers;
+mod models;
+mod probing;
+mod reference;
+mod resume;
+mod util;

@@ -1,0 +1,123 @@
+//! Model files and cards that cannot be used: one clear sentence each.
+
+use std::fs;
+
+use crate::util::{Scratch, extract, python, ran, root, run, tapline};
+
+#[test]
+fn a_web_page_an_empty_file_and_half_a_download_are_not_onnx() {
+    let scratch = Scratch::new();
+    let page = scratch.write("page.onnx", "<!DOCTYPE html><title>404</title>");
+    let empty = scratch.write("empty.onnx", "");
+    let pointer = scratch.write("pointer.onnx", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+    let whole = fs::read(root().join("models/squeezenet1.1.onnx")).expect("run `make setup`");
+    let half = scratch.write("half.onnx", &whole[..whole.len() / 2]);
+    let noise = scratch.write("noise.onnx", [0xff; 4096]);
+    let cases = [(page, "web page"), (empty, "empty"), (pointer, "Git LFS"), (half, "cut short"), (noise, "damaged")];
+    for (file, words) in cases {
+        let file = file.to_str().expect("UTF-8");
+        run(tapline(&["layers", file])).fails_with(&[file, "is not an ONNX model", words]);
+    }
+}
+
+#[test]
+fn a_network_that_takes_no_pictures_is_refused() {
+    let scratch = Scratch::new();
+    let script = "import onnx, sys; from onnx import helper as h; \
+        v = lambda n: h.make_tensor_value_info(n, 1, ['batch', 8]); \
+        g = h.make_graph([h.make_node('Relu', ['x'], ['y'])], 'g', [v('x')], [v('y')]); \
+        onnx.save(h.make_model(g, opset_imports=[h.make_opsetid('', 13)], ir_version=8), sys.argv[1])";
+    let file = scratch.text("table.onnx");
+    ran(python("-c", &[script, &file])).ok();
+    run(tapline(&["layers", &file])).fails_with(&[&file, "picture network", "inputs: x"]);
+}
+
+#[test]
+fn a_missing_file_and_an_unknown_card_are_named_with_what_there_is() {
+    run(tapline(&["layers", "absent.onnx"])).fails_with(&["absent.onnx does not exist"]);
+    run(tapline(&["layers", "resnet99"])).fails_with(&["resnet99", "efficientnet-lite0, squeezenet1.1"]);
+}
+
+#[test]
+fn a_model_that_is_not_its_cards_is_refused_with_both_digests() {
+    let scratch = Scratch::new();
+    let card = fs::read_to_string(root().join("models/squeezenet1.1.toml")).expect("a card");
+    scratch.write("squeezenet1.1.toml", &card);
+    fs::copy(root().join("models/efficientnet-lite0.onnx"), scratch.path("squeezenet1.1.onnx")).expect("run `make setup`");
+    let mut command = tapline(&["layers", "squeezenet1.1"]);
+    command.env("TAPLINE_MODELS", scratch.path(""));
+    let expected = card.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a digest");
+    run(command).fails_with(&["is not the file its card describes", expected]);
+}
+
+#[test]
+fn a_card_with_an_unknown_key_and_one_without_its_model_are_refused() {
+    let scratch = Scratch::new();
+    let card = fs::read_to_string(root().join("models/squeezenet1.1.toml")).expect("a card");
+    let typo = scratch.write("typo.toml", card.replace("licence =", "license =")).display().to_string();
+    run(tapline(&["layers", &typo])).fails_with(&[&typo, "license"]);
+    let lonely = scratch.write("lonely.toml", &card).display().to_string();
+    run(tapline(&["layers", &lonely])).fails_with(&[&lonely, "is not there", "make setup"]);
+}
+
+#[test]
+fn without_a_card_nothing_is_guessed() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(1);
+    let (model, store) = (scratch.text("plain.onnx"), scratch.text("store"));
+    fs::copy(root().join("models/squeezenet1.1.onnx"), &model).expect("run `make setup`");
+    let args = |more: &[&str]| {
+        let mut args = vec!["extract", pictures.as_str(), "--model", &model, "--store", &store, "--taps", "pool1"];
+        args.extend(more);
+        tapline(&args)
+    };
+    run(args(&[])).fails_with(&["is not known", "--preprocess"]);
+    run(args(&["--mean", "0"])).fails_with(&["not complete", "--std", "--channels"]);
+    let hf = scratch.write("wrong.json", r#"{"do_resize": true, "size": {"height": 96, "width": 96}, "resample": 2,
+        "do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#);
+    run(args(&["--preprocess", hf.to_str().expect("UTF-8")])).fails_with(&["224", "96", "wrong.json"]);
+    // Beside the model, the file is found by itself and said to be used.
+    scratch.write(
+        "config.json",
+        r#"{"pretrained_cfg": {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875,
+            "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}"#,
+    );
+    let done = run(args(&["--json"])).json();
+    assert!(done["preprocessing"].as_str().expect("text").ends_with("config.json"), "{done}");
+    let stored = run(tapline(&["info", &store, "--json"])).json();
+    assert_eq!(stored["space"]["preprocess"]["resize"]["short-side"], 256);
+}
+
+#[test]
+fn an_unknown_tap_brings_the_nearest_names() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(1);
+    let command = extract(&pictures, &scratch.text("store"), &["--taps", "fire99"]);
+    run(command).fails_with(&["fire99", "did you mean", "fire9"]);
+    let command = extract(&pictures, &scratch.text("other"), &["--taps", "pool5@grid:40"]);
+    assert_eq!(run(command).code, 1);
+}
+
+#[test]
+fn a_gpu_asked_for_by_name_is_an_error_where_there_is_none() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(1);
+    if run(tapline(&["extract", "--help"])).code != 0 || fs::exists("/dev/nvidiactl").unwrap_or(false) {
+        eprintln!("not tested: this machine has a GPU");
+        return;
+    }
+    run(extract(&pictures, &scratch.text("store"), &["--device", "cuda"])).fails_with(&["device cuda:0 cannot be used"]);
+    let auto = run(extract(&pictures, &scratch.text("store"), &["--device", "auto", "--json"])).json();
+    assert_eq!(auto["device"], "cpu");
+    assert!(auto["device_reason"].as_str().expect("text").starts_with("no usable GPU"));
+}
+
+#[test]
+fn a_runtime_that_is_none_is_named() {
+    let scratch = Scratch::new();
+    for (file, words) in [(scratch.path("absent.so"), "is not a file"), (scratch.write("text.so", "hello"), "cannot be used")] {
+        let mut command = tapline(&["layers", "squeezenet1.1"]);
+        command.env("ORT_DYLIB_PATH", &file);
+        run(command).fails_with(&[file.to_str().expect("UTF-8"), words]);
+    }
+}

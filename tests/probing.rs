@@ -1,0 +1,70 @@
+//! `tapline compare` and `tapline probe`: honest scores, clear refusals.
+
+use crate::util::{Scratch, extract, run, tapline};
+
+/// Six dark and six light pictures: any layer tells them apart.
+fn stored(scratch: &Scratch) -> String {
+    let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
+    run(extract(&pictures, &store, &["--taps", "conv1,pool1,fire2"])).ok();
+    store
+}
+
+#[test]
+fn classes_anybody_can_tell_apart_are_told_apart() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch);
+    let report = run(tapline(&["compare", &store, "--folds", "3", "--json"])).json();
+    assert_eq!(report["pictures"], 12);
+    assert_eq!(report["taps"].as_array().map(Vec::len), Some(3));
+    for tap in report["taps"].as_array().expect("taps") {
+        assert_eq!((tap["accuracy"]["correct"].as_u64(), tap["accuracy"]["total"].as_u64()), (Some(12), Some(12)));
+        assert_eq!(tap["not_converged"].as_array().map(Vec::len), Some(0));
+    }
+    assert_eq!((report["best"].as_u64(), report["top"].as_u64()), (Some(0), Some(2)));
+    assert_eq!(report["chosen_on_inner_folds"]["correct"], 12);
+    // The table, the CSV and a second, kept run say the same.
+    let table = run(tapline(&["compare", &store, "--folds", "3"])).ok();
+    assert!(table.contains("Best stage: conv1, 100.0 % of 12 pictures right"), "{table}");
+    assert_eq!(table, run(tapline(&["compare", &store, "--folds", "3"])).ok());
+    let csv = run(tapline(&["compare", &store, "--folds", "3", "--csv"])).ok();
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+}
+
+#[test]
+fn one_tap_in_detail_and_a_probe_to_keep() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch);
+    let saved = scratch.text("probe.json");
+    let report = run(tapline(&["probe", &store, "--tap", "fire2", "--folds", "3", "--save", &saved, "--json"])).json();
+    assert_eq!(report["confusion"], serde_json::json!([[6, 0], [0, 6]]));
+    let text = std::fs::read_to_string(&saved).expect("a probe");
+    let probe: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(probe["classes"], serde_json::json!(["dark", "light"]));
+    assert_eq!(probe["converged"], true);
+    run(tapline(&["probe", &store, "--tap", "fire9"])).fails_with(&["fire9", "conv1@mean"]);
+}
+
+#[test]
+fn labels_that_cannot_be_probed_are_refused() {
+    let scratch = Scratch::new();
+    for seed in 0..4 {
+        scratch.picture(&format!("flat/{seed}.png"), seed);
+        scratch.picture(&format!("one/only/{seed}.png"), seed);
+        scratch.picture(&format!("few/many/{seed}.png"), seed);
+    }
+    scratch.picture("few/rare/0.png", 100);
+    for (folder, words) in [("flat", "no labelled pictures"), ("one", "one class, \"only\""), ("few", "class \"rare\" has 1")] {
+        let store = scratch.text(&format!("{folder}.store"));
+        run(extract(&scratch.text(folder), &store, &[])).ok();
+        run(tapline(&["compare", &store])).fails_with(&[words]);
+    }
+}
+
+#[test]
+fn a_protocol_that_cannot_be_followed_is_refused() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch);
+    run(tapline(&["compare", &store, "--strengths", "0"])).fails_with(&["strength"]);
+    run(tapline(&["compare", &store, "--strengths", "0.1,inf"])).fails_with(&["strength"]);
+    run(tapline(&["compare", &store, "--folds", "2"])).fails_with(&["at least 3"]);
+}

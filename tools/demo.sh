@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The main job on real pictures: which stage of two pretrained networks suits 2,624 solar-cell photographs?
+# Features and scores stay in demo/, so a second run prints the tables at once. A defect may lie at a cell's border,
+# which the cards' centre crop would cut off: --squash takes the whole picture.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+for model in squeezenet1.1 efficientnet-lite0; do
+    store=demo/elpv-$model
+    target/release/tapline extract data/elpv.csv --model "$model" --squash --taps stages --pool mean --store "$store"
+    echo
+    target/release/tapline compare "$store"
+    echo
+done
+echo "The features are in demo/elpv-*: NumPy opens features/*.npy and pandas opens listing.parquet as they are."
