@@ -41,11 +41,16 @@ fn bad_pictures_are_skipped_listed_and_counted() {
     assert_eq!((report["pictures"].as_u64(), report["computed"].as_u64()), (Some(9), Some(4)));
     let reason = |name: &str| {
         let skipped = report["skipped"].as_array().expect("a list");
-        let entry = skipped.iter().find(|s| s["path"] == format!("dark/{name}")).unwrap_or_else(|| panic!("{name}: {report}"));
+        let entry =
+            skipped.iter().find(|s| s["path"] == format!("dark/{name}")).unwrap_or_else(|| panic!("{name}: {report}"));
         entry["reason"].as_str().expect("text").to_owned()
     };
     assert!(reason("text.png").contains("not a picture"), "{}", reason("text.png"));
-    assert!(reason("empty.jpg").contains("empty") || reason("empty.jpg").contains("no bytes"), "{}", reason("empty.jpg"));
+    assert!(
+        reason("empty.jpg").contains("empty") || reason("empty.jpg").contains("no bytes"),
+        "{}",
+        reason("empty.jpg")
+    );
     for name in ["cut.jpg", "cut.png"] {
         assert!(reason(name).contains("truncated") || reason(name).contains("cut short"), "{}", reason(name));
     }

@@ -43,7 +43,8 @@ fn a_model_that_is_not_its_cards_is_refused_with_both_digests() {
     let scratch = Scratch::new();
     let card = fs::read_to_string(root().join("models/squeezenet1.1.toml")).expect("a card");
     scratch.write("squeezenet1.1.toml", &card);
-    fs::copy(root().join("models/efficientnet-lite0.onnx"), scratch.path("squeezenet1.1.onnx")).expect("run `make setup`");
+    fs::copy(root().join("models/efficientnet-lite0.onnx"), scratch.path("squeezenet1.1.onnx"))
+        .expect("run `make setup`");
     let mut command = tapline(&["layers", "squeezenet1.1"]);
     command.env("TAPLINE_MODELS", scratch.path(""));
     let expected = card.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a digest");
@@ -73,8 +74,11 @@ fn without_a_card_nothing_is_guessed() {
     };
     run(args(&[])).fails_with(&["is not known", "--preprocess"]);
     run(args(&["--mean", "0"])).fails_with(&["not complete", "--std", "--channels"]);
-    let hf = scratch.write("wrong.json", r#"{"do_resize": true, "size": {"height": 96, "width": 96}, "resample": 2,
-        "do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#);
+    let hf = scratch.write(
+        "wrong.json",
+        r#"{"do_resize": true, "size": {"height": 96, "width": 96}, "resample": 2,
+        "do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#,
+    );
     run(args(&["--preprocess", hf.to_str().expect("UTF-8")])).fails_with(&["224", "96", "wrong.json"]);
     // Beside the model, the file is found by itself and said to be used.
     scratch.write(
@@ -106,7 +110,8 @@ fn a_gpu_asked_for_by_name_is_an_error_where_there_is_none() {
         eprintln!("not tested: this machine has a GPU");
         return;
     }
-    run(extract(&pictures, &scratch.text("store"), &["--device", "cuda"])).fails_with(&["device cuda:0 cannot be used"]);
+    run(extract(&pictures, &scratch.text("store"), &["--device", "cuda"]))
+        .fails_with(&["device cuda:0 cannot be used"]);
     let auto = run(extract(&pictures, &scratch.text("store"), &["--device", "auto", "--json"])).json();
     assert_eq!(auto["device"], "cpu");
     assert!(auto["device_reason"].as_str().expect("text").starts_with("no usable GPU"));
@@ -115,7 +120,9 @@ fn a_gpu_asked_for_by_name_is_an_error_where_there_is_none() {
 #[test]
 fn a_runtime_that_is_none_is_named() {
     let scratch = Scratch::new();
-    for (file, words) in [(scratch.path("absent.so"), "is not a file"), (scratch.write("text.so", "hello"), "cannot be used")] {
+    for (file, words) in
+        [(scratch.path("absent.so"), "is not a file"), (scratch.write("text.so", "hello"), "cannot be used")]
+    {
         let mut command = tapline(&["layers", "squeezenet1.1"]);
         command.env("ORT_DYLIB_PATH", &file);
         run(command).fails_with(&[file.to_str().expect("UTF-8"), words]);

@@ -53,7 +53,9 @@ fn labels_that_cannot_be_probed_are_refused() {
         scratch.picture(&format!("few/many/{seed}.png"), seed);
     }
     scratch.picture("few/rare/0.png", 100);
-    for (folder, words) in [("flat", "no labelled pictures"), ("one", "one class, \"only\""), ("few", "class \"rare\" has 1")] {
+    for (folder, words) in
+        [("flat", "no labelled pictures"), ("one", "one class, \"only\""), ("few", "class \"rare\" has 1")]
+    {
         let store = scratch.text(&format!("{folder}.store"));
         run(extract(&scratch.text(folder), &store, &[])).ok();
         run(tapline(&["compare", &store])).fails_with(&[words]);

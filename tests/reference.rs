@@ -22,7 +22,8 @@ fn both_networks_recognise_photographs() {
     for (model, expected) in [("efficientnet-lite0", 17), ("squeezenet1.1", 14)] {
         let scratch = Scratch::new();
         let store = scratch.text("store");
-        let args = ["extract", "data/imagenet20.csv", "--model", model, "--taps", "logits", "--device", "cpu", "--store"];
+        let args =
+            ["extract", "data/imagenet20.csv", "--model", model, "--taps", "logits", "--device", "cpu", "--store"];
         run(tapline(&[&args[..], &[&store]].concat())).ok();
         let right: i64 = ran(python("tests/reference/top1.py", &[&store])).ok().trim().parse().expect("a count");
         assert!((right - expected).abs() <= 1, "{model}: {right} of 20");

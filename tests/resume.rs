@@ -48,7 +48,8 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_bytes() {
     assert!(resumed_from.iter().any(|rows| (1..700).contains(rows)), "never killed in the middle: {resumed_from:?}");
     run(extract(&table, &killed, &taps)).ok();
     let (whole, killed) = (contents(Path::new(&whole)), contents(Path::new(&killed)));
-    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names =
+        |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&whole), names(&killed));
     assert!(whole == killed, "the same files with other bytes");
 }
@@ -99,7 +100,8 @@ fn a_row_alone_equals_the_row_in_any_batch_with_any_threads() {
         let read = |tap: &serde_json::Value| {
             let path = Path::new(&store).join("features").join(tap["file"].as_str().expect("a name"));
             let bytes = fs::read(path).expect("an array");
-            let values: Vec<f32> = bytes[128..].chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let values: Vec<f32> =
+                bytes[128..].chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             values
         };
         files.iter().map(read).collect::<Vec<_>>()

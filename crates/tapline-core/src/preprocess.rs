@@ -95,13 +95,13 @@ impl Preprocess {
                 return refuse(format!("{name} is {side}, expected 1 to {MAX_SIDE}"));
             }
         }
-        if let Resize::ShortSide(side) = self.resize {
-            if side < self.height.max(self.width) || side > 4 * MAX_SIDE {
-                return refuse(format!(
-                    "the short side is resized to {side}, too small for a crop of {} × {} or too large",
-                    self.height, self.width
-                ));
-            }
+        if let Resize::ShortSide(side) = self.resize
+            && (side < self.height.max(self.width) || side > 4 * MAX_SIDE)
+        {
+            return refuse(format!(
+                "the short side is resized to {side}, too small for a crop of {} × {} or too large",
+                self.height, self.width
+            ));
         }
         let channels = self.channels.count();
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
@@ -147,19 +147,15 @@ mod tests {
 
     #[test]
     fn each_unsound_field_is_named() {
-        let broken: [(&str, fn(&mut Preprocess)); 6] = [
-            ("height", |p| p.height = 0),
-            ("width", |p| p.width = 5000),
-            ("short side", |p| p.resize = Resize::ShortSide(200)),
-            ("mean", |p| p.mean = vec![0.0]),
-            ("std", |p| p.std[1] = 0.0),
-            ("scale", |p| p.scale = f32::NAN),
-        ];
-        for (word, damage) in broken {
-            let mut preprocess = valid();
-            damage(&mut preprocess);
-            let message = preprocess.check().expect_err(word).to_string();
+        let check = |word: &str, unsound: Preprocess| {
+            let message = unsound.check().expect_err(word).to_string();
             assert!(message.contains(word), "{message}");
-        }
+        };
+        check("height", Preprocess { height: 0, ..valid() });
+        check("width", Preprocess { width: 5000, ..valid() });
+        check("short side", Preprocess { resize: Resize::ShortSide(200), ..valid() });
+        check("mean", Preprocess { mean: vec![0.0], ..valid() });
+        check("std", Preprocess { std: vec![1.0, 0.0, 1.0], ..valid() });
+        check("scale", Preprocess { scale: f32::NAN, ..valid() });
     }
 }

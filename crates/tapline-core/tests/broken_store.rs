@@ -1,11 +1,11 @@
 //! Each way a store on disk can be broken has its own sentence.
 
-mod scratch;
+mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 
-use scratch::Scratch;
+use common::Scratch;
 use tapline_core::StoreWriter;
 
 /// Damages a sound store and expects `words` from opening it.

@@ -1,10 +1,10 @@
 //! The store through its public face: what is reused, what is refused, and what comes back.
 
-mod scratch;
+mod common;
 
 use std::fs;
 
-use scratch::{FEATURES, Scratch, features, info};
+use common::{FEATURES, Scratch, features, info};
 use tapline_core::{Digest, Dtype, Group, StoreWriter, hash_all};
 
 #[test]

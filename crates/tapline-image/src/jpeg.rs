@@ -3,11 +3,12 @@
 //! `image`'s own decoder, zune-jpeg, upsamples chroma and converts colours with other roundings (up to 9 of 255 off on
 //! photographs) and paints over truncated data; this one agrees with Pillow to the bit and is strict.
 
+use image::ImageFormat;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use crate::decode::check_size;
 use crate::orientation::{self, Orientation};
-use crate::{Error, Limits, Picture, colour};
+use crate::{Error, Limits, Picture, colour, raster};
 
 const FORMAT: &str = "JPEG";
 
@@ -20,6 +21,12 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
     let header = Decoder::new_header_only(bytes, DecodeLimits::default()).map_err(|e| refuse(e, (0, 0), limits))?;
     let size = (header.header().width as u64, header.header().height as u64);
     check_size(FORMAT, size.0, size.1, limits)?;
+    if !has_end_marker(bytes) {
+        return Err(Error::Broken { format: FORMAT, source: "the end marker (ff d9) is missing".into() });
+    }
+    if has_coarse_black(&header) {
+        return raster::decode(bytes, ImageFormat::Jpeg, FORMAT, limits);
+    }
 
     let mut decoder = Decoder::new_with_limits(bytes, decoder_limits(limits)).map_err(|e| refuse(e, size, limits))?;
     let frame = decoder.header();
@@ -39,15 +46,23 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
     });
     let orientation = orientation_of(&decoder);
     let decoded = decoder.decode_image().map_err(|e| refuse(e, size, limits))?;
-    if !has_end_marker(bytes) {
-        return Err(Error::Broken { format: FORMAT, source: "the end marker (ff d9) is missing".into() });
-    }
     let (channels, pixels) = match components {
         1 => (1, decoded.data),
         3 => (3, decoded.data),
         _ => (3, colour::rgb_of_inverted_cmyk(&decoded.data)),
     };
     Ok(orientation::upright(Picture { width, height, channels, pixels }, orientation))
+}
+
+/// Whether black is stored at a lower resolution than cyan, as only unusual writers of CMYK do.
+///
+/// The strict decoder fails on most such files, by a defect of its own; zune-jpeg reads them, within a few levels.
+fn has_coarse_black(decoder: &Decoder) -> bool {
+    let sampling = |i: usize| {
+        let component = decoder.header().components.get(i)?;
+        Some((component.horizontal_sampling, component.vertical_sampling))
+    };
+    sampling(3).is_some_and(|black| Some(black) != sampling(0))
 }
 
 /// What EXIF says, else what XMP says.

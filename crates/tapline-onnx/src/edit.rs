@@ -211,12 +211,10 @@ fn pool(graph: &mut GraphProto, tap: &TapRequest, output: &str) {
 fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> String {
     let mut map = tap.layer.name.clone();
     if let Some(quantisation) = &tap.layer.quantisation {
-        if tap.layer.dtype.ends_with("int8") {
-            let real = format!("{output}.real");
-            let inputs = [map.as_str(), &quantisation.scale, &quantisation.zero_point];
-            graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
-            map = real;
-        }
+        let real = format!("{output}.real");
+        let inputs = [map.as_str(), &quantisation.scale, &quantisation.zero_point];
+        graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
+        map = real;
     }
     let float = format!("{output}.float");
     graph.node.push(NodeProto::new("Cast", &[&map], &float).with_int("to", data_type::FLOAT.into()));

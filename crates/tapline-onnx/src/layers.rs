@@ -64,12 +64,7 @@ pub struct Layer {
 /// # Errors
 /// [`Error::Unusable`] where the graph is unsound or nothing can be tapped, [`Error::Load`] or [`Error::Run`] where
 /// the runtime refuses it.
-pub fn list_layers(
-    model: &Model,
-    size: InputSize,
-    stages: &[Stage],
-    runtime: &Runtime,
-) -> Result<Vec<Layer>, Error> {
+pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &Runtime) -> Result<Vec<Layer>, Error> {
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
     let graph = Graph::new(model.graph()).map_err(unusable)?;
     let carried = graph.carried_from(&model.input.name);
@@ -102,8 +97,9 @@ pub fn list_layers(
     let mut layers = Vec::new();
     for (node, name) in candidates {
         let (Some((dtype, dims)), Some(geometry)) = (measured.get(name), geometry.get(name)) else { continue };
-        let quantisation = quantisation(&graph, name);
-        if !can_be_read(*dtype, quantisation.as_ref()) || dims.len() < 2 || dims[0] as u64 != batch {
+        let is_bytes = matches!(dtype, TensorElementType::Uint8 | TensorElementType::Int8);
+        let quantisation = if is_bytes { quantisation(&graph, name) } else { None };
+        if !(is_float(*dtype) || quantisation.is_some()) || dims.len() < 2 || dims[0] as u64 != batch {
             continue;
         }
         let multiply_adds = spent(&graph.needed_for([name]));
@@ -129,13 +125,9 @@ pub fn list_layers(
     Ok(layers)
 }
 
-fn can_be_read(dtype: TensorElementType, quantisation: Option<&Quantisation>) -> bool {
-    use TensorElementType::{Bfloat16, Float16, Float32, Float64, Int8, Uint8};
-    match dtype {
-        Float32 | Float16 | Float64 | Bfloat16 => true,
-        Uint8 | Int8 => quantisation.is_some(),
-        _ => false,
-    }
+fn is_float(dtype: TensorElementType) -> bool {
+    use TensorElementType::{Bfloat16, Float16, Float32, Float64};
+    matches!(dtype, Float32 | Float16 | Float64 | Bfloat16)
 }
 
 /// The element type in NumPy's words.

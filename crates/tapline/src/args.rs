@@ -82,7 +82,8 @@ pub struct LayersArgs {
 
 /// Arguments of `tapline extract`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Pictures: a folder of class folders, a folder of pictures, or a .csv/.tsv file with the columns
+#[command(
+    after_help = "Pictures: a folder of class folders, a folder of pictures, or a .csv/.tsv file with the columns
 path, label (optional), split (optional) and any others, which are kept.
 
 Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
@@ -94,7 +95,8 @@ A run that was stopped goes on where it was.
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
   tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
-  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store")]
+  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store"
+)]
 pub struct ExtractArgs {
     /// A folder of pictures or a .csv/.tsv file that lists them
     pub pictures: PathBuf,

@@ -52,7 +52,12 @@ impl Network {
     pub fn layers(&self, size: InputSize, runtime: &Runtime) -> anyhow::Result<Vec<Layer>> {
         let layers = list_layers(&self.model, size, self.stages(), runtime)?;
         if let Some(missing) = self.stages().iter().find(|s| !layers.iter().any(|l| l.name == s.tensor)) {
-            bail!("the card of {} names stage {:?}, but the model has no layer {:?}", self.name, missing.name, missing.tensor);
+            bail!(
+                "the card of {} names stage {:?}, but the model has no layer {:?}",
+                self.name,
+                missing.name,
+                missing.tensor
+            );
         }
         Ok(layers)
     }
@@ -71,7 +76,10 @@ impl Network {
         };
         let assumed = free && side.is_none() && self.card.is_none();
         let remark = assumed.then(|| {
-            format!("the model leaves its input's size free: listed at {} × {}, --size changes that", size.height, size.width)
+            format!(
+                "the model leaves its input's size free: listed at {} × {}, --size changes that",
+                size.height, size.width
+            )
         });
         (size, remark)
     }
@@ -93,7 +101,9 @@ impl Network {
             (Some(_), Flags::Complete(_) | Flags::Partial(_)) => {
                 bail!("--preprocess already states everything; leave out --mean, --std, --scale and the others")
             }
-            (Some(name), Flags::None) if name == "torchvision" => Ok((torchvision(), "--preprocess torchvision".to_owned())),
+            (Some(name), Flags::None) if name == "torchvision" => {
+                Ok((torchvision(), "--preprocess torchvision".to_owned()))
+            }
             (Some(file), Flags::None) => {
                 let path = PathBuf::from(file);
                 Ok((read_preprocessing(&path)?, path.display().to_string()))

@@ -42,7 +42,9 @@ pub fn card_named(name: &str) -> anyhow::Result<Card> {
     match cards.into_iter().find(|card| card.name == name) {
         Some(card) => Ok(card),
         None if names.is_empty() => {
-            bail!("{name:?} is neither a file nor a model card (no models folder with cards was found; set TAPLINE_MODELS)")
+            bail!(
+                "{name:?} is neither a file nor a model card (no models folder with cards was found; set TAPLINE_MODELS)"
+            )
         }
         None => bail!("{name:?} is neither a file nor a model card; the cards are {}", names.join(", ")),
     }
@@ -53,7 +55,10 @@ pub fn runtime(device: DeviceRequest) -> anyhow::Result<Runtime> {
     if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()) {
         let path = PathBuf::from(path);
         if !path.is_file() {
-            bail!("ORT_DYLIB_PATH names {}, which is not a file; unset it or point it to libonnxruntime.so", path.display());
+            bail!(
+                "ORT_DYLIB_PATH names {}, which is not a file; unset it or point it to libonnxruntime.so",
+                path.display()
+            );
         }
         return Ok(Runtime::load(&[path])?);
     }
@@ -75,9 +80,8 @@ fn libraries(environment: &Path) -> Vec<PathBuf> {
         paths.sort();
         paths
     };
-    let is_library = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so"))
-    };
+    let is_library =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so"));
     entries(environment.join("lib"))
         .into_iter()
         .flat_map(|python| entries(python.join("site-packages/onnxruntime/capi")))

@@ -4,7 +4,7 @@
 //! and the protocol. It can be deleted at any time.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -39,10 +39,8 @@ pub fn score_tap(
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Scored> {
     let kept = kept_file(store, tap_index, data, config)?;
-    if let Some(scored) = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Scored>(&bytes).ok()) {
-        if scored.evaluation.labels == data.labels {
-            return Ok(scored);
-        }
+    if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, data, config)) {
+        return Ok(scored);
     }
     let start = Instant::now();
     let values = features(store, tap_index, data)?;
@@ -91,7 +89,25 @@ fn kept_file(store: &Store, tap_index: usize, data: &Labelled, config: &Protocol
     Ok(store.dir().join("scores").join(format!("{digest}.json")))
 }
 
-fn keep(file: &PathBuf, scored: &Scored) -> anyhow::Result<()> {
+fn read_kept(file: &Path) -> Option<Scored> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+/// Whether a kept evaluation has the shape that everything downstream relies on; a file could have been edited.
+fn fits(evaluation: &Evaluation, data: &Labelled, config: &ProtocolConfig) -> bool {
+    let rows = data.labels.len();
+    let classes = data.names.len();
+    evaluation.labels == data.labels
+        && evaluation.classes == classes
+        && evaluation.folds.len() == config.folds
+        && evaluation.scored_rows.iter().copied().eq(0..rows)
+        && [evaluation.predicted.len(), evaluation.fold_of.len()] == [rows; 2]
+        && evaluation.predicted.iter().all(|&class| class < classes)
+        && evaluation.fold_of.iter().all(|&fold| fold < config.folds)
+        && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())
+}
+
+fn keep(file: &Path, scored: &Scored) -> anyhow::Result<()> {
     let folder = file.parent().expect("kept_file() names a folder");
     fs::create_dir_all(folder)?;
     let beside = folder.join(format!(".{}.tmp", std::process::id()));

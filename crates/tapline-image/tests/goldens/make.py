@@ -130,6 +130,7 @@ def make_jpeg(folder):
     Image.fromarray(eight(33, 21, 4), "CMYK").save(file, "JPEG", quality=85)
     cmyk = file.getvalue()
     keep(folder, "cmyk.jpg", cmyk)
+    save(folder, "cmyk-420.jpg", Image.fromarray(eight(33, 21, 4), "CMYK"), quality=85, subsampling="4:2:0")
     transform = cmyk.index(b"Adobe") + 11
     keep(folder, "ycck.jpg", cmyk[:transform] + b"\2" + cmyk[transform + 1 :])
     keep(folder, "440.jpg", make_440())

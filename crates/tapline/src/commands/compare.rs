@@ -101,9 +101,8 @@ fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
     let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored)).collect();
     let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
-    let best = (1..taps.len()).fold(0, |best, tap| {
-        if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best }
-    });
+    let best = (1..taps.len())
+        .fold(0, |best, tap| if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best });
     let top = taps.iter().rposition(|tap| !tap.classifier);
     let nested = select_layer(&evaluations)?;
     Ok(Report {
@@ -180,11 +179,24 @@ fn render(report: &Report) -> String {
         ]
     });
     let headers = [
-        "", "tap", "pooling", ">features", ">cost", ">accuracy %", "95 % interval", ">balanced %", ">strength", ">seconds",
+        "",
+        "tap",
+        "pooling",
+        ">features",
+        ">cost",
+        ">accuracy %",
+        "95 % interval",
+        ">balanced %",
+        ">strength",
+        ">seconds",
     ];
     let classes: Vec<String> =
         report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), c.name)).collect();
-    let more = if report.classes.len() > 6 { format!(" and {} classes more", report.classes.len() - 6) } else { String::new() };
+    let more = if report.classes.len() > 6 {
+        format!(" and {} classes more", report.classes.len() - 6)
+    } else {
+        String::new()
+    };
     let mut text = format!(
         "{}: linear probes on {} pictures ({}{more}), {} folds, seed {}\n\n{}\n",
         report.model,
@@ -237,10 +249,12 @@ fn verdict(report: &Report) -> String {
 fn warnings(report: &Report) -> String {
     let mut text = String::new();
     if report.taps.iter().any(|tap| tap.at_edge > 0) {
-        text += "* the strength lies at the edge of the grid in some fold; --strengths with a wider grid may do better.\n";
+        text +=
+            "* the strength lies at the edge of the grid in some fold; --strengths with a wider grid may do better.\n";
     }
     for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
-        text += &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
+        text +=
+            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
     }
     let LeftOut { skipped, unlabelled } = report.left_out;
     if skipped + unlabelled > 0 {
@@ -252,8 +266,21 @@ fn warnings(report: &Report) -> String {
 fn csv(report: &Report) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(io::stdout().lock());
     writer.write_record([
-        "tap", "pooling", "features", "cost_share", "correct", "total", "accuracy", "interval_low", "interval_high",
-        "balanced_accuracy", "log_loss", "strength", "at_edge", "not_converged", "seconds",
+        "tap",
+        "pooling",
+        "features",
+        "cost_share",
+        "correct",
+        "total",
+        "accuracy",
+        "interval_low",
+        "interval_high",
+        "balanced_accuracy",
+        "log_loss",
+        "strength",
+        "at_edge",
+        "not_converged",
+        "seconds",
     ])?;
     for tap in &report.taps {
         writer.write_record([

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, StoreWriter, hash_all, scan,
+    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter, hash_all,
+    scan,
 };
 use tapline_image::Limits;
 use tapline_onnx::{
@@ -99,7 +100,11 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         not_listed,
     };
     fill(&args.store, plan, &settled, &mut report)?;
-    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    if args.json {
+        output::json(&report)?
+    } else {
+        output::text(&render(&report))?
+    }
     Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
 }
 
@@ -150,7 +155,8 @@ fn plan(
         listing,
         run: Run {
             runtime: format!("ONNX Runtime {}", runtime.version),
-            provider: if chosen.device == Device::Cpu { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }.to_owned(),
+            provider: if chosen.device == Device::Cpu { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }
+                .to_owned(),
             device: chosen.device.to_string(),
             batch,
             threads: None,
@@ -193,7 +199,7 @@ fn fill(dir: &Path, plan: Plan, settled: &Settled, report: &mut Report) -> anyho
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
-    report.bytes = stored_bytes(store.dir());
+    report.bytes = stored_bytes(&store);
     Ok(())
 }
 
@@ -205,7 +211,8 @@ fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> 
         .map(|&tap| {
             let tap = &writer.taps()[tap].info.tap;
             let layer = layers.iter().find(|l| l.name == tap.tensor);
-            let layer = layer.with_context(|| format!("the model has no layer {:?}, which the store has", tap.tensor))?;
+            let layer =
+                layer.with_context(|| format!("the model has no layer {:?}, which the store has", tap.tensor))?;
             Ok(TapRequest { layer, pooling: tap.pooling })
         })
         .collect()
@@ -253,9 +260,11 @@ fn concerns_one_picture(error: &Error) -> bool {
     matches!(error, Error::NotFinite { .. } | Error::Float16Overflow { .. } | Error::PictureChanged { .. })
 }
 
-fn stored_bytes(dir: &Path) -> u64 {
-    let entries = dir.join("features").read_dir().map(|entries| entries.flatten().collect()).unwrap_or(Vec::new());
-    entries.iter().filter_map(|entry| entry.metadata().ok()).map(|m| m.len()).sum()
+/// Bytes of all arrays of a store.
+fn stored_bytes(store: &Store) -> u64 {
+    let manifest = store.manifest();
+    let features: usize = manifest.taps.iter().map(|tap| tap.info.features).sum();
+    (manifest.rows * features * manifest.space.dtype.size()) as u64
 }
 
 fn render(report: &Report) -> String {

@@ -38,7 +38,11 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         labels,
         skipped_pictures,
     };
-    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    if args.json {
+        output::json(&report)?
+    } else {
+        output::text(&render(&report))?
+    }
     Ok(if report.skipped_pictures.is_empty() { Outcome::Done } else { Outcome::Skipped })
 }
 

@@ -37,7 +37,11 @@ pub fn run(args: &LayersArgs) -> anyhow::Result<Outcome> {
         input: size,
         layers,
     };
-    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    if args.json {
+        output::json(&report)?
+    } else {
+        output::text(&render(&report))?
+    }
     Ok(Outcome::Done)
 }
 

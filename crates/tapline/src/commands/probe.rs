@@ -96,7 +96,11 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     if let Some(file) = file {
         save(file, &store, index, &data, &report.protocol)?;
     }
-    if args.json { output::json(&report)? } else { output::text(&render(&report))? }
+    if args.json {
+        output::json(&report)?
+    } else {
+        output::text(&render(&report))?
+    }
     Ok(Outcome::Done)
 }
 
