@@ -19,6 +19,9 @@ use crate::proto::{EXTERNAL, GraphProto, ModelProto, TensorProto, ValueInfoProto
 /// The oldest operator set whose arithmetic broadcasts as the added nodes need.
 pub const MIN_OPSET: i64 = 7;
 
+/// The most numbers one pass may read: 1 GiB of float32, over 1,700 pictures of 224 × 224.
+const MAX_INPUT: u64 = 1 << 28;
+
 /// Protobuf's own limit on one message, in bytes.
 const MAX_BYTES: u64 = (1 << 31) - 1;
 
@@ -148,6 +151,9 @@ fn picture_input(path: &Path, graph: &GraphProto, layout: Option<Layout>) -> Res
     let mut pictures = inputs.iter().filter_map(|input| as_picture_input(input, layout));
     let refuse = |what: String| Err(Error::Unusable { path: path.to_owned(), what });
     match (pictures.next(), pictures.next()) {
+        (Some(input), None) if fixed_values(&input) > MAX_INPUT => {
+            refuse(format!("one pass would read {} numbers, more than the limit of {MAX_INPUT}", fixed_values(&input)))
+        }
         (Some(input), None) => Ok(input),
         (Some(a), Some(b)) => refuse(format!("both {:?} and {:?} could take the pictures", a.name, b.name)),
         (None, _) => {
@@ -155,6 +161,12 @@ fn picture_input(path: &Path, graph: &GraphProto, layout: Option<Layout>) -> Res
             refuse(format!("no input is a batch of pictures with 1 or 3 channels (inputs: {})", names.join(", ")))
         }
     }
+}
+
+/// Numbers in one pass, free sizes counted as 1.
+fn fixed_values(input: &PictureInput) -> u64 {
+    let sides = u64::from(input.height.unwrap_or(1)).saturating_mul(input.width.unwrap_or(1).into());
+    sides.saturating_mul(input.channels.unwrap_or(1) as u64).saturating_mul(input.batch.unwrap_or(1) as u64)
 }
 
 fn as_picture_input(input: &ValueInfoProto, layout: Option<Layout>) -> Option<PictureInput> {
