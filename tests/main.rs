@@ -7,5 +7,6 @@ mod layers;
 mod models;
 mod probing;
 mod reference;
+mod renderings;
 mod resume;
 mod util;

@@ -1,4 +1,27 @@
 //! The crate that knows ONNX: reads networks, lists their layers, ends them at taps and runs them.
+//!
+//! The whole route, from a card to rows (it needs the runtime and a model, so it is compiled but not run):
+//!
+//! ```no_run
+//! use std::path::{Path, PathBuf};
+//! use tapline_onnx::{Card, Device, Extractor, InputSize, Runtime, list_layers, select_taps, tap_model};
+//!
+//! let runtime = Runtime::load(&[PathBuf::from("/usr/lib/libonnxruntime.so")])?;
+//! let card = Card::read(Path::new("models/squeezenet1.1.toml"))?;
+//! let model = card.read_model()?;
+//! let size = InputSize { channels: 3, height: 224, width: 224 };
+//! let layers = list_layers(&model, size, &card.stages, &runtime)?;
+//! let selection = select_taps(&layers, &["fire4".to_owned()], &[tapline_core::Pooling::Mean])?;
+//!
+//! // The graph ends at fire4: nothing behind it is computed.
+//! let tapped = tap_model(&model, &selection.taps, size, None)?;
+//! let mut extractor = Extractor::load(&tapped, &runtime, Device::Cpu, 1)?;
+//! let pictures = vec![0.0; 2 * extractor.picture_values()]; // [2, 3, 224, 224]
+//! let mut rows = vec![Vec::new()];
+//! extractor.run(&pictures, &mut rows)?;
+//! assert_eq!(rows[0].len(), 2 * 256); // [2, 256]
+//! # Ok::<(), tapline_onnx::Error>(())
+//! ```
 
 mod card;
 mod edit;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use tapline_core::{Channels, Interpolation, Pooling};
+use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling};
 use tapline_onnx::{DeviceRequest, Layout};
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
@@ -70,7 +70,7 @@ pub struct LayersArgs {
     #[arg(long)]
     pub stages: bool,
     /// Side of the input in pixels, where the file leaves it free
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SIDE)))]
     pub size: Option<u32>,
     /// Order of the input's axes, where it cannot be seen from the file
     #[arg(long)]
@@ -146,7 +146,7 @@ pub struct PreprocessingArgs {
     #[arg(long, value_name = "FILE|torchvision")]
     pub preprocess: Option<String>,
     /// Side of the network's input in pixels, where the file leaves it free
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SIDE)))]
     pub size: Option<u32>,
     /// Resize the short side to this many pixels, then crop the centre
     #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]

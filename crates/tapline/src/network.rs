@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tapline_core::{MAX_SIDE, Preprocess, Resize};
+use tapline_core::{Preprocess, Resize};
 use tapline_onnx::{
     Card, InputSize, Layer, Layout, Model, PictureInput, Runtime, Stage, list_layers, read_preprocessing, torchvision,
 };
@@ -67,7 +67,6 @@ impl Network {
         let input = &self.model.input;
         let from_card = self.card.as_ref().map(Card::preprocess);
         let usual = from_card.as_ref().map_or(224, |p| p.height);
-        let side = side.map(|side| side.clamp(1, MAX_SIDE));
         let pick = |fixed: Option<u32>| fixed.or(side).unwrap_or(usual);
         let free = input.height.is_none() || input.width.is_none();
         let size = InputSize {

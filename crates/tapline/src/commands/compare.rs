@@ -220,22 +220,7 @@ fn verdict(report: &Report) -> String {
         count(best.accuracy.total),
         interval(&best.accuracy)
     );
-    match report.top {
-        Some(top) if top == report.best => text += "That is the top layer below the network's own classifier.\n",
-        Some(top) => {
-            let behind = 100.0 * (best.accuracy.accuracy - report.taps[top].accuracy.accuracy);
-            let (only_best, only_top) = report.best_only_top_only.unwrap_or_default();
-            text += &format!(
-                "The top layer, {}, is {behind:.1} points behind: {} pictures are right only at {}, {} only at {}.\n",
-                label(&report.taps, top),
-                count(only_best),
-                label(&report.taps, report.best),
-                count(only_top),
-                label(&report.taps, top)
-            );
-        }
-        None => {}
-    }
+    text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
     text += &format!(
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
@@ -244,6 +229,27 @@ fn verdict(report: &Report) -> String {
         interval(chosen)
     );
     text
+}
+
+/// How far the top layer is behind the best one, with the pictures that make the difference.
+fn top_against_best(report: &Report) -> String {
+    let (Some(top), Some((only_best, only_top))) = (report.top, report.best_only_top_only) else {
+        return String::new();
+    };
+    let (best_name, top_name) = (label(&report.taps, report.best), label(&report.taps, top));
+    let behind = report.taps[report.best].accuracy.correct.saturating_sub(report.taps[top].accuracy.correct);
+    if top == report.best {
+        return "It is the deepest layer probed below the network's own classifier.\n".to_owned();
+    }
+    if behind == 0 {
+        return format!("The top layer probed, {top_name}, has as many right.\n");
+    }
+    format!(
+        "The top layer probed, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
+        100.0 * behind as f64 / report.taps[top].accuracy.total as f64,
+        count(only_best),
+        count(only_top),
+    )
 }
 
 fn warnings(report: &Report) -> String {
