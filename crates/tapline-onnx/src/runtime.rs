@@ -141,10 +141,10 @@ impl Runtime {
                     "this ONNX Runtime is built without CUDA; `make setup-cuda` installs one that has it".to_owned()
                 );
             }
-            Err(error) => return Err(first_line(&error.to_string())),
+            Err(error) => return Err(cuda_fault(&error.to_string())),
         }
-        let mut builder = Session::builder(&self.environment).map_err(|e| first_line(&e.to_string()))?;
-        cuda(index).register(&mut builder).map_err(|e| first_line(&e.to_string()))
+        let mut builder = Session::builder(&self.environment).map_err(|e| cuda_fault(&e.to_string()))?;
+        cuda(index).register(&mut builder).map_err(|e| cuda_fault(&e.to_string()))
     }
 }
 
@@ -156,8 +156,17 @@ fn cuda(index: u32) -> CUDA {
         .with_conv_algorithm_search(ort::ep::cuda::ConvAlgorithmSearch::Heuristic)
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+/// The runtime's reason without the places in its own source: what the loader said last, if it was a library that did
+/// not load.
+fn cuda_fault(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default().trim();
+    match line.rsplit_once("with error: ") {
+        Some((_, loader)) if loader.contains("libcuda.so") => format!("the NVIDIA driver is not installed ({loader})"),
+        Some((_, loader)) => {
+            format!("a library that CUDA needs does not load ({loader}); `make setup-cuda` installs them")
+        }
+        None => line.to_owned(),
+    }
 }
 
 /// The version in the library's own name (`libonnxruntime.so.1.32.0`), else the one it reports, which has no patch level.
@@ -221,5 +230,35 @@ impl FromStr for DeviceRequest {
                 _ => Err(format!("{text:?} is not a device: use auto, cpu, cuda or cuda:N")),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for (text, request) in [
+            ("auto", DeviceRequest::Auto),
+            ("cpu", DeviceRequest::Only(Device::Cpu)),
+            ("cuda", DeviceRequest::Only(Device::Cuda(0))),
+            ("cuda:3", DeviceRequest::Only(Device::Cuda(3))),
+        ] {
+            assert_eq!(text.parse(), Ok(request));
+        }
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1"] {
+            assert!(text.parse::<DeviceRequest>().expect_err(text).contains("cuda:N"));
+        }
+    }
+
+    #[test]
+    fn a_missing_driver_and_a_missing_library_are_told_apart() {
+        let loader = |library: &str| {
+            format!("source.cc:1 FAIL : Failed to load library x.so with error: {library}: no such file")
+        };
+        assert!(cuda_fault(&loader("libcuda.so.1")).starts_with("the NVIDIA driver is not installed (libcuda.so.1"));
+        assert!(cuda_fault(&loader("libcudnn.so.9")).contains("make setup-cuda"));
+        assert_eq!(cuda_fault("CUDA failure 100: no device\nmore"), "CUDA failure 100: no device");
     }
 }
