@@ -37,7 +37,6 @@ fn the_light_graphs_list_layers_and_no_weights() {
         assert_eq!(deepest["cost_share"], 1.0, "{name}");
         let found = deepest["multiply_adds"].as_f64().expect("a number") / 1e6;
         assert!((found / millions - 1.0).abs() < 0.01, "{name}: {found} million multiply-adds");
-        assert!(layers.windows(2).all(|pair| pair[0]["name"] != pair[1]["name"]));
     }
 }
 
@@ -94,4 +93,11 @@ fn unusual_networks_are_listed_and_tapped_right() {
         run(tapline(&args)).ok();
         ran(python("tests/reference/odd_models.py", &["check", &model, &store])).ok();
     }
+    // A network that reads bytes takes pixels as they are, and no others.
+    let (pictures, model) = (scratch.text("pictures"), scratch.text("uint8.onnx"));
+    let store = scratch.text("store");
+    let args =
+        ["extract", &pictures, "--model", &model, "--taps", "*", "--store", &store, "--mean", "127", "--std", "1"];
+    let more = ["--scale", "1", "--channels", "rgb", "--interpolation", "bilinear", "--squash"];
+    run(tapline(&[&args[..], &more[..]].concat())).fails_with(&["reads bytes"]);
 }

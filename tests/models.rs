@@ -106,8 +106,10 @@ fn an_unknown_tap_brings_the_nearest_names() {
 fn a_gpu_asked_for_by_name_is_an_error_where_there_is_none() {
     let scratch = Scratch::new();
     let pictures = scratch.two_classes(1);
-    if run(tapline(&["extract", "--help"])).code != 0 || fs::exists("/dev/nvidiactl").unwrap_or(false) {
-        eprintln!("not tested: this machine has a GPU");
+    let runs = |device| run(extract(&pictures, &scratch.text("gpu"), &["--device", device])).code == 0;
+    if fs::exists("/dev/nvidiactl").unwrap_or(false) {
+        // A machine with a GPU: both ways of asking agree on whether it can be used.
+        assert!(runs("auto"));
         return;
     }
     run(extract(&pictures, &scratch.text("store"), &["--device", "cuda"]))
@@ -115,6 +117,42 @@ fn a_gpu_asked_for_by_name_is_an_error_where_there_is_none() {
     let auto = run(extract(&pictures, &scratch.text("store"), &["--device", "auto", "--json"])).json();
     assert_eq!(auto["device"], "cpu");
     assert!(auto["device_reason"].as_str().expect("text").starts_with("no usable GPU"));
+}
+
+#[test]
+fn flags_that_would_change_nothing_are_refused() {
+    let scratch = Scratch::new();
+    run(tapline(&["layers", "squeezenet1.1", "--layout", "nhwc"])).fails_with(&["--layout", "model card"]);
+    run(tapline(&["layers", "squeezenet1.1", "--size", "99"])).fails_with(&["--size 99", "224"]);
+    let pictures = scratch.two_classes(1);
+    let (model, store) = (scratch.text("plain.onnx"), scratch.text("store"));
+    fs::copy(root().join("models/squeezenet1.1.onnx"), &model).expect("run `make setup`");
+    let args =
+        ["extract", &pictures, "--model", &model, "--store", &store, "--taps", "pool1", "--preprocess", "torchvision"];
+    run(tapline(&[&args[..], &["--size", "320"]].concat())).fails_with(&["--size", "torchvision"]);
+    run(extract(&pictures, &store, &["--mean", "0"])).fails_with(&["--squash", "--resize"]);
+}
+
+#[test]
+fn more_pictures_a_pass_than_memory_holds_are_refused() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(1);
+    for batch in ["1000000000000", "18446744073709551615"] {
+        run(extract(&pictures, &scratch.text("store"), &["--batch", batch])).fails_with(&["smaller batch"]);
+    }
+    run(extract(&pictures, &scratch.text("store"), &["--batch", "1000", "--workers", "100000"])).ok();
+}
+
+#[test]
+fn globs_with_braces_and_several_taps_are_understood() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(1);
+    let more = ["--taps", "{pool1,fire2}@max,conv1", "--taps", "fire3", "--json"];
+    let mut args = vec!["extract", &pictures, "--model", "squeezenet1.1", "--device", "cpu"];
+    let store = scratch.text("store");
+    args.extend(["--store", &store]);
+    let report = run(tapline(&[&args[..], &more[..]].concat())).json();
+    assert_eq!(report["taps"], serde_json::json!(["conv1@mean", "pool1@max", "fire2@max", "fire3@mean"]));
 }
 
 #[test]

@@ -42,6 +42,10 @@ fn one_tap_in_detail_and_a_probe_to_keep() {
     assert_eq!(probe["classes"], serde_json::json!(["dark", "light"]));
     assert_eq!(probe["converged"], true);
     run(tapline(&["probe", &store, "--tap", "fire9"])).fails_with(&["fire9", "conv1@mean"]);
+    // A run that fails leaves the probe that was there.
+    run(tapline(&["probe", &store, "--tap", "fire2", "--folds", "2", "--save", &saved])).fails_with(&["at least 3"]);
+    assert_eq!(std::fs::read_to_string(&saved).expect("a probe"), text);
+    run(tapline(&["probe", &store, "--tap", "fire2", "--folds", "3", "--save", "/proc/x"])).fails_with(&["/proc"]);
 }
 
 #[test]

@@ -73,6 +73,16 @@ pub enum Error {
         /// A sub-folder with pictures.
         folder: String,
     },
+    /// A sub-folder that cannot be read.
+    #[error("cannot read the folder {path}: its pictures would be missing; allow reading it, or move it out of {root}")]
+    UnreadableFolder {
+        /// The folder with the samples.
+        root: PathBuf,
+        /// The sub-folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A folder without a single picture.
     #[error(
         "{root} holds no picture ({others} other entries): expected files named {extensions}",

@@ -3,7 +3,8 @@
 //! The walk follows links, never descends into hidden entries, and lists what it passes over instead of dropping it.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -17,14 +18,17 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// The pictures below a folder, sorted by the bytes of their paths.
 ///
 /// Pictures directly in the folder have no label; below it, the name of the top sub-folder is the label, however
-/// deep the picture lies. Both at once are refused.
+/// deep the picture lies. Both at once are refused. What is named as a picture is listed even where it cannot be read,
+/// such as a link that leads nowhere: the extraction tries it and records why it failed. A sub-folder that cannot be
+/// read is an error, because nobody could tell which pictures are missing.
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) => sort_in(root, &entry, &mut listing),
-            Err(error) => listing.skipped.push(unreadable(root, error)?),
+            Ok(entry) if is_picture(entry.path()) => listing.samples.push(sample(root, entry.path())),
+            Ok(entry) => listing.skipped.push(skipped(root, entry.path(), "not a picture file by its name".to_owned())),
+            Err(error) => sort_in(root, Fault::of(root, error), &mut listing)?,
         }
     }
     listing.samples.sort_by(|a, b| bytes(&a.file).cmp(bytes(&b.file)));
@@ -34,49 +38,74 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
 }
 
 fn is_visible(entry: &DirEntry) -> bool {
-    entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+    entry.depth() == 0 || !is_hidden(entry.path())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-fn is_picture(name: &OsStr) -> bool {
-    let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
 }
 
-/// Puts one entry that is not a folder among the samples or among the skipped.
-fn sort_in(root: &Path, entry: &DirEntry, listing: &mut Listing) {
-    let below = entry.path().strip_prefix(root).unwrap_or(entry.path());
-    let path = path_text(below.as_os_str());
-    let skip = |reason: &str| Skipped { path: path.clone(), reason: reason.to_owned() };
-    if !is_picture(entry.file_name()) {
-        listing.skipped.push(skip("not a picture file by its name"));
-    } else if !entry.file_type().is_file() {
-        listing.skipped.push(skip("not a regular file"));
-    } else {
-        let label = if entry.depth() > 1 { below.iter().next().map(path_text) } else { None };
-        listing.samples.push(Sample { file: entry.path().to_owned(), path, label, split: None, extra: Vec::new() });
+fn below<'a>(root: &Path, path: &'a Path) -> &'a Path {
+    path.strip_prefix(root).unwrap_or(path)
+}
+
+fn sample(root: &Path, file: &Path) -> Sample {
+    let below = below(root, file);
+    let label = if below.iter().nth(1).is_some() { below.iter().next().map(path_text) } else { None };
+    Sample { file: file.to_owned(), path: path_text(below.as_os_str()), label, split: None, extra: Vec::new() }
+}
+
+fn skipped(root: &Path, path: &Path, reason: String) -> Skipped {
+    Skipped { path: path_text(below(root, path).as_os_str()), reason }
+}
+
+/// An entry that the walk could not look at.
+struct Fault {
+    path: PathBuf,
+    /// Whether it is a link to a folder around it.
+    is_loop: bool,
+    cause: io::Error,
+}
+
+impl Fault {
+    fn of(root: &Path, error: walkdir::Error) -> Self {
+        let path = error.path().unwrap_or(root).to_owned();
+        let is_loop = error.loop_ancestor().is_some();
+        Self { path, is_loop, cause: error.into() }
     }
 }
 
-/// A sub-folder or link that cannot be followed is skipped with its reason; the root itself must be readable.
-fn unreadable(root: &Path, error: walkdir::Error) -> Result<Skipped, Error> {
-    let path = error.path().unwrap_or(root).to_owned();
-    let is_loop = error.loop_ancestor().is_some();
-    let depth = error.depth();
-    let source = error.into_io_error();
-    if depth == 0 {
-        let source = source.unwrap_or_else(|| std::io::Error::other("the walk failed"));
-        return Err(Error::Read { path, source });
+/// A broken link is a sample if it is named as a picture, and skipped if it is named as another kind of file.
+///
+/// Any other fault is that of a folder; a broken link without an ending may well have led to one.
+fn sort_in(root: &Path, Fault { path, is_loop, cause }: Fault, listing: &mut Listing) -> Result<(), Error> {
+    let is_broken_link = is_loop || path.is_symlink() && !path.is_dir() && path.extension().is_some();
+    if path == root {
+        return Err(Error::Read { path, source: cause });
     }
-    let reason = match source {
-        _ if is_loop => "a link to a folder around it".to_owned(),
-        Some(source) => format!("cannot be read: {source}"),
-        None => "cannot be read".to_owned(),
-    };
-    Ok(Skipped { path: path_text(path.strip_prefix(root).unwrap_or(&path).as_os_str()), reason })
+    if is_hidden(&path) {
+        return Ok(());
+    }
+    if !is_broken_link {
+        return Err(Error::UnreadableFolder { root: root.to_owned(), path, source: cause });
+    }
+    if is_picture(&path) {
+        listing.samples.push(sample(root, &path));
+    } else {
+        let reason =
+            if is_loop { "a link to a folder around it".to_owned() } else { format!("a broken link: {cause}") };
+        listing.skipped.push(skipped(root, &path, reason));
+    }
+    Ok(())
 }
 
 fn check_kind(root: &Path, listing: &Listing) -> Result<(), Error> {
@@ -145,15 +174,64 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn loops_and_broken_links_are_listed_as_skipped() {
-        let root = folder(&["cat/1.png"]);
-        std::os::unix::fs::symlink(root.path(), root.path().join("cat/loop")).expect("link");
-        std::os::unix::fs::symlink("nowhere.png", root.path().join("cat/broken.png")).expect("link");
+    fn what_is_named_as_a_picture_is_listed_though_it_cannot_be_read() {
+        let root = folder(&["cat/1.png", "cat/notes.txt"]);
+        let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).expect("link");
+        link("nowhere.png", "cat/broken.png");
+        link("round.png", "cat/round.png");
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("cat/socket.png")).expect("bind");
+        link("nowhere.txt", "cat/broken.txt");
+        link("nowhere.png", "cat/.#1.png");
+        link("..", "cat/loop");
         let listing = scan_folder(root.path()).expect("scan");
-        assert_eq!(paths(&listing), ["cat/1.png"]);
-        let skipped: Vec<_> = listing.skipped.iter().map(|s| s.path.as_str()).collect();
-        assert_eq!(skipped, ["cat/broken.png", "cat/loop"]);
-        assert!(listing.skipped[1].reason.contains("link to a folder around it"));
+        assert_eq!(paths(&listing), ["cat/1.png", "cat/broken.png", "cat/round.png", "cat/socket.png"]);
+        assert!(listing.samples.iter().all(|sample| sample.label.as_deref() == Some("cat")));
+        let unread: Vec<_> = crate::hash_all(&listing, &|_| ()).iter().map(Option::is_none).collect();
+        assert_eq!(unread, [false, true, true, true]);
+        let skipped: Vec<_> = listing.skipped.iter().map(|s| (s.path.as_str(), s.reason.as_str())).collect();
+        assert!(skipped[0].0 == "cat/broken.txt" && skipped[0].1.starts_with("a broken link: "), "{skipped:?}");
+        let rest = [("cat/loop", "a link to a folder around it"), ("cat/notes.txt", "not a picture file by its name")];
+        assert_eq!(skipped[1..], rest);
+    }
+
+    /// Made by hand, because no permission stops the administrator, as whom tests may run.
+    #[test]
+    fn a_folder_that_cannot_be_read_is_an_error_that_names_it() {
+        let root = folder(&["cat/1.png", "dog.png/1.png"]);
+        for name in ["cat", "dog.png"] {
+            let fault = Fault {
+                path: root.path().join(name),
+                is_loop: false,
+                cause: io::Error::from(io::ErrorKind::PermissionDenied),
+            };
+            let error = sort_in(root.path(), fault, &mut Listing::default()).expect_err(name);
+            let message = error.to_string();
+            assert!(message.contains(&format!("{name}: its pictures would be missing")), "{message}");
+            assert!(std::error::Error::source(&error).is_some());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_class_folder_that_is_gone_is_an_error() {
+        let root = folder(&["cat/1.png"]);
+        std::os::unix::fs::symlink("unmounted/dog", root.path().join("dog")).expect("link");
+        let error = scan_folder(root.path()).expect_err("a class is missing");
+        assert!(matches!(&error, Error::UnreadableFolder { path, .. } if path.ends_with("dog")), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_class_folder_without_permission_stops_the_scan() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = folder(&["cat/1.png", "dog/1.png"]);
+        let dog = root.path().join("dog");
+        let allow = |mode| std::fs::set_permissions(&dog, std::fs::Permissions::from_mode(mode)).expect("chmod");
+        allow(0o000);
+        let is_administrator = std::fs::read_dir(&dog).is_ok();
+        let scanned = scan_folder(root.path());
+        allow(0o700);
+        assert!(is_administrator || matches!(&scanned, Err(Error::UnreadableFolder { path, .. }) if *path == dog));
     }
 
     #[cfg(unix)]

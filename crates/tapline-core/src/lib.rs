@@ -34,6 +34,7 @@
 //!     tap: Tap { tensor: "pool/out".to_owned(), pooling: Pooling::Mean },
 //!     features: 2,
 //!     shape: vec![2, 7, 7],
+//!     position: 41,
 //!     reduction: Some(32.0),
 //!     multiply_adds: 1_000,
 //!     cost_share: 1.0,
@@ -48,7 +49,7 @@
 //!         provider: "cpu".to_owned(),
 //!         device: "cpu".to_owned(),
 //!         batch: 1,
-//!         threads: None,
+//!         threads: 0,
 //!     },
 //!     tapline: "0.1.0".to_owned(),
 //! };

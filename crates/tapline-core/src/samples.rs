@@ -34,11 +34,11 @@ pub struct Listing {
     pub samples: Vec<Sample>,
     /// Names of the user's further columns.
     pub columns: Vec<String>,
-    /// Entries of a folder that are not taken for pictures.
+    /// Entries of a folder that are not pictures by their name. A picture that cannot be read is among the samples.
     pub skipped: Vec<Skipped>,
 }
 
-/// An entry that is not listed.
+/// An entry of a folder that is no sample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Its path relative to the folder.

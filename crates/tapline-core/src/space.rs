@@ -22,7 +22,7 @@ pub struct FeatureSpace {
 pub struct ModelRef {
     /// What people call it; no part of a feature's identity.
     pub name: String,
-    /// The digest of the ONNX file.
+    /// The digest of the ONNX file, followed by its side files where it has any.
     pub sha256: Digest,
 }
 

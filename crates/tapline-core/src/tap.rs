@@ -109,6 +109,9 @@ pub struct TapInfo {
     pub features: usize,
     /// The tapped map's shape for one picture without the batch axis: `[c, h, w]`, or `[c]` for a vector.
     pub shape: Vec<usize>,
+    /// Place among the network's layers in execution order, from 0.
+    #[serde(default)]
+    pub position: usize,
     /// Input pixels per cell along one side (product of strides); none where the tensor has no cells.
     pub reduction: Option<f64>,
     /// Multiply-adds of one picture up to this tensor.

@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
 
 use common::Scratch;
-use tapline_core::StoreWriter;
+use tapline_core::{Digest, Store, StoreWriter};
 
 /// Damages a sound store and expects `words` from opening it.
 fn check(words: &str, damage: impl FnOnce(&Scratch)) {
@@ -131,19 +134,102 @@ fn a_commit_that_leads_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_damaged_byte_anywhere_in_json_or_parquet_is_an_error_or_harmless() {
+fn a_damaged_byte_anywhere_in_json_is_an_error_or_harmless() {
     let scratch = Scratch::of(&["a", "b"]);
     scratch.extract(scratch.plan("x")).expect("extract");
-    for name in ["store.json", "listing.parquet"] {
-        let path = scratch.store().join(name);
-        let whole = fs::read(&path).expect("read");
-        for position in (0..whole.len()).step_by(7) {
-            let mut bytes = whole.clone();
-            bytes[position] ^= 0x11;
-            fs::write(&path, bytes).expect("write");
-            let _ = scratch.open();
-        }
-        fs::write(&path, whole).expect("write");
+    let path = scratch.store().join("store.json");
+    let whole = fs::read(&path).expect("read");
+    for (position, blow) in blows(whole.len()) {
+        let mut bytes = whole.clone();
+        bytes[position] ^= blow;
+        fs::write(&path, bytes).expect("write");
+        let _ = open_soberly(&scratch, &format!("byte {position} of store.json ^ {blow:#x}"));
     }
+    fs::write(&path, whole).expect("write");
     scratch.open().expect("sound again");
+}
+
+#[test]
+fn a_damaged_byte_anywhere_in_a_listing_is_an_error_or_harmless_even_with_a_fitting_digest() {
+    let scratch = Scratch::of(&["a", "b", "!c"]);
+    let mut plan = scratch.plan("x");
+    plan.listing.samples.iter_mut().for_each(|sample| sample.label = Some("cat".to_owned()));
+    scratch.extract(plan).expect("extract");
+    let (listing, document) = (scratch.store().join("listing.parquet"), scratch.store().join("store.json"));
+    let whole = fs::read(&listing).expect("read");
+    let text = fs::read_to_string(&document).expect("read");
+    let digest = Digest::of(&whole).to_string();
+    assert!(text.contains(&digest));
+    let (mut opened, mut refused) = (0, 0);
+    for (position, blow) in blows(whole.len()) {
+        let mut bytes = whole.clone();
+        bytes[position] ^= blow;
+        fs::write(&document, text.replace(&digest, &Digest::of(&bytes).to_string())).expect("write");
+        fs::write(&listing, bytes).expect("write");
+        match open_soberly(&scratch, &format!("byte {position} of listing.parquet ^ {blow:#x}")) {
+            Ok(_) => opened += 1,
+            Err(message) => {
+                assert!(!message.contains("it is not the listing that"), "the digest fits: {message}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused: the table's reader saw the bytes");
+}
+
+/// Every byte, each struck twice.
+fn blows(len: usize) -> impl Iterator<Item = (usize, u8)> {
+    (0..len).flat_map(|position| [(position, 0x11), (position, 0xfe)])
+}
+
+/// Opens a store, or gives the message; neither may take long or ask for much memory at once.
+fn open_soberly(scratch: &Scratch, what: &str) -> Result<Store, String> {
+    let started = Instant::now();
+    LARGEST.set(0);
+    let opened = scratch.open();
+    let (took, largest) = (started.elapsed(), LARGEST.get());
+    assert!(took < Duration::from_secs(2), "{what}: took {took:?}");
+    assert!(largest < 1 << 20, "{what}: asked for {largest} bytes at once");
+    opened.map_err(|error| error.to_string())
+}
+
+thread_local! {
+    /// The most bytes this thread asked for at once.
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, watched.
+struct Watched;
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+// SAFETY: every call goes to `System` unchanged; the note taken before allocates nothing.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller keeps the promises of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size);
+        // SAFETY: the caller keeps the promises of `realloc`.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the promises of `dealloc`.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+fn note(size: usize) {
+    LARGEST.set(LARGEST.get().max(size));
 }

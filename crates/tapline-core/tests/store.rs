@@ -110,7 +110,7 @@ fn a_tap_added_is_the_only_one_computed_and_the_old_ones_stay() {
 
     let mut writer = StoreWriter::begin(&scratch.store(), scratch.plan("x")).expect("begin");
     let names: Vec<_> = writer.taps().iter().map(|tap| tap.info.name.clone()).collect();
-    assert_eq!(names, ["x", "y"], "from the cheapest to the dearest");
+    assert_eq!(names, ["x", "y"], "from shallow to deep");
     let digests = hash_all(writer.listing(), &|_| ());
     assert_eq!(writer.reuse(&digests).expect("reuse"), 0);
     assert_eq!(writer.missing(), [Group { taps: vec![0], rows: vec![0, 1] }]);

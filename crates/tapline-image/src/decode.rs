@@ -11,26 +11,41 @@ use crate::{Error, jpeg, raster};
 /// What one picture may cost, checked against its header before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most pixels, `width · height`. Default 100,000,000: above any camera's single shot in wide use, and near
-    /// the size (89,478,485) from which Pillow warns of a decompression bomb.
+    /// The most pixels, `width · height`.
     pub max_pixels: u64,
-    /// The most bytes a decoder may take; cutting 16-bit samples to 8 may take half as much again. Default 1 GiB: the
-    /// largest allowed picture as 16-bit RGBA fits.
+    /// The most bytes a decoder may take; cutting 16-bit samples to 8 may take half as much again.
     pub max_bytes: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_pixels: 100_000_000, max_bytes: 1 << 30 }
+impl Limits {
+    /// Bytes per pixel of the greediest common picture, a progressive JPEG in colour: 3 of the result, 3 of its
+    /// planes, 6 of coefficients and a little more. 16-bit RGBA takes 8.
+    const PIXEL_BYTES: u64 = 13;
+
+    /// Up to `n` million pixels, and the memory that a colour picture of that many may take, at least 256 MiB.
+    pub fn megapixels(n: u32) -> Self {
+        let max_pixels = u64::from(n) * 1_000_000;
+        Self { max_pixels, max_bytes: (max_pixels * Self::PIXEL_BYTES).max(256 << 20) }
     }
 }
+
+impl Default for Limits {
+    /// 100 million pixels: above any camera's single shot in wide use, and near the size (89,478,485) from which
+    /// Pillow warns of a decompression bomb.
+    fn default() -> Self {
+        Self::megapixels(100)
+    }
+}
+
+/// The longest side of a picture, in pixels: JPEG ends at 65,535, and tables for resizing grow with the side.
+const MAX_SIDE: u64 = 1_000_000;
 
 /// A decoded picture, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Columns, at least 1.
+    /// Columns, 1 to 1,000,000.
     pub width: u32,
-    /// Rows, at least 1.
+    /// Rows, 1 to 1,000,000.
     pub height: u32,
     /// 1 (grey) or 3 (red, green, blue). Grey stays one channel: it is resized once and widened last.
     pub channels: usize,
@@ -63,8 +78,11 @@ pub(crate) fn check_size(format: &'static str, width: u64, height: u64, limits: 
     if width == 0 || height == 0 {
         return Err(Error::Broken { format, source: format!("its size is {width} × {height}").into() });
     }
-    if width.saturating_mul(height) > limits.max_pixels || width.max(height) > u64::from(u32::MAX) {
+    if width.saturating_mul(height) > limits.max_pixels {
         return Err(Error::TooLarge { width, height, max_pixels: limits.max_pixels });
+    }
+    if width.max(height) > MAX_SIDE {
+        return Err(Error::TooLong { width, height, max_side: MAX_SIDE });
     }
     Ok(())
 }
@@ -101,7 +119,34 @@ mod tests {
 
     #[test]
     fn a_size_over_the_limit_is_refused_from_the_header() {
-        check(b"P5 60000 60000 255\n", "60000 × 60000 pixels, more than the limit of 100000000: shrink it or raise");
+        check(
+            b"P5 60000 60000 255\n",
+            "60000 × 60000 pixels, more than the limit of 100000000: shrink it, or allow it with --max-megapixels 3600",
+        );
+        check(b"P5 10001 10000 255\n", "--max-megapixels 101");
+    }
+
+    #[test]
+    fn a_strip_longer_than_any_camera_makes_is_refused_from_the_header() {
+        check(b"P5 1000001 1 255\n", "1000001 × 1 pixels, longer than 1000000: cut it into tiles or shrink it");
+        check(b"P5 1 99000000 255\n", "1 × 99000000 pixels, longer than 1000000");
+        let strip = [&b"P5 1000000 1 255\n"[..], &[7; 1_000_000]].concat();
+        assert_eq!(decode(&strip, &Limits::default()).expect("the longest").width, 1_000_000);
+    }
+
+    #[test]
+    fn the_memory_follows_from_the_pixels() {
+        let check = |n: u32, max_bytes: u64| {
+            assert_eq!(Limits::megapixels(n), Limits { max_pixels: u64::from(n) * 1_000_000, max_bytes });
+        };
+        check(0, 256 << 20);
+        check(1, 256 << 20);
+        check(100, 1_300_000_000);
+        check(u32::MAX, u64::from(u32::MAX) * 13_000_000);
+        assert_eq!(Limits::default(), Limits::megapixels(100));
+        let poor = Limits { max_pixels: 100, max_bytes: 3 };
+        let message = decode(b"P5 2 2 255\n\0\0\0\0", &poor).expect_err("too much memory").to_string();
+        assert!(message.ends_with("more than 3 bytes: shrink it, or allow more with --max-megapixels"), "{message}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! No variant knows the file's path: whoever read the bytes does, and says it.
 
-/// The formats [`decode`](crate::decode) reads, for messages.
+/// The formats [`decode`](fn@crate::decode) reads, for messages.
 const FORMATS: &str = "PNG, JPEG, WebP, TIFF, BMP, GIF or PNM";
 
 /// The cause inside a decoder.
@@ -42,7 +42,9 @@ pub enum Error {
     },
     /// The header asks for more pixels than allowed.
     #[error(
-        "the picture is {width} × {height} pixels, more than the limit of {max_pixels}: shrink it or raise the limit"
+        "the picture is {width} × {height} pixels, more than the limit of {max_pixels}: \
+         shrink it, or allow it with --max-megapixels {}",
+        megapixels(*.width, *.height)
     )]
     TooLarge {
         /// Columns, from the header.
@@ -52,9 +54,20 @@ pub enum Error {
         /// The most pixels allowed.
         max_pixels: u64,
     },
+    /// The header asks for a longer side than any picture that is read.
+    #[error("the picture is {width} × {height} pixels, longer than {max_side}: cut it into tiles or shrink it")]
+    TooLong {
+        /// Columns, from the header.
+        width: u64,
+        /// Rows, from the header.
+        height: u64,
+        /// The longest side allowed, in pixels.
+        max_side: u64,
+    },
     /// The decoder would take more memory than allowed.
     #[error(
-        "decoding {width} × {height} pixels of {format} takes more than {max_bytes} bytes: shrink it or raise the limit"
+        "decoding {width} × {height} pixels of {format} takes more than {max_bytes} bytes: \
+         shrink it, or allow more with --max-megapixels"
     )]
     TooMuchMemory {
         /// The format found.
@@ -72,4 +85,9 @@ pub enum Error {
         /// The format found.
         format: &'static str,
     },
+}
+
+/// Millions of pixels that allow a picture of this size.
+fn megapixels(width: u64, height: u64) -> u64 {
+    width.saturating_mul(height).div_ceil(1_000_000)
 }

@@ -60,4 +60,4 @@ mod resample;
 
 pub use decode::{Limits, Picture, decode};
 pub use error::Error;
-pub use preprocess::{Layout, Scratch, normalise, preprocess, resize_and_crop};
+pub use preprocess::{Scratch, preprocess, resize_and_crop};

@@ -8,16 +8,6 @@ use crate::geometry::plan;
 use crate::resample::{Buffers, resample};
 use crate::{Picture, colour};
 
-/// The order in which a network's input lies in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    /// `[channels, height, width]`: one plane after the other (PyTorch, most ONNX files).
-    #[default]
-    Chw,
-    /// `[height, width, channels]`: one pixel after the other (TensorFlow, TFLite).
-    Hwc,
-}
-
 /// Buffers reused from picture to picture, one per thread; their content never matters.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -29,14 +19,12 @@ pub struct Scratch {
 
 /// Writes `(pixel · scale − mean) / std` of the resized and cropped picture to `out`, `[channels, height, width]` f32.
 ///
-/// For the other layout, call [`resize_and_crop`] and [`normalise`].
-///
 /// # Panics
 ///
 /// If `out` does not hold [`how.values()`](Preprocess::values) numbers, or `how` fails [`Preprocess::check`]: both are
 /// the caller's promise, made once per run and not once per picture.
 pub fn preprocess(picture: &Picture, how: &Preprocess, scratch: &mut Scratch, out: &mut [f32]) {
-    normalise(resize_and_crop(picture, how, scratch), how, Layout::Chw, out);
+    normalise(resize_and_crop(picture, how, scratch), how, out);
 }
 
 /// The bytes of a network's input before they are normalised, `[height, width, 1 or 3]` u8: one channel if the picture or the network is
@@ -59,11 +47,7 @@ pub fn resize_and_crop<'a>(picture: &Picture, how: &Preprocess, scratch: &'a mut
 }
 
 /// Writes `(byte · scale − mean) / std` of what [`resize_and_crop`] gave, in the network's channels, to `out`.
-///
-/// # Panics
-///
-/// As [`preprocess`].
-pub fn normalise(bytes: &[u8], how: &Preprocess, layout: Layout, out: &mut [f32]) {
+fn normalise(bytes: &[u8], how: &Preprocess, out: &mut [f32]) {
     assert_eq!(out.len(), how.values(), "the output must hold one picture");
     let channels = how.channels.count();
     let plane = out.len() / channels;
@@ -77,10 +61,7 @@ pub fn normalise(bytes: &[u8], how: &Preprocess, layout: Layout, out: &mut [f32]
         let first = source.min(stored - 1);
         let table = table(how, channel);
         let values = bytes[first..].iter().step_by(stored).map(|&byte| table[usize::from(byte)]);
-        match layout {
-            Layout::Chw => out[channel * plane..][..plane].iter_mut().zip(values).for_each(|(o, v)| *o = v),
-            Layout::Hwc => out[channel..].iter_mut().step_by(channels).zip(values).for_each(|(o, v)| *o = v),
-        }
+        out[channel * plane..][..plane].iter_mut().zip(values).for_each(|(o, v)| *o = v);
     }
 }
 
@@ -110,29 +91,26 @@ mod tests {
         }
     }
 
-    fn check(channels: Channels, layout: Layout, picture: &Picture, expected: &[f32]) {
+    fn check(channels: Channels, picture: &Picture, expected: &[f32]) {
         let how = how(channels);
         let mut out = vec![f32::NAN; how.values()];
-        normalise(resize_and_crop(picture, &how, &mut Scratch::default()), &how, layout, &mut out);
-        assert_eq!(out, expected, "{channels:?} {layout:?}");
+        preprocess(picture, &how, &mut Scratch::default(), &mut out);
+        assert_eq!(out, expected, "{channels:?}");
     }
 
     #[test]
-    fn channels_and_layouts_are_written_in_order() {
+    fn channels_are_written_in_the_networks_order() {
         let picture = Picture { width: 2, height: 1, channels: 3, pixels: vec![4, 8, 12, 16, 20, 24] };
-        check(Channels::Rgb, Layout::Chw, &picture, &[1.0, 4.0, 1.5, 4.5, 2.0, 5.0]);
-        check(Channels::Bgr, Layout::Chw, &picture, &[3.0, 6.0, 1.5, 4.5, 0.0, 3.0]);
-        check(Channels::Rgb, Layout::Hwc, &picture, &[1.0, 1.5, 2.0, 4.0, 4.5, 5.0]);
-        check(Channels::Bgr, Layout::Hwc, &picture, &[3.0, 1.5, 0.0, 6.0, 4.5, 3.0]);
-        check(Channels::Grey, Layout::Chw, &picture, &[7.0 / 4.0, 19.0 / 4.0]);
+        check(Channels::Rgb, &picture, &[1.0, 4.0, 1.5, 4.5, 2.0, 5.0]);
+        check(Channels::Bgr, &picture, &[3.0, 6.0, 1.5, 4.5, 0.0, 3.0]);
+        check(Channels::Grey, &picture, &[7.0 / 4.0, 19.0 / 4.0]);
     }
 
     #[test]
     fn a_grey_picture_fills_every_channel() {
         let picture = Picture { width: 2, height: 1, channels: 1, pixels: vec![4, 16] };
-        check(Channels::Rgb, Layout::Chw, &picture, &[1.0, 4.0, 0.5, 3.5, 0.0, 3.0]);
-        check(Channels::Bgr, Layout::Hwc, &picture, &[1.0, 0.5, 0.0, 4.0, 3.5, 3.0]);
-        check(Channels::Grey, Layout::Hwc, &picture, &[1.0, 4.0]);
+        check(Channels::Rgb, &picture, &[1.0, 4.0, 0.5, 3.5, 0.0, 3.0]);
+        check(Channels::Grey, &picture, &[1.0, 4.0]);
     }
 
     #[test]

@@ -58,7 +58,8 @@ struct Weights {
     from: usize,
     /// First source position and number of positions, never decreasing in start and end.
     bounds: Vec<(usize, usize)>,
-    /// `stride` numbers per kept position, in units of 2^-PRECISION, zeros at the end.
+    /// `stride` numbers per kept position, in units of 2^-PRECISION, zeros at the end: about `2 · support · from` in
+    /// all where a side shrinks, 24 MB for the longest side that is decoded.
     values: Vec<i32>,
     stride: usize,
 }
@@ -164,16 +165,38 @@ fn nearest(pixels: &[u8], (x, y): (Axis, Axis), channels: usize, out: &mut Vec<u
 
 fn nearest_positions(axis: Axis) -> Vec<usize> {
     let step = axis.from as f64 / axis.to as f64;
-    let mut position = step * 0.5;
-    for _ in 0..axis.start {
-        position += step;
-    }
+    let mut position = add_repeatedly(step * 0.5, step, axis.start);
     let mut positions = Vec::with_capacity(axis.keep);
     for _ in 0..axis.keep {
         positions.push((position as usize).min(axis.from - 1));
         position += step;
     }
     positions
+}
+
+/// `start + step + … + step`, rounded after each of `count` additions of a positive step, in a few leaps.
+///
+/// Between two powers of two all floats are equally far apart, so a step adds the same number of these distances every
+/// time; only a tie, rounded to even, may make the first of them differ. Hence two equal steps foretell the rest.
+fn add_repeatedly(start: f64, step: f64, count: u64) -> f64 {
+    /// Floats from one power of two to the next; the bits of positive floats count them.
+    const BINADE: u64 = 1 << (f64::MANTISSA_DIGITS - 1);
+    let (mut sum, mut left, mut before) = (start, count, None);
+    while left > 0 {
+        let next = sum + step;
+        left -= 1;
+        let stays = sum.to_bits() / BINADE == next.to_bits() / BINADE;
+        let distance = next.to_bits() - sum.to_bits();
+        sum = next;
+        if stays && before == Some(distance) {
+            let room = BINADE - 1 - sum.to_bits() % BINADE;
+            let leap = room.checked_div(distance).map_or(left, |steps| steps.min(left));
+            sum = f64::from_bits(sum.to_bits() + leap * distance);
+            left -= leap;
+        }
+        before = stays.then_some(distance);
+    }
+    sum
 }
 
 /// A weight in units of 2^-PRECISION, halves away from zero.
@@ -288,6 +311,47 @@ mod tests {
         filter_both::<3>(&pixels, &columns, &rows, &mut a);
         filter_both_plain::<3>(&pixels, &columns, &rows, &mut b);
         assert_eq!(a.sums, b.sums);
+    }
+
+    #[test]
+    fn leaps_end_where_single_steps_end() {
+        let one_by_one = |start: f64, step: f64, count: u64| (0..count).fold(start, |sum, _| sum + step);
+        let mut random = 2026_u64;
+        let mut below = |n: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            1 + (random >> 33) % n
+        };
+        for _ in 0..2000 {
+            let step = below(1_000_000) as f64 / below(30_000_000) as f64;
+            let count = below(20_000);
+            let (found, expected) = (add_repeatedly(step * 0.5, step, count), one_by_one(step * 0.5, step, count));
+            assert_eq!(found.to_bits(), expected.to_bits(), "{count} steps of {step}");
+        }
+        // Steps that end in half a distance of the sums: every addition is a tie.
+        for step in [1.0, 3.0, 5.0, 7.0].map(|odd| odd * f64::EPSILON / 2.0) {
+            for start in [1.0, 1.0 + f64::EPSILON, 0.5] {
+                let (found, expected) = (add_repeatedly(start, step, 5000), one_by_one(start, step, 5000));
+                assert_eq!(found.to_bits(), expected.to_bits(), "{start} and steps of {step:e}");
+            }
+        }
+        assert_eq!(add_repeatedly(0.25, 0.5, 0), 0.25);
+    }
+
+    #[test]
+    fn the_longest_strip_is_no_slower_than_its_window() {
+        let started = std::time::Instant::now();
+        let y = Axis { from: 1_000_000, to: 16_384_000_000, start: 8_191_999_888, keep: 224 };
+        let positions = nearest_positions(y);
+        assert!(positions.iter().all(|row| row.abs_diff(500_000) < 10), "{positions:?}");
+        assert!(started.elapsed().as_secs() < 1, "took {:?}", started.elapsed());
+    }
+
+    #[test]
+    fn weights_of_the_longest_side_fit_in_a_few_megabytes() {
+        for to in [1, 224, 4096] {
+            let weights = Weights::new(whole(1_000_000, to), lanczos, 3.0);
+            assert!(weights.values.len() * size_of::<i32>() < 25_000_000, "{} weights", weights.values.len());
+        }
     }
 
     #[test]

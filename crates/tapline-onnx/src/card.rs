@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tapline_core::{Channels, Interpolation, Preprocess, Resize};
 
-use crate::{Error, Layout, Model};
+use crate::{Error, Layer, Layout, Model};
 
 /// A model card, read from TOML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,6 +134,33 @@ impl Card {
             return Err(Error::Digest { path, expected: self.sha256.clone(), found: model.sha256 });
         }
         Ok(model)
+    }
+
+    /// Checks that the card's input and stages are those of its model, whose layers are `layers`.
+    ///
+    /// # Errors
+    /// [`Error::Card`] naming the first difference.
+    pub fn check(&self, model: &Model, layers: &[Layer]) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::Card { path: self.path.clone(), what });
+        if self.input.tensor != model.input.name {
+            return refuse(format!("names the input {:?}, the model's is {:?}", self.input.tensor, model.input.name));
+        }
+        for stage in &self.stages {
+            let Some(layer) = layers.iter().find(|layer| layer.name == stage.tensor) else {
+                return refuse(format!(
+                    "names the stage {:?}, but the model has no layer {:?}",
+                    stage.name, stage.tensor
+                ));
+            };
+            let (channels, reduction) = (layer.shape[0], layer.reduction);
+            if channels != stage.channels || reduction != stage.reduction.map(f64::from) {
+                return refuse(format!(
+                    "gives the stage {:?} {} channels and reduction {:?}, the model has {channels} and {reduction:?}",
+                    stage.name, stage.channels, stage.reduction
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The preprocessing the card states.

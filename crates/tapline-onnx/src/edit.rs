@@ -41,7 +41,7 @@ pub struct TapRequest<'a> {
 }
 
 /// The prefix of every tensor name that Tapline adds.
-const OWN: &str = "tapline/";
+pub(crate) const OWN: &str = "tapline/";
 
 /// Makes the network that ends at `taps`; `batch` fixes the pictures per pass, none leaves it free.
 ///
@@ -56,7 +56,7 @@ pub fn tap_model(
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
     let mut wanted: Vec<&str> = taps.iter().map(|t| t.layer.name.as_str()).collect();
     for quantisation in taps.iter().filter_map(|t| t.layer.quantisation.as_ref()) {
-        wanted.extend([quantisation.scale.as_str(), quantisation.zero_point.as_str()]);
+        wanted.extend(quantisation.names());
     }
     let mut kept = cut(model, &wanted).map_err(unusable)?;
     let input = feed_input(&mut kept, &model.input, size, batch);
@@ -99,6 +99,7 @@ pub fn features(tap: &TapRequest) -> Result<usize, Error> {
 
 fn info(tap: &TapRequest, features: usize) -> TapInfo {
     TapInfo {
+        position: tap.layer.position,
         name: tap.layer.stage.clone().unwrap_or_else(|| tap.layer.name.clone()),
         tap: tapline_core::Tap { tensor: tap.layer.name.clone(), pooling: tap.pooling },
         features,
@@ -212,7 +213,7 @@ fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> Strin
     let mut map = tap.layer.name.clone();
     if let Some(quantisation) = &tap.layer.quantisation {
         let real = format!("{output}.real");
-        let inputs = [map.as_str(), &quantisation.scale, &quantisation.zero_point];
+        let inputs: Vec<&str> = std::iter::once(map.as_str()).chain(quantisation.names()).collect();
         graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
         map = real;
     }

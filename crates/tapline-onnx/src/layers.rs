@@ -1,19 +1,19 @@
 //! Lists what can be tapped: every tensor that carries the picture, with its shape, geometry and cost.
 //!
-//! Shapes come from one real pass with every tensor as an output, so the list holds whatever the exporter did:
-//! fixed or free sizes, any operator set, float16 or quantised inside.
+//! Shapes come from one real pass in which a `Shape` node looks at every tensor, so the list holds whatever the exporter
+//! did (fixed or free sizes, any operator set, float16 or quantised inside) and no more than the pass itself is in memory.
 
 use std::collections::HashMap;
 
-use ort::session::SessionOutputs;
+use ort::session::Session;
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use serde::Serialize;
 
-use crate::edit::{cut, encode, feed_input};
+use crate::edit::{OWN, cut, encode, feed_input};
 use crate::geometry::{self, Geometry, Shapes};
 use crate::graph::Graph;
 use crate::model::Model;
-use crate::proto::ValueInfoProto;
+use crate::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::quantised::{Quantisation, quantisation};
 use crate::{Error, Runtime, Stage};
 
@@ -28,9 +28,14 @@ pub struct InputSize {
     pub width: u32,
 }
 
+/// The most numbers one pass may read: 1 GiB of float32, over 1,700 pictures of 224 × 224.
+pub const MAX_INPUT: u64 = 1 << 28;
+
 /// One tensor that can be tapped.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Layer {
+    /// Its place in execution order, from 0.
+    pub position: usize,
     /// The tensor's name in the graph.
     pub name: String,
     /// The operator that writes it.
@@ -66,6 +71,7 @@ pub struct Layer {
 /// the runtime refuses it.
 pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &Runtime) -> Result<Vec<Layer>, Error> {
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
+    check_pass(model, size, model.input.batch.unwrap_or(1))?;
     let graph = Graph::new(model.graph()).map_err(unusable)?;
     let carried = graph.carried_from(&model.input.name);
     let candidates: Vec<(usize, &str)> = graph
@@ -98,13 +104,15 @@ pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &R
     for (node, name) in candidates {
         let (Some((dtype, dims)), Some(geometry)) = (measured.get(name), geometry.get(name)) else { continue };
         let is_bytes = matches!(dtype, TensorElementType::Uint8 | TensorElementType::Int8);
-        let quantisation = if is_bytes { quantisation(&graph, name) } else { None };
+        let quantisation =
+            if is_bytes { quantisation(&graph, name).filter(|q| is_scalar(&shapes, &q.scale)) } else { None };
         if !(is_float(*dtype) || quantisation.is_some()) || dims.len() < 2 || dims[0] as u64 != batch {
             continue;
         }
         let multiply_adds = spent(&graph.needed_for([name]));
         let stage = stages.iter().find(|s| s.tensor == name);
         layers.push(Layer {
+            position: layers.len(),
             name: name.to_owned(),
             operator: graph.nodes[node].op_type.clone(),
             dtype: numpy_name(*dtype).to_owned(),
@@ -122,7 +130,45 @@ pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &R
     if layers.is_empty() {
         return Err(unusable("none of its tensors depends on the picture".to_owned()));
     }
+    mark_classifier(&mut layers);
     Ok(layers)
+}
+
+/// Extends the card's classifier stages to every layer that costs more than the deepest stage below them.
+fn mark_classifier(layers: &mut [Layer]) {
+    if !layers.iter().any(|layer| layer.classifier) {
+        return;
+    }
+    let below = layers.iter().filter(|layer| layer.stage.is_some() && !layer.classifier);
+    let cost = below.map(|layer| layer.multiply_adds).max().unwrap_or(u64::MAX);
+    for layer in layers {
+        layer.classifier |= layer.multiply_adds > cost;
+    }
+}
+
+/// Refuses a pass that would read more numbers than [`MAX_INPUT`].
+///
+/// # Errors
+/// [`Error::Unusable`] with the number.
+pub fn check_pass(model: &Model, size: InputSize, batch: usize) -> Result<(), Error> {
+    let values = (size.channels as u64)
+        .saturating_mul(size.height.into())
+        .saturating_mul(size.width.into())
+        .saturating_mul(batch as u64);
+    if values <= MAX_INPUT {
+        return Ok(());
+    }
+    let what = format!(
+        "one pass over {batch} picture(s) of {} × {} pixels reads {values} numbers, more than {MAX_INPUT}; use a smaller \
+         batch or size",
+        size.height, size.width
+    );
+    Err(Error::Unusable { path: model.path.clone(), what })
+}
+
+/// Whether a scale is one number for the whole tensor; a scale per channel cannot be undone after the axes have moved.
+fn is_scalar(shapes: &Shapes, tensor: &str) -> bool {
+    shapes.get(tensor).is_none_or(|dims| dims.iter().product::<usize>() == 1)
 }
 
 fn is_float(dtype: TensorElementType) -> bool {
@@ -157,35 +203,67 @@ fn input_dims(model: &Model, size: InputSize) -> Vec<usize> {
     }
 }
 
-/// Element type and shape of each tensor that the runtime returns as a tensor, from one pass over grey noise.
-fn measure(
+type Measured = HashMap<String, (TensorElementType, Vec<usize>)>;
+
+/// Element type and shape of each of `names` that is a tensor, from one pass over grey noise.
+fn measure(model: &Model, size: InputSize, names: &[&str], runtime: &Runtime) -> Result<Measured, Error> {
+    let types = element_types(model, size, names, runtime)?;
+    let tensors: Vec<&str> = names.iter().copied().filter(|name| types.contains_key(*name)).collect();
+    let shape_of = |index: usize| format!("{OWN}shape.{index}");
+    let (mut session, input) = look_at(model, size, runtime, |graph| {
+        for (index, tensor) in tensors.iter().enumerate() {
+            graph.node.push(NodeProto::new("Shape", &[tensor], &shape_of(index)));
+            graph.output.push(ValueInfoProto::untyped(&shape_of(index)));
+        }
+        tensors.clone()
+    })?;
+    let batch = model.input.batch.unwrap_or(1);
+    let run = |source| Error::Run { count: batch, source };
+    let dims = [batch, size.channels, size.height as usize, size.width as usize];
+    let picture: Vec<f32> = (0..dims.iter().product::<usize>()).map(|i| ((i * 7919) % 255) as f32).collect();
+    let tensor = TensorRef::from_array_view((dims, &picture[..])).map_err(run)?;
+    let outputs = session.run(vec![(input, tensor)]).map_err(run)?;
+    let mut measured = Measured::new();
+    for (index, name) in tensors.iter().enumerate() {
+        let (_, dims) = outputs[index].try_extract_tensor::<i64>().map_err(run)?;
+        let dims = dims.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
+        measured.insert((*name).to_owned(), (types[*name], dims));
+    }
+    Ok(measured)
+}
+
+/// The element types that the runtime infers when it loads the network; sequences and the like have none.
+fn element_types(
     model: &Model,
     size: InputSize,
     names: &[&str],
     runtime: &Runtime,
-) -> Result<HashMap<String, (TensorElementType, Vec<usize>)>, Error> {
-    let batch = model.input.batch.unwrap_or(1);
-    let mut graph = cut(model, names).map_err(|what| Error::Unusable { path: model.path.clone(), what })?;
-    graph.output = names.iter().map(|name| ValueInfoProto::untyped(name)).collect();
-    let input = feed_input(&mut graph, &model.input, size, Some(batch));
-    let load = |source| Error::Load { path: model.path.clone(), source };
-    let bytes = encode(model, graph)?;
-    let mut session = runtime.plain_builder().and_then(|mut b| b.commit_from_memory(&bytes)).map_err(load)?;
-    let shape = [batch, size.channels, size.height as usize, size.width as usize];
-    let picture: Vec<f32> = (0..shape.iter().product::<usize>()).map(|i| ((i * 7919) % 255) as f32).collect();
-    let run = |source| Error::Run { count: batch, source };
-    let tensor = TensorRef::from_array_view((shape, &picture[..])).map_err(run)?;
-    let outputs = session.run(vec![(input, tensor)]).map_err(run)?;
-    Ok(shapes_of(&outputs))
+) -> Result<HashMap<String, TensorElementType>, Error> {
+    let (session, _) = look_at(model, size, runtime, |graph| {
+        graph.output = names.iter().map(|name| ValueInfoProto::untyped(name)).collect();
+        names.to_vec()
+    })?;
+    let typed = session.outputs().iter().filter_map(|output| match output.dtype() {
+        ValueType::Tensor { ty, .. } => Some((output.name().to_owned(), *ty)),
+        _ => None,
+    });
+    Ok(typed.collect())
 }
 
-fn shapes_of(outputs: &SessionOutputs) -> HashMap<String, (TensorElementType, Vec<usize>)> {
-    let mut shapes = HashMap::new();
-    for (name, value) in outputs.iter() {
-        if let ValueType::Tensor { ty, shape, .. } = value.dtype() {
-            let dims = shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
-            shapes.insert(name.to_owned(), (*ty, dims));
-        }
-    }
-    shapes
+/// A session over the whole network without optimisation, after `edit` has added outputs; `edit` names what they need.
+fn look_at<'n>(
+    model: &Model,
+    size: InputSize,
+    runtime: &Runtime,
+    edit: impl FnOnce(&mut GraphProto) -> Vec<&'n str>,
+) -> Result<(Session, String), Error> {
+    let mut added = GraphProto::default();
+    let wanted = edit(&mut added);
+    let mut graph = cut(model, &wanted).map_err(|what| Error::Unusable { path: model.path.clone(), what })?;
+    graph.node.append(&mut added.node);
+    graph.output = added.output;
+    let input = feed_input(&mut graph, &model.input, size, Some(model.input.batch.unwrap_or(1)));
+    let bytes = encode(model, graph)?;
+    let session = runtime.plain_builder().and_then(|mut b| b.commit_from_memory(&bytes));
+    Ok((session.map_err(|source| Error::Load { path: model.path.clone(), source })?, input))
 }

@@ -40,7 +40,7 @@ mod session;
 pub use card::{Card, CardInput, ResizeRule, Stage, read_cards};
 pub use edit::{TapRequest, TappedModel, features, tap_model};
 pub use error::Error;
-pub use layers::{InputSize, Layer, list_layers};
+pub use layers::{InputSize, Layer, MAX_INPUT, check_pass, list_layers};
 pub use model::{Layout, MIN_OPSET, Model, PictureInput};
 pub use preprocessing::{read_preprocessing, torchvision};
 pub use runtime::{Chosen, Device, DeviceRequest, Runtime};

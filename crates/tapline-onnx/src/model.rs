@@ -14,13 +14,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::proto::{EXTERNAL, GraphProto, ModelProto, TensorProto, ValueInfoProto, data_type, entries};
+use crate::proto::{
+    EXTERNAL, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, data_type, entries,
+};
 
 /// The oldest operator set whose arithmetic broadcasts as the added nodes need.
 pub const MIN_OPSET: i64 = 7;
-
-/// The most numbers one pass may read: 1 GiB of float32, over 1,700 pictures of 224 × 224.
-const MAX_INPUT: u64 = 1 << 28;
 
 /// Protobuf's own limit on one message, in bytes.
 const MAX_BYTES: u64 = (1 << 31) - 1;
@@ -67,6 +66,13 @@ pub enum Layout {
     Nchw,
     /// Batch, row, column, channel.
     Nhwc,
+}
+
+impl PictureInput {
+    /// Whether it reads whole numbers 0 to 255, so that only unchanged pixel values fit.
+    pub fn reads_bytes(&self) -> bool {
+        self.elem_type == data_type::UINT8
+    }
 }
 
 impl Model {
@@ -151,9 +157,6 @@ fn picture_input(path: &Path, graph: &GraphProto, layout: Option<Layout>) -> Res
     let mut pictures = inputs.iter().filter_map(|input| as_picture_input(input, layout));
     let refuse = |what: String| Err(Error::Unusable { path: path.to_owned(), what });
     match (pictures.next(), pictures.next()) {
-        (Some(input), None) if fixed_values(&input) > MAX_INPUT => {
-            refuse(format!("one pass would read {} numbers, more than the limit of {MAX_INPUT}", fixed_values(&input)))
-        }
         (Some(input), None) => Ok(input),
         (Some(a), Some(b)) => refuse(format!("both {:?} and {:?} could take the pictures", a.name, b.name)),
         (None, _) => {
@@ -161,12 +164,6 @@ fn picture_input(path: &Path, graph: &GraphProto, layout: Option<Layout>) -> Res
             refuse(format!("no input is a batch of pictures with 1 or 3 channels (inputs: {})", names.join(", ")))
         }
     }
-}
-
-/// Numbers in one pass, free sizes counted as 1.
-fn fixed_values(input: &PictureInput) -> u64 {
-    let sides = u64::from(input.height.unwrap_or(1)).saturating_mul(input.width.unwrap_or(1).into());
-    sides.saturating_mul(input.channels.unwrap_or(1) as u64).saturating_mul(input.batch.unwrap_or(1) as u64)
 }
 
 fn as_picture_input(input: &ValueInfoProto, layout: Option<Layout>) -> Option<PictureInput> {
@@ -197,46 +194,86 @@ fn as_picture_input(input: &ValueInfoProto, layout: Option<Layout>) -> Option<Pi
     })
 }
 
-/// Replaces every reference to a side file by its bytes, and adds the side files to the digest.
+/// Replaces every reference to a side file by its bytes, wherever in the network it stands, and adds the side files to
+/// the digest.
 fn inline_side_files(path: &Path, proto: &mut ModelProto, hasher: &mut Sha256) -> Result<(), Error> {
-    let Some(graph) = proto.graph.as_mut() else { return Ok(()) };
-    let mut files: BTreeMap<String, Bytes> = BTreeMap::new();
-    let mut total = 0;
-    for tensor in graph.initializer.iter_mut().filter(|t| t.data_location == Some(EXTERNAL)) {
-        let refuse = |what: String| Error::Unusable { path: path.to_owned(), what };
+    let mut files = SideFiles { model: path, read: BTreeMap::new(), total: 0 };
+    let mut nodes = proto.functions.iter_mut().flat_map(|function| &mut function.node);
+    nodes.try_for_each(|node| in_node(node, &mut files))?;
+    if let Some(graph) = proto.graph.as_mut() {
+        in_graph(graph, &mut files)?;
+    }
+    files.read.values().for_each(|bytes| hasher.update(bytes));
+    Ok(())
+}
+
+fn in_graph(graph: &mut GraphProto, files: &mut SideFiles) -> Result<(), Error> {
+    graph.initializer.iter_mut().try_for_each(|tensor| files.inline(tensor))?;
+    graph.sparse_initializer.iter_mut().try_for_each(|sparse| in_sparse(sparse, files))?;
+    graph.node.iter_mut().try_for_each(|node| in_node(node, files))
+}
+
+fn in_node(node: &mut NodeProto, files: &mut SideFiles) -> Result<(), Error> {
+    for attribute in &mut node.attribute {
+        attribute.t.iter_mut().chain(&mut attribute.tensors).try_for_each(|tensor| files.inline(tensor))?;
+        let mut sparse = attribute.sparse_tensor.iter_mut().chain(&mut attribute.sparse_tensors);
+        sparse.try_for_each(|sparse| in_sparse(sparse, files))?;
+        attribute.g.iter_mut().chain(&mut attribute.graphs).try_for_each(|graph| in_graph(graph, files))?;
+    }
+    Ok(())
+}
+
+fn in_sparse(sparse: &mut SparseTensorProto, files: &mut SideFiles) -> Result<(), Error> {
+    sparse.values.iter_mut().chain(&mut sparse.indices).try_for_each(|tensor| files.inline(tensor))
+}
+
+/// The side files of a model, each read once.
+struct SideFiles<'a> {
+    model: &'a Path,
+    read: BTreeMap<String, Bytes>,
+    total: u64,
+}
+
+impl SideFiles<'_> {
+    /// Gives a tensor its bytes, if they lie in a side file.
+    fn inline(&mut self, tensor: &mut TensorProto) -> Result<(), Error> {
+        if tensor.data_location != Some(EXTERNAL) {
+            return Ok(());
+        }
+        let path = self.model.to_owned();
+        let refuse = |what: String| Error::Unusable { path, what };
         let fields = entries(&tensor.external_data);
         let location = fields.get("location").copied().unwrap_or_default();
-        if !files.contains_key(location) {
-            let side = side_file(path, location).map_err(refuse)?;
-            let bytes = read_bounded(&side)?;
-            total += bytes.len() as u64;
-            if total > MAX_BYTES {
-                return Err(refuse("its side files hold more than 2 GiB".to_owned()));
-            }
-            files.insert(location.to_owned(), Bytes::from(bytes));
-        }
-        let whole = &files[location];
-        let number = |key: &str| fields.get(key).map(|v| v.parse::<usize>());
-        let (Ok(offset), length) = (number("offset").unwrap_or(Ok(0)), number("length")) else {
+        let whole = self.bytes_of(location)?;
+        let number = |key: &str| fields.get(key).map(|v| v.parse::<usize>()).transpose();
+        let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
             return Err(refuse(format!("tensor {:?} has a bad offset into {location}", tensor.name)));
         };
-        let end = match length {
-            Some(Ok(length)) => offset.checked_add(length),
-            Some(Err(_)) => None,
-            None => Some(whole.len()),
-        };
+        let offset = offset.unwrap_or(0);
+        let end = length.map_or(Some(whole.len()), |length| offset.checked_add(length));
         match end.filter(|&end| offset <= end && end <= whole.len()) {
             Some(end) => {
                 let slice = whole.slice(offset..end);
                 set_raw(tensor, slice);
+                Ok(())
             }
-            None => return Err(refuse(format!("tensor {:?} lies outside its side file {location}", tensor.name))),
+            None => Err(refuse(format!("tensor {:?} lies outside its side file {location}", tensor.name))),
         }
     }
-    for bytes in files.values() {
-        hasher.update(bytes);
+
+    fn bytes_of(&mut self, location: &str) -> Result<Bytes, Error> {
+        if let Some(bytes) = self.read.get(location) {
+            return Ok(bytes.clone());
+        }
+        let refuse = |what: String| Error::Unusable { path: self.model.to_owned(), what };
+        let bytes = Bytes::from(read_bounded(&side_file(self.model, location).map_err(refuse)?)?);
+        self.total += bytes.len() as u64;
+        if self.total > MAX_BYTES {
+            return Err(refuse("its side files hold more than 2 GiB".to_owned()));
+        }
+        self.read.insert(location.to_owned(), bytes.clone());
+        Ok(bytes)
     }
-    Ok(())
 }
 
 fn set_raw(tensor: &mut TensorProto, bytes: Bytes) {

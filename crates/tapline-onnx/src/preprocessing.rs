@@ -66,6 +66,9 @@ struct Timm {
 fn from_timm(document: &Value) -> Result<Preprocess, String> {
     let timm: Timm = Timm::deserialize(document).map_err(|e| format!("has no usable `pretrained_cfg`: {e}"))?;
     let [channels, height, width] = timm.input_size;
+    if height != width {
+        return Err(format!("has an input of {height} × {width}; only square ones are read"));
+    }
     let resize = match timm.crop_mode.as_deref() {
         None | Some("center") => Resize::ShortSide((f64::from(height.max(width)) / timm.crop_pct).floor() as u32),
         Some("squash") if timm.crop_pct == 1.0 => Resize::Squash,
@@ -117,6 +120,9 @@ struct HuggingFace {
 
 fn from_hugging_face(document: &Value) -> Result<Preprocess, String> {
     let hf = HuggingFace::deserialize(document).map_err(|e| format!("is not a usable image processor: {e}"))?;
+    if let Some(step) = unknown_step(document) {
+        return Err(format!("asks for {step:?}, which is not supported"));
+    }
     if hf.do_resize == Some(false) {
         return Err("says do_resize false; a network needs pictures of one size".to_owned());
     }
@@ -139,6 +145,18 @@ fn from_hugging_face(document: &Value) -> Result<Preprocess, String> {
         _ => return Err("normalises without image_mean and image_std".to_owned()),
     };
     Ok(Preprocess { resize, height, width, interpolation, channels: Channels::Rgb, scale, mean, std })
+}
+
+/// A step that changes pixels and is not among those read here: `do_…` and a few others that are true.
+fn unknown_step(document: &Value) -> Option<&String> {
+    const KNOWN: [&str; 5] = ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
+    const OTHERS: [&str; 2] = ["rescale_offset", "include_top"];
+    let changes_pixels = |key: &str| (key.starts_with("do_") && !KNOWN.contains(&key)) || OTHERS.contains(&key);
+    document
+        .as_object()?
+        .iter()
+        .find(|(key, value)| changes_pixels(key) && **value == Value::Bool(true))
+        .map(|(key, _)| key)
 }
 
 /// The resize rule and the size after the crop, as the processors of CLIP, ViT and ConvNeXT apply them.
@@ -166,5 +184,60 @@ fn rectangle(value: &Value) -> Option<(u32, u32)> {
     match number(value) {
         Some(side) => Some((side, side)),
         None => Some((number(value.get("height")?)?, number(value.get("width")?)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(Resize, u32, u32), &str>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.json");
+        fs::write(&path, text).expect("a file");
+        match (read_preprocessing(&path), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!((found.resize, found.height, found.width), expected),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    fn hugging_face(fields: &str) -> String {
+        format!(
+            r#"{{"do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 3, {fields}}}"#
+        )
+    }
+
+    fn timm(fields: &str) -> String {
+        format!(
+            r#"{{"pretrained_cfg": {{"interpolation": "bicubic", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], {fields}}}}}"#
+        )
+    }
+
+    #[test]
+    fn sizes_are_read_as_each_processor_means_them() {
+        let clip =
+            r#""size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": true"#;
+        check(&hugging_face(clip), Ok((Resize::ShortSide(256), 224, 224)));
+        check(&hugging_face(r#""size": {"height": 224, "width": 224}"#), Ok((Resize::Squash, 224, 224)));
+        check(&hugging_face(r#""size": 224"#), Ok((Resize::Squash, 224, 224)));
+        let convnext = r#""size": {"shortest_edge": 224}, "crop_pct": 0.875"#;
+        check(&hugging_face(convnext), Ok((Resize::ShortSide(256), 224, 224)));
+        check(&timm(r#""input_size": [3, 224, 224], "crop_pct": 0.95"#), Ok((Resize::ShortSide(235), 224, 224)));
+        let squash = r#""input_size": [3, 288, 288], "crop_pct": 1.0, "crop_mode": "squash""#;
+        check(&timm(squash), Ok((Resize::Squash, 288, 288)));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        let size = r#""size": {"height": 224, "width": 224}"#;
+        for step in ["do_flip_channel_order", "rescale_offset", "include_top", "do_pad"] {
+            check(&hugging_face(&format!(r#"{size}, "{step}": true"#)), Err(step));
+        }
+        check(&hugging_face(r#""size": {"longest_edge": 224}"#), Err("longest_edge"));
+        check(&timm(r#""input_size": [3, 224, 192], "crop_pct": 0.9"#), Err("224 × 192"));
+        check(&timm(r#""input_size": [3, 224, 224], "crop_pct": 0.9, "crop_mode": "border""#), Err("border"));
+        check("{}", Err("neither"));
+        check("<html>", Err("not JSON"));
     }
 }

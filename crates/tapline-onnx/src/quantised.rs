@@ -6,7 +6,15 @@ use crate::graph::Graph;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quantisation {
     pub scale: String,
-    pub zero_point: String,
+    /// None stands for zero.
+    pub zero_point: Option<String>,
+}
+
+impl Quantisation {
+    /// The tensors' names, scale first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.scale.as_str()).chain(self.zero_point.as_deref())
+    }
 }
 
 /// Operators that hand their first input's bytes on, moved or chosen but not changed.
@@ -33,9 +41,8 @@ pub(crate) fn quantisation(graph: &Graph, tensor: &str) -> Option<Quantisation> 
     for _ in 0..=graph.nodes.len() {
         let node = graph.nodes[graph.producer(tensor)?];
         let named = |names: &[String], scale: usize| {
-            let pair = (names.get(scale)?.clone(), names.get(scale + 1)?.clone());
-            Some(Quantisation { scale: pair.0, zero_point: pair.1 })
-                .filter(|q| !q.scale.is_empty() && !q.zero_point.is_empty())
+            let given = |index: usize| names.get(index).filter(|name| !name.is_empty()).cloned();
+            Some(Quantisation { scale: given(scale)?, zero_point: given(scale + 1) })
         };
         match node.op_type.as_str() {
             "QuantizeLinear" => return named(&node.input, 1),

@@ -52,23 +52,23 @@ pub struct Chosen {
 }
 
 impl Runtime {
-    /// Loads the first of `candidates` that exists as a file; bare file names are left to the system's loader.
+    /// Loads the first of `candidates` that is a usable library; bare file names are left to the system's loader.
     ///
     /// # Errors
-    /// [`Error::NoRuntime`] where none can be found, [`Error::BadRuntime`] where the first one found does not load or
-    /// is too old.
+    /// [`Error::BadRuntime`] for the first that exists, where none is usable; [`Error::NoRuntime`] where none exists.
     pub fn load(candidates: &[PathBuf]) -> Result<Self, Error> {
+        let mut fault = None;
         for candidate in candidates {
             let bare = candidate.components().count() == 1;
-            if !bare && !candidate.is_file() {
-                continue;
-            }
-            match Self::load_one(candidate) {
-                Err(Error::BadRuntime { .. }) if bare => {}
-                done => return done,
+            if bare || candidate.is_file() {
+                match Self::load_one(candidate) {
+                    Ok(runtime) => return Ok(runtime),
+                    Err(error) if !bare => fault = fault.or(Some(error)),
+                    Err(_) => {}
+                }
             }
         }
-        Err(Error::NoRuntime { looked: candidates.to_vec(), minor: ort::MINOR_VERSION })
+        Err(fault.unwrap_or_else(|| Error::NoRuntime { looked: candidates.to_vec(), minor: ort::MINOR_VERSION }))
     }
 
     fn load_one(library: &Path) -> Result<Self, Error> {

@@ -102,6 +102,7 @@ mod tests {
 
     fn layers() -> Vec<Layer> {
         let layer = |name: &str, stage: Option<&str>, shape: &[usize]| Layer {
+            position: 0,
             name: name.to_owned(),
             operator: "Relu".to_owned(),
             dtype: "f32".to_owned(),

@@ -10,10 +10,8 @@ use crate::{Device, Error, Runtime};
 /// A tapped network, loaded on a device.
 #[derive(Debug)]
 pub struct Extractor {
-    /// The size of the pictures it takes.
-    pub size: InputSize,
-    /// Pictures per pass where the network fixes it.
-    pub batch: Option<usize>,
+    size: InputSize,
+    batch: Option<usize>,
     session: Session,
     input: String,
     /// For each output: the tapped tensor's name and its features per row.

@@ -21,7 +21,7 @@ use tapline_onnx::{DeviceRequest, Layout};
   tapline compare photos.store
   tapline probe photos.store --tap blocks.11
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but pictures were skipped."
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 features were extracted but some pictures were skipped."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -106,8 +106,8 @@ pub struct ExtractArgs {
     /// The folder to keep the features in
     #[arg(long, short)]
     pub store: PathBuf,
-    /// What to tap, separated by commas [default: stages, where a model card names them]
-    #[arg(long, short, value_delimiter = ',')]
+    /// What to tap, separated by commas or given several times [default: stages, where a model card names them]
+    #[arg(long, short)]
     pub taps: Vec<String>,
     /// Poolings of the taps that name none, separated by commas
     #[arg(long, short, value_delimiter = ',', default_value = "mean")]
@@ -121,7 +121,7 @@ pub struct ExtractArgs {
     /// Pictures per pass [default: 1 on the processor, 32 on a GPU]
     #[arg(long, value_name = "N")]
     pub batch: Option<std::num::NonZeroUsize>,
-    /// Worker threads, each with its own session on the processor [default: one for each core]
+    /// Worker threads, each with a session of its own [default: one for each core, 3 on a GPU]
     #[arg(long, value_name = "N")]
     pub workers: Option<std::num::NonZeroUsize>,
     /// Largest picture to decode, in megapixels

@@ -27,6 +27,18 @@ pub struct LeftOut {
     pub unlabelled: usize,
 }
 
+impl LeftOut {
+    /// What was left out as a line, nothing if nothing was.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self { skipped: 0, unlabelled: 0 } => String::new(),
+            Self { skipped, unlabelled } => {
+                format!("Left out: {skipped} picture(s) without features, {unlabelled} without a label.\n")
+            }
+        }
+    }
+}
+
 /// One class and how many pictures it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Class {

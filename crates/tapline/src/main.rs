@@ -1,7 +1,7 @@
 //! The command line: the one place that prints, reads the environment and picks exit codes.
 //!
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 3 done but pictures were skipped.
+//! 3 features were extracted but some pictures were skipped.
 
 mod args;
 mod classes;

@@ -35,6 +35,9 @@ impl Network {
             _ => Some(project::card_named(typed)?),
         };
         match card {
+            Some(card) if layout.is_some() => {
+                bail!("{} has a model card, which states the order of its axes; leave out --layout", card.name)
+            }
             Some(card) => Ok(Self { name: card.name.clone(), model: card.read_model()?, card: Some(card) }),
             None => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -48,23 +51,27 @@ impl Network {
         self.card.as_ref().map_or(&[], |card| &card.stages)
     }
 
-    /// The layers at an input size.
+    /// The layers at an input size, checked against the card.
     pub fn layers(&self, size: InputSize, runtime: &Runtime) -> anyhow::Result<Vec<Layer>> {
         let layers = list_layers(&self.model, size, self.stages(), runtime)?;
-        if let Some(missing) = self.stages().iter().find(|s| !layers.iter().any(|l| l.name == s.tensor)) {
-            bail!(
-                "the card of {} names stage {:?}, but the model has no layer {:?}",
-                self.name,
-                missing.name,
-                missing.tensor
-            );
+        if let Some(card) = &self.card {
+            card.check(&self.model, &layers)?;
         }
         Ok(layers)
     }
 
     /// The input's size to list layers at, and a remark where it had to be assumed.
-    pub fn listing_size(&self, side: Option<u32>) -> (InputSize, Option<String>) {
+    pub fn listing_size(&self, side: Option<u32>) -> anyhow::Result<(InputSize, Option<String>)> {
         let input = &self.model.input;
+        let fixed = [input.height, input.width];
+        if let (Some(side), true) = (side, fixed.iter().flatten().any(|&fixed| Some(fixed) != side)) {
+            bail!(
+                "--size {side} does not fit {}: its file fixes the input at {} × {}",
+                self.name,
+                text(input.height),
+                text(input.width)
+            );
+        }
         let from_card = self.card.as_ref().map(Card::preprocess);
         let usual = from_card.as_ref().map_or(224, |p| p.height);
         let pick = |fixed: Option<u32>| fixed.or(side).unwrap_or(usual);
@@ -81,7 +88,7 @@ impl Network {
                 size.height, size.width
             )
         });
-        (size, remark)
+        Ok((size, remark))
     }
 
     /// The preprocessing: the card's, else what flags or a side file state; never a guess. Says where it is from.
@@ -100,6 +107,15 @@ impl Network {
         match (&args.preprocess, flags) {
             (Some(_), Flags::Complete(_) | Flags::Partial(_)) => {
                 bail!("--preprocess already states everything; leave out --mean, --std, --scale and the others")
+            }
+            (_, Flags::None) if args.size.is_some() => {
+                bail!(
+                    "--size belongs to preprocessing stated by flags; {} states its own",
+                    match &args.preprocess {
+                        Some(source) => format!("--preprocess {source}"),
+                        None => "a file beside the model".to_owned(),
+                    }
+                )
             }
             (Some(name), Flags::None) if name == "torchvision" => {
                 Ok((torchvision(), "--preprocess torchvision".to_owned()))
@@ -213,16 +229,25 @@ fn fits(input: &PictureInput, preprocess: &Preprocess) -> anyhow::Result<()> {
         || wanted.1.is_some_and(|h| h != made.1)
         || wanted.2.is_some_and(|w| w != made.2);
     if differs {
-        let text = |size: Option<String>| size.unwrap_or_else(|| "any".to_owned());
         bail!(
             "the network takes {} channel(s) of {} × {} pixels, the preprocessing makes {} of {} × {}",
-            text(wanted.0.map(|v| v.to_string())),
-            text(wanted.1.map(|v| v.to_string())),
-            text(wanted.2.map(|v| v.to_string())),
+            text(wanted.0.and_then(|channels| u32::try_from(channels).ok())),
+            text(wanted.1),
+            text(wanted.2),
             made.0,
             made.1,
             made.2
         );
     }
+    let unchanged = |values: &[f32], value: f32| values.iter().all(|&v| v == value);
+    if input.reads_bytes()
+        && !(preprocess.scale == 1.0 && unchanged(&preprocess.mean, 0.0) && unchanged(&preprocess.std, 1.0))
+    {
+        bail!("the network reads bytes, so pixels must stay as they are: --scale 1 --mean 0 --std 1");
+    }
     Ok(())
+}
+
+fn text(size: Option<u32>) -> String {
+    size.map_or("any".to_owned(), |size| size.to_string())
 }

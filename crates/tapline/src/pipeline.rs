@@ -1,13 +1,15 @@
 //! The way of the pictures: read, hash, decode, preprocess, run, and hand rows to the one thread that stores them.
 //!
 //! On the processor every worker owns a single-threaded session and takes its pictures from file to rows without a
-//! hand-off; on a GPU a few workers decode in parallel and take turns on the device, so that decoding and the network
-//! overlap. Rows do not depend on which worker made them or on what else was in the batch.
+//! hand-off; on a GPU a few workers, each with a session, decode in parallel, so that decoding and the network overlap.
+//! Rows do not depend on which worker made them or on what else was in the batch.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::Builder;
 
+use anyhow::bail;
 use rayon::prelude::*;
 use tapline_core::{Digest, Preprocess, Sample};
 use tapline_image::{Limits, Scratch, decode, preprocess};
@@ -44,53 +46,66 @@ pub struct Finished {
 /// Runs `rows` of `samples` through the network and hands each finished picture to `take`, in any order.
 ///
 /// # Errors
-/// The first error of a session or of `take`; workers stop at their next picture.
+/// The first error of `take` or of a session; workers stop at their next batch.
 pub fn run_pass(
     pass: &Pass,
     samples: &[Sample],
     rows: &[usize],
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
+    let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows };
     let workers = pass.workers.clamp(1, rows.len().div_ceil(pass.batch).max(1));
-    let claims = Claims { next: &next, stop: &stop, rows };
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(2 * workers * pass.batch);
-        let handles: Vec<_> = (0..workers)
-            .map(|_| {
-                let sender = sender.clone();
-                let claims = &claims;
-                scope.spawn(move || {
-                    let done = work(pass, samples, claims, &sender);
-                    if done.is_err() {
-                        claims.stop.store(true, Ordering::Relaxed);
-                    }
-                    done
-                })
-            })
-            .collect();
-        drop(sender);
-        let stored = drain(receiver, &mut take);
-        if stored.is_err() {
-            stop.store(true, Ordering::Relaxed);
+        let (sender, receiver) = sync_channel(2 * workers * pass.batch.min(rows.len()));
+        let mut handles = Vec::new();
+        for _ in 0..workers {
+            let (sender, claims) = (sender.clone(), &claims);
+            let spawned = Builder::new().spawn_scoped(scope, move || {
+                let stops = StopOnFailure(claims);
+                let done = work(pass, samples, claims, &sender);
+                if done.is_ok() {
+                    std::mem::forget(stops);
+                }
+                done
+            });
+            // Fewer workers than asked for do the same work; none is an error.
+            match spawned {
+                Ok(handle) => handles.push(handle),
+                Err(error) if handles.is_empty() => return Err(error.into()),
+                Err(_) => break,
+            }
         }
-        let worked: Vec<anyhow::Result<()>> =
-            handles.into_iter().map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
+        drop(sender);
+        // The receiver is gone when this returns, so that no worker waits for room in the channel.
+        let stored = receiver.into_iter().try_for_each(&mut take);
+        if stored.is_err() {
+            claims.stop.store(true, Ordering::Relaxed);
+        }
+        let worked: Vec<anyhow::Result<()>> = handles.into_iter().map(|handle| joined(handle.join())).collect();
         stored?;
         worked.into_iter().collect()
     })
 }
 
-fn drain(receiver: Receiver<Finished>, take: &mut impl FnMut(Finished) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    // Leaving drops the receiver, so that no worker waits for room in the channel.
-    receiver.into_iter().try_for_each(take)
+fn joined(joined: std::thread::Result<anyhow::Result<()>>) -> anyhow::Result<()> {
+    joined.unwrap_or_else(|_| {
+        bail!("a worker stopped on an internal error (see above); run again, finished rows are kept")
+    })
+}
+
+/// Tells the other workers to stop when one ends otherwise than well, a panic included.
+struct StopOnFailure<'a>(&'a Claims<'a>);
+
+impl Drop for StopOnFailure<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The rows still to be taken, shared by all workers.
 struct Claims<'a> {
-    next: &'a AtomicUsize,
-    stop: &'a AtomicBool,
+    next: AtomicUsize,
+    stop: AtomicBool,
     rows: &'a [usize],
 }
 
@@ -105,10 +120,9 @@ impl Claims<'_> {
 }
 
 fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
-    let threads = if pass.device == Device::Cpu { 1 } else { 0 };
-    let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, threads)?;
+    let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, session_threads(pass.device))?;
     let values = pass.preprocess.values();
-    let mut pictures = vec![0.0; pass.batch * values];
+    let mut pictures = vec![0.0; pass.batch.min(claims.rows.len()) * values];
     let mut scratch = Scratch::default();
     while let Some(rows) = claims.claim(pass.batch) {
         let slots = &mut pictures[..rows.len() * values];
@@ -129,6 +143,11 @@ fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Fi
         }
     }
     Ok(())
+}
+
+/// Threads of one session: on the processor one, for every core has a session of its own; else the runtime's choice, 0.
+pub fn session_threads(device: Device) -> usize {
+    usize::from(device == Device::Cpu)
 }
 
 /// A picture that was read: its digest, and whether its slot holds it.

@@ -6,33 +6,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tapline_onnx::{Card, Device, DeviceRequest, Runtime, read_cards};
 
-/// The folders a project can be found from: the working folder and its parents, then those of the program.
-fn anchors() -> Vec<PathBuf> {
-    let here = env::current_dir().ok();
-    let program = env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
-    let mut anchors: Vec<PathBuf> = Vec::new();
-    for start in here.into_iter().chain(program) {
-        for folder in start.ancestors() {
-            if !anchors.iter().any(|a| a == folder) {
-                anchors.push(folder.to_owned());
-            }
-        }
-    }
-    anchors
+/// The Tapline checkout: above the program where it was built, else the working folder or one above it. Other folders
+/// with the same names are never looked into: what is loaded from there is run.
+fn checkout() -> Option<PathBuf> {
+    let program = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    let starts = program.into_iter().chain(env::current_dir().ok());
+    let is_checkout =
+        |folder: &&Path| folder.join("crates/tapline/Cargo.toml").is_file() && folder.join("models").is_dir();
+    starts.into_iter().find_map(|start| start.ancestors().find(is_checkout).map(Path::to_owned))
 }
 
-/// The model cards of the project: `TAPLINE_MODELS`, or the first `models` folder with cards in it.
+/// The model cards: those in the folder `TAPLINE_MODELS`, else the checkout's.
 pub fn cards() -> anyhow::Result<Vec<Card>> {
     if let Some(folder) = env::var_os("TAPLINE_MODELS") {
         return read_cards(Path::new(&folder)).context("TAPLINE_MODELS");
     }
-    for folder in anchors().into_iter().map(|a| a.join("models")).filter(|f| f.is_dir()) {
-        let cards = read_cards(&folder)?;
-        if !cards.is_empty() {
-            return Ok(cards);
-        }
+    match checkout() {
+        Some(checkout) => Ok(read_cards(&checkout.join("models"))?),
+        None => Ok(Vec::new()),
     }
-    Ok(Vec::new())
 }
 
 /// The card a name stands for.
@@ -43,14 +35,14 @@ pub fn card_named(name: &str) -> anyhow::Result<Card> {
         Some(card) => Ok(card),
         None if names.is_empty() => {
             bail!(
-                "{name:?} is neither a file nor a model card (no models folder with cards was found; set TAPLINE_MODELS)"
+                "{name:?} is neither a file nor a model card (no model cards were found; set TAPLINE_MODELS to a folder of them)"
             )
         }
         None => bail!("{name:?} is neither a file nor a model card; the cards are {}", names.join(", ")),
     }
 }
 
-/// Loads ONNX Runtime: `ORT_DYLIB_PATH`, else the project's environment, else the system's.
+/// Loads ONNX Runtime: `ORT_DYLIB_PATH`, else the checkout's environment, else the system's.
 pub fn runtime(device: DeviceRequest) -> anyhow::Result<Runtime> {
     if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()) {
         let path = PathBuf::from(path);
@@ -64,9 +56,11 @@ pub fn runtime(device: DeviceRequest) -> anyhow::Result<Runtime> {
     }
     let wants_gpu = device != DeviceRequest::Only(Device::Cpu);
     let environments: &[&str] = if wants_gpu { &[".venv-cuda", ".venv"] } else { &[".venv", ".venv-cuda"] };
-    let anchors = anchors();
-    let mut candidates: Vec<PathBuf> =
-        environments.iter().flat_map(|name| anchors.iter().flat_map(move |a| libraries(&a.join(name)))).collect();
+    let checkout = checkout();
+    let mut candidates: Vec<PathBuf> = environments
+        .iter()
+        .flat_map(|name| checkout.iter().flat_map(|checkout| libraries(&checkout.join(name))).collect::<Vec<_>>())
+        .collect();
     candidates.push(PathBuf::from("libonnxruntime.so"));
     candidates.push(PathBuf::from("libonnxruntime.so.1"));
     Ok(Runtime::load(&candidates)?)

@@ -1,7 +1,7 @@
 //! Probes a tap of a store, or takes the evaluation kept from the last time nothing had changed.
 //!
-//! An evaluation is kept under a digest of all it depends on: the tap's features (space, tap, pictures), the labels
-//! and the protocol. It can be deleted at any time.
+//! An evaluation is kept under a digest of all it depends on: the features themselves, the labels, the protocol, and
+//! what computes it. It can be deleted at any time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ pub fn score_tap(
     config: &ProtocolConfig,
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Scored> {
-    let kept = kept_file(store, tap_index, data, config)?;
+    let values = features(store, tap_index, data)?;
+    let kept = kept_file(store, &values, data, config)?;
     if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, data, config)) {
         return Ok(scored);
     }
     let start = Instant::now();
-    let values = features(store, tap_index, data)?;
     let evaluation = evaluate(config, &labelled(&values, data), progress)
         .with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
     let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
@@ -65,23 +65,23 @@ pub fn labelled<'a>(values: &'a [f32], data: &'a Labelled) -> tapline_probe::Lab
     tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len() }
 }
 
+/// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
+const EVALUATION_VERSION: u32 = 1;
+
 /// Everything an evaluation depends on.
 #[derive(Serialize)]
 struct Key<'a> {
-    tapline: &'static str,
-    space: &'a tapline_core::FeatureSpace,
-    tap: &'a tapline_core::Tap,
-    pictures: Vec<Option<Digest>>,
+    version: u32,
+    features: Digest,
     labels: Vec<&'a str>,
     config: &'a ProtocolConfig,
 }
 
-fn kept_file(store: &Store, tap_index: usize, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<PathBuf> {
+fn kept_file(store: &Store, values: &[f32], data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<PathBuf> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let key = Key {
-        tapline: env!("CARGO_PKG_VERSION"),
-        space: &store.manifest().space,
-        tap: &store.taps()[tap_index].info.tap,
-        pictures: data.rows.iter().map(|&row| store.listing().sha256[row]).collect(),
+        version: EVALUATION_VERSION,
+        features: Digest::of(&bytes),
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
         config,
     };

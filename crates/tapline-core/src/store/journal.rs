@@ -16,10 +16,26 @@ use crate::{Digest, Error};
 pub(crate) struct Entry {
     /// The row.
     pub row: usize,
-    /// The picture whose features the row holds; none where it could not be read.
-    pub sha256: Option<Digest>,
-    /// Why the row holds no features.
-    pub skipped: Option<String>,
+    /// What it holds.
+    pub state: State,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum State {
+    /// The features of all taps.
+    Done {
+        /// The picture they were computed from.
+        sha256: Digest,
+    },
+    /// No features, as the picture has none to give.
+    Skipped {
+        /// Why, in the words of whoever skipped it.
+        reason: String,
+    },
+    /// Nothing that counts: it is about to be overwritten.
+    Disowned,
 }
 
 /// An open journal: complete lines on disk, and those that wait for the next checkpoint.
@@ -79,7 +95,7 @@ mod tests {
     use super::*;
 
     fn entry(row: usize) -> Entry {
-        Entry { row, sha256: Some(Digest::of(&[row as u8])), skipped: None }
+        Entry { row, state: State::Done { sha256: Digest::of(&[row as u8]) } }
     }
 
     fn reopened(damage: fn(&mut Vec<u8>)) -> Vec<Entry> {
@@ -104,6 +120,23 @@ mod tests {
     #[test]
     fn a_whole_journal_reads_back() {
         assert_eq!(reopened(|_| {}), [entry(0), entry(1), entry(2)]);
+    }
+
+    #[test]
+    fn no_reason_to_skip_reads_back_as_another_state() {
+        let states = [
+            State::Skipped { reason: "disowned".to_owned() },
+            State::Skipped { reason: "{\"done\":{}}\n".to_owned() },
+            State::Disowned,
+            State::Done { sha256: Digest::of(b"") },
+        ];
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("journal.jsonl");
+        let (mut journal, _) = Journal::open(path.clone()).expect("open");
+        states.iter().enumerate().for_each(|(row, state)| journal.note(&Entry { row, state: state.clone() }));
+        journal.flush().expect("flush");
+        let (entries, _) = read(&path).expect("read");
+        assert_eq!(entries.into_iter().map(|entry| entry.state).collect::<Vec<_>>(), states);
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             provider: "cpu".to_owned(),
             device: "cpu".to_owned(),
             batch: 1,
-            threads: None,
+            threads: 0,
         },
         tapline: "0.0.0".to_owned(),
     }
@@ -69,6 +69,7 @@ fn tap(letter: char) -> TapInfo {
         tap: Tap { tensor: letter.to_string(), pooling: Pooling::Max },
         features: letter as usize % 5 + 1,
         shape: vec![1],
+        position: letter as usize,
         reduction: None,
         multiply_adds: u64::from(letter),
         cost_share: 0.5,

@@ -2,6 +2,7 @@
 //!
 //! All columns are nullable UTF-8 strings; the low-level Parquet interface suffices for that and needs no Arrow.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ impl StoredListing {
 
     /// Reads and checks the file's bytes; `path` is named in errors.
     pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        let columns = decode(bytes.into()).map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
+        let columns = without_panics(|| decode(bytes.into()))
+            .map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
         Self::of_columns(columns).map_err(|what| Error::BadStore { path: path.to_owned(), what })
     }
 
@@ -117,6 +119,12 @@ fn write_column(writer: &mut ColumnWriterImpl<'_, ByteArrayType>, values: &Colum
     let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
     let present: Vec<ByteArray> = values.iter().flatten().map(|text| text.as_str().into()).collect();
     writer.write_batch(&present, Some(&levels), None).map(drop)
+}
+
+/// What `work` gives, a panic turned into an error: the Parquet reader checks some damaged lengths by assertion.
+fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let gave_up = || ParquetError::General("the table's bytes contradict themselves".to_owned());
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(gave_up()))
 }
 
 fn decode(bytes: bytes::Bytes) -> Result<Vec<(String, Column)>, ParquetError> {

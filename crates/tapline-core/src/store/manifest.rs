@@ -26,7 +26,7 @@ pub struct Manifest {
     pub tapline: String,
     /// What all features have in common.
     pub space: FeatureSpace,
-    /// The taps, from the cheapest to the dearest.
+    /// The taps, from shallow to deep.
     pub taps: Vec<StoredTap>,
     /// Rows of the listing and of every array.
     pub rows: usize,
@@ -59,8 +59,8 @@ pub struct Run {
     pub device: String,
     /// Pictures per pass.
     pub batch: usize,
-    /// Threads of the inference library, if they were set.
-    pub threads: Option<usize>,
+    /// Threads of one session; 0 where the runtime chooses.
+    pub threads: usize,
 }
 
 impl Manifest {

@@ -19,9 +19,9 @@ pub(crate) fn collide(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-/// The taps of a store after new ones are asked for: from the cheapest to the dearest, then by name.
+/// The taps of a store after new ones are asked for: from shallow to deep, which is the order of execution.
 ///
-/// A tap that is stored keeps its file; its name and the rest follow what is asked.
+/// A tap that is stored keeps its file; its name, its position and the rest follow what is asked.
 pub(crate) fn union(stored: &[StoredTap], asked: &[TapInfo]) -> Vec<StoredTap> {
     let mut taps = stored.to_vec();
     let mut fresh: Vec<TapInfo> = Vec::new();
@@ -42,8 +42,8 @@ pub(crate) fn union(stored: &[StoredTap], asked: &[TapInfo]) -> Vec<StoredTap> {
 }
 
 fn order(a: &TapInfo, b: &TapInfo) -> std::cmp::Ordering {
-    let key = |info: &TapInfo| (info.multiply_adds, info.name.clone(), info.tap.pooling.to_string());
-    key(a).cmp(&key(b))
+    let place = a.position.cmp(&b.position).then_with(|| a.tap.tensor.cmp(&b.tap.tensor));
+    place.then_with(|| a.tap.pooling.to_string().cmp(&b.tap.pooling.to_string()))
 }
 
 fn file_name(info: &TapInfo, taken: &[StoredTap]) -> String {
@@ -71,15 +71,16 @@ mod tests {
     use super::*;
     use crate::{Pooling, Tap};
 
-    fn info(name: &str, pooling: &str, multiply_adds: u64) -> TapInfo {
+    fn info(name: &str, pooling: &str, position: usize) -> TapInfo {
         let pooling: Pooling = pooling.parse().expect("pooling");
         TapInfo {
             name: name.to_owned(),
             tap: Tap { tensor: name.to_owned(), pooling },
             features: 1,
             shape: vec![1],
+            position,
             reduction: None,
-            multiply_adds,
+            multiply_adds: 7,
             cost_share: 0.0,
             classifier: false,
         }
@@ -111,7 +112,30 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_tap_keeps_its_file_and_the_union_is_ordered_by_cost() {
+    fn taps_of_equal_cost_stand_in_the_order_of_execution_then_by_tensor_and_pooling() {
+        let asked = [
+            info("a", "mean", 9),
+            info("relu", "mean", 2),
+            info("add", "mean", 2),
+            info("add", "max", 2),
+            info("z", "mean", 1),
+        ];
+        let order = ["z.mean.npy", "add.max.npy", "add.mean.npy", "relu.mean.npy", "a.mean.npy"];
+        assert_eq!(files(&union(&[], &asked)), order);
+        let stored = union(&[], &asked[..2]);
+        assert_eq!(files(&union(&stored, &asked[2..])), order);
+    }
+
+    #[test]
+    fn a_stored_tap_that_is_asked_again_takes_its_new_place() {
+        let stored = union(&[], &[info("a", "mean", 0), info("b", "mean", 0)]);
+        let taps = union(&stored, &[info("a", "mean", 4), info("b", "mean", 3)]);
+        let places: Vec<_> = taps.iter().map(|tap| (tap.file.as_str(), tap.info.position)).collect();
+        assert_eq!(places, [("b.mean.npy", 3), ("a.mean.npy", 4)]);
+    }
+
+    #[test]
+    fn a_stored_tap_keeps_its_file() {
         let stored = union(&[], &[info("b", "mean", 5)]);
         let mut renamed = info("z", "mean", 5);
         renamed.tap.tensor = "b".to_owned();

@@ -81,7 +81,7 @@ impl Store {
         &self.listing
     }
 
-    /// The taps, from the cheapest to the dearest.
+    /// The taps, from shallow to deep.
     pub fn taps(&self) -> &[StoredTap] {
         &self.manifest.taps
     }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::building::{ArrayFile, BuildPlan};
+use super::journal::{self, Entry, State};
 use super::reader::Store;
-use super::{FEATURES, JOURNAL, SALVAGE, journal};
+use super::{FEATURES, JOURNAL, SALVAGE};
 use crate::{Digest, Error, TapInfo};
 
 /// Files whose rows may be reused, and where each picture's row is.
@@ -61,12 +62,12 @@ pub(crate) fn good_rows(folder: &Path, rows: usize) -> Result<HashMap<usize, Dig
 }
 
 /// As `good_rows`, of entries already read.
-pub(crate) fn last_good(entries: Vec<journal::Entry>, rows: usize) -> HashMap<usize, Digest> {
+pub(crate) fn last_good(entries: Vec<Entry>, rows: usize) -> HashMap<usize, Digest> {
     let mut good = HashMap::new();
     for entry in entries.into_iter().filter(|entry| entry.row < rows) {
-        match (entry.sha256, entry.skipped) {
-            (Some(digest), None) => good.insert(entry.row, digest),
-            _ => good.remove(&entry.row),
+        match entry.state {
+            State::Done { sha256 } => good.insert(entry.row, sha256),
+            State::Skipped { .. } | State::Disowned => good.remove(&entry.row),
         };
     }
     good
@@ -86,4 +87,25 @@ pub(crate) fn salvage_folders(dir: &Path) -> Result<Vec<(u32, PathBuf)>, Error> 
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_word_on_a_row_counts() {
+        let done = |row, bytes: &[u8]| Entry { row, state: State::Done { sha256: Digest::of(bytes) } };
+        let skipped = |row| Entry { row, state: State::Skipped { reason: "broken".to_owned() } };
+        let disowned = |row| Entry { row, state: State::Disowned };
+        let check = |entries: Vec<Entry>, expected: Option<&[u8]>| {
+            assert_eq!(last_good(entries.clone(), 1).get(&0).copied(), expected.map(Digest::of), "{entries:?}");
+        };
+        check(vec![done(0, b"a")], Some(b"a"));
+        check(vec![done(0, b"a"), done(0, b"b")], Some(b"b"));
+        check(vec![done(0, b"a"), skipped(0)], None);
+        check(vec![done(0, b"a"), disowned(0)], None);
+        check(vec![disowned(0), skipped(0), done(0, b"a")], Some(b"a"));
+        check(vec![done(1, b"a"), disowned(1)], None);
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::building::ArrayFile;
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Journal, State};
 use super::listing::StoredListing;
 use super::manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
 use super::npy::Array;
@@ -100,7 +100,7 @@ impl StoreWriter {
         })
     }
 
-    /// All taps of the store to be: those it had and those asked for, from the cheapest to the dearest.
+    /// All taps of the store to be: those it had and those asked for, from shallow to deep.
     pub fn taps(&self) -> &[StoredTap] {
         &self.taps
     }
@@ -173,7 +173,7 @@ impl StoreWriter {
         if self.rows.is_done(row) {
             self.computed = true;
             self.vouched.insert(row, digest);
-            self.journal.note(&Entry { row, sha256: Some(digest), skipped: None });
+            self.journal.note(&Entry { row, state: State::Done { sha256: digest } });
         }
         self.checkpoint_in_time()
     }
@@ -194,7 +194,7 @@ impl StoreWriter {
             }
         }
         self.rows.skip(row, digest, reason);
-        self.journal.note(&Entry { row, sha256: digest, skipped: Some(reason.to_owned()) });
+        self.journal.note(&Entry { row, state: State::Skipped { reason: reason.to_owned() } });
         self.checkpoint_in_time()
     }
 
@@ -277,7 +277,7 @@ impl StoreWriter {
         let is_changed = self.vouched.get(&row).is_some_and(|vouched| digest != Some(*vouched));
         if is_changed {
             self.vouched.remove(&row);
-            self.journal.note(&Entry { row, sha256: None, skipped: Some("to be computed again".to_owned()) });
+            self.journal.note(&Entry { row, state: State::Disowned });
         }
         is_changed
     }

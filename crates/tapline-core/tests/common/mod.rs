@@ -53,7 +53,7 @@ impl Scratch {
                 provider: "cpu".to_owned(),
                 device: "cpu".to_owned(),
                 batch: 1,
-                threads: None,
+                threads: 0,
             },
             tapline: "0.0.0".to_owned(),
         }
@@ -102,6 +102,7 @@ pub fn info(letter: char) -> TapInfo {
         tap: Tap { tensor: letter.to_string(), pooling: Pooling::Mean },
         features: FEATURES,
         shape: vec![FEATURES, 1, 1],
+        position: letter as usize,
         reduction: Some(8.0),
         multiply_adds: u64::from(letter),
         cost_share: 1.0 / 3.0,

@@ -91,6 +91,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         output::json(&report)?;
     } else if args.csv {
         csv(&report)?;
+        eprint!("{}", report.left_out.sentence());
     } else {
         output::text(&render(&report))?;
     }
@@ -238,14 +239,16 @@ fn top_against_best(report: &Report) -> String {
     };
     let (best_name, top_name) = (label(&report.taps, report.best), label(&report.taps, top));
     let behind = report.taps[report.best].accuracy.correct.saturating_sub(report.taps[top].accuracy.correct);
+    // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
+    let which = if report.taps.iter().any(|tap| tap.classifier) { "top layer" } else { "deepest layer probed" };
     if top == report.best {
-        return "It is the deepest layer probed below the network's own classifier.\n".to_owned();
+        return format!("It is the {which}.\n");
     }
     if behind == 0 {
-        return format!("The top layer probed, {top_name}, has as many right.\n");
+        return format!("The {which}, {top_name}, has as many right.\n");
     }
     format!(
-        "The top layer probed, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
+        "The {which}, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
         100.0 * behind as f64 / report.taps[top].accuracy.total as f64,
         count(only_best),
         count(only_top),
@@ -262,10 +265,7 @@ fn warnings(report: &Report) -> String {
         text +=
             &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
     }
-    let LeftOut { skipped, unlabelled } = report.left_out;
-    if skipped + unlabelled > 0 {
-        text += &format!("Left out: {skipped} pictures without features, {unlabelled} without a label.\n");
-    }
+    text += &report.left_out.sentence();
     text
 }
 

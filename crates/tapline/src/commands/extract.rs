@@ -1,24 +1,21 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
-use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter, hash_all,
-    scan,
+    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter, TapInfo,
+    hash_all, scan,
 };
 use tapline_image::Limits;
-use tapline_onnx::{
-    Chosen, Device, InputSize, Layer, Layout, Model, Runtime, Selection, TapRequest, select_taps, tap_model,
-};
+use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
 
 use crate::args::{DtypeArg, ExtractArgs};
 use crate::network::Network;
 use crate::output::count;
-use crate::pipeline::{Finished, Pass, run_pass};
+use crate::pipeline::{Finished, Pass, run_pass, session_threads};
 use crate::{Outcome, output, progress, project};
 
 /// What was done; every rendering is made from it.
@@ -33,73 +30,57 @@ struct Report {
     reused: usize,
     computed: usize,
     taps: Vec<String>,
+    passed_over: Vec<String>,
     features: usize,
     bytes: u64,
     skipped: Vec<Skipped>,
     not_listed: Vec<Skipped>,
 }
 
-/// Everything that is settled before the first picture is read.
+/// Everything about the network and the machine that is settled before the first picture is read.
 struct Settled {
+    network: Network,
+    preprocess: Preprocess,
+    /// Where the preprocessing is stated.
+    origin: String,
+    size: InputSize,
+    layers: Vec<Layer>,
     runtime: Runtime,
     chosen: Chosen,
-    model: Model,
-    layers: Vec<Layer>,
-    size: InputSize,
-    preprocess: Preprocess,
     limits: Limits,
     workers: usize,
     batch: usize,
-    strict: bool,
 }
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let listing = scan(&args.pictures)?;
-    let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
-    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
-    let runtime = project::runtime(args.device)?;
-    let chosen = runtime.choose(args.device)?;
-    let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
-    let layers = network.layers(size, &runtime)?;
-    let requests = requests(args, &network)?;
-    let selection = select_taps(&layers, &requests, &args.pool)?;
+    let settled = settle(args)?;
+    let requests = requests(args, &settled.network)?;
+    let selection = select_taps(&settled.layers, &requests, &args.pool)?;
+    let passed_over: Vec<String> = selection.passed_over.iter().map(|(_, reason)| reason.clone()).collect();
     if selection.taps.is_empty() {
-        bail!("no tap is left: {}", selection.passed_over.first().map_or("none was asked for", |(_, reason)| reason));
+        bail!("no tap is left: {}", passed_over.first().map_or("none was asked for", String::as_str));
     }
-    for (_, reason) in &selection.passed_over {
-        eprintln!("tapline: passed over: {reason}");
-    }
-    let plan = plan(args, &network, &selection, (&preprocess, &runtime, &chosen), listing, size)?;
-    let not_listed = plan.listing.skipped.clone();
-    let run = &plan.run;
-    let settled = Settled {
-        limits: Limits { max_pixels: u64::from(args.max_megapixels) * 1_000_000, ..Limits::default() },
-        workers: args.workers.map_or_else(|| default_workers(chosen.device), usize::from),
-        batch: run.batch,
-        strict: args.strict,
-        model: network.model,
-        runtime,
-        chosen,
-        layers,
-        size,
-        preprocess,
-    };
+    passed_over.iter().for_each(|reason| eprintln!("tapline: passed over: {reason}"));
+    let model = &settled.network.model;
+    let taps = tap_model(model, &selection.taps, settled.size, model.input.batch)?.taps;
     let mut report = Report {
         store: args.store.display().to_string(),
-        model: network.name,
+        model: settled.network.name.clone(),
         device: settled.chosen.device.to_string(),
         device_reason: settled.chosen.why.clone(),
-        preprocessing: origin,
-        pictures: plan.listing.samples.len(),
+        preprocessing: settled.origin.clone(),
+        pictures: listing.samples.len(),
         reused: 0,
         computed: 0,
-        taps: plan.taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
-        features: plan.taps.iter().map(|t| t.features).sum(),
+        taps: taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
+        passed_over,
+        features: taps.iter().map(|t| t.features).sum(),
         bytes: 0,
         skipped: Vec::new(),
-        not_listed,
+        not_listed: listing.skipped.clone(),
     };
-    fill(&args.store, plan, &settled, &mut report)?;
+    fill(args, plan(args, &settled, taps, listing)?, &settled, &mut report)?;
     if args.json {
         output::json(&report)?
     } else {
@@ -108,9 +89,35 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
 }
 
+fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
+    let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
+    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
+    let runtime = project::runtime(args.device)?;
+    let chosen = runtime.choose(args.device)?;
+    let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
+    let on_processor = chosen.device == Device::Cpu;
+    let batch = args.batch.map_or(if on_processor { 1 } else { 32 }, usize::from);
+    let batch = network.model.input.batch.unwrap_or(batch);
+    check_pass(&network.model, size, batch)?;
+    // A few more workers than one keep a GPU busy while the others decode.
+    let workers = if on_processor { available_parallelism().map_or(1, usize::from) } else { 3 };
+    Ok(Settled {
+        layers: network.layers(size, &runtime)?,
+        limits: Limits::megapixels(args.max_megapixels),
+        workers: args.workers.map_or(workers, usize::from),
+        network,
+        preprocess,
+        origin,
+        size,
+        runtime,
+        chosen,
+        batch,
+    })
+}
+
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
     match (args.taps.is_empty(), network.stages().is_empty()) {
-        (false, _) => Ok(args.taps.clone()),
+        (false, _) => Ok(args.taps.iter().flat_map(|taps| split_outside_braces(taps)).collect()),
         (true, false) => Ok(vec!["stages".to_owned()]),
         (true, true) => bail!(
             "{} has no model card that names its stages: say what to tap with --taps, for instance --taps '*relu*'; \
@@ -120,32 +127,34 @@ fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>
     }
 }
 
-/// A few more workers than one keep a GPU busy while the others decode.
-fn default_workers(device: Device) -> usize {
-    match device {
-        Device::Cpu => available_parallelism().map_or(1, usize::from),
-        Device::Cuda(_) => 3,
+/// Splits at commas, but not at those of a glob such as `{conv1,conv2}`.
+fn split_outside_braces(taps: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0usize;
+    for letter in taps.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match letter {
+            ',' if depth == 0 => parts.push(String::new()),
+            _ => parts.last_mut().expect("at least one part").push(letter),
+        }
     }
+    parts
 }
 
-fn plan(
-    args: &ExtractArgs,
-    network: &Network,
-    selection: &Selection,
-    (preprocess, runtime, chosen): (&Preprocess, &Runtime, &Chosen),
-    listing: Listing,
-    size: InputSize,
-) -> anyhow::Result<Plan> {
-    let usual = if chosen.device == Device::Cpu { 1 } else { 32 };
-    let batch = network.model.input.batch.unwrap_or(args.batch.map_or(usual, usize::from));
-    let taps = tap_model(&network.model, &selection.taps, size, network.model.input.batch)?.taps;
+fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: Listing) -> anyhow::Result<Plan> {
+    let model = &settled.network.model;
+    let on_processor = settled.chosen.device == Device::Cpu;
     Ok(Plan {
         space: FeatureSpace {
             model: ModelRef {
-                name: network.name.clone(),
-                sha256: network.model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
+                name: settled.network.name.clone(),
+                sha256: model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
             },
-            preprocess: preprocess.clone(),
+            preprocess: settled.preprocess.clone(),
             dtype: match args.dtype {
                 DtypeArg::F32 => Dtype::F32,
                 DtypeArg::F16 => Dtype::F16,
@@ -154,20 +163,19 @@ fn plan(
         taps,
         listing,
         run: Run {
-            runtime: format!("ONNX Runtime {}", runtime.version),
-            provider: if chosen.device == Device::Cpu { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }
-                .to_owned(),
-            device: chosen.device.to_string(),
-            batch,
-            threads: None,
+            runtime: format!("ONNX Runtime {}", settled.runtime.version),
+            provider: if on_processor { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }.to_owned(),
+            device: settled.chosen.device.to_string(),
+            batch: settled.batch,
+            threads: session_threads(settled.chosen.device),
         },
         tapline: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
 
 /// Opens the store, takes over what it has, computes the rest.
-fn fill(dir: &Path, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
-    let mut writer = StoreWriter::begin(dir, plan)?;
+fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
+    let mut writer = StoreWriter::begin(&args.store, plan)?;
     let total = writer.listing().samples.len();
     if writer.has_sources() {
         let bar = progress::bar("looking for what is there", total, "pictures");
@@ -183,8 +191,8 @@ fn fill(dir: &Path, plan: Plan, settled: &Settled, report: &mut Report) -> anyho
     bar.reset_eta();
     for group in groups {
         let requests = requests_of(&writer, &group, &settled.layers)?;
-        let batch = settled.model.input.batch;
-        let model = tap_model(&settled.model, &requests, settled.size, batch)?;
+        let network = &settled.network.model;
+        let model = tap_model(network, &requests, settled.size, network.input.batch)?;
         let pass = Pass {
             runtime: &settled.runtime,
             device: settled.chosen.device,
@@ -194,8 +202,12 @@ fn fill(dir: &Path, plan: Plan, settled: &Settled, report: &mut Report) -> anyho
             workers: settled.workers,
             batch: settled.batch,
         };
-        let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: settled.strict, report };
-        run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished))?;
+        let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
+        let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
+        if done.is_err() {
+            writer.checkpoint()?;
+        }
+        done?;
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
@@ -293,4 +305,21 @@ fn render(report: &Report) -> String {
         text += &format!("not listed {}: {}\n", other.path, other.reason);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taps_are_split_at_commas_but_not_within_a_glob() {
+        for (typed, parts) in [
+            ("a", &["a"][..]),
+            ("a,b@mean+max", &["a", "b@mean+max"]),
+            ("{a,b}@max,c", &["{a,b}@max", "c"]),
+            ("{a,b", &["{a,b"]),
+        ] {
+            assert_eq!(split_outside_braces(typed), parts);
+        }
+    }
 }

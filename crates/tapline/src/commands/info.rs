@@ -43,7 +43,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     } else {
         output::text(&render(&report))?
     }
-    Ok(if report.skipped_pictures.is_empty() { Outcome::Done } else { Outcome::Skipped })
+    Ok(Outcome::Done)
 }
 
 fn render(report: &Report) -> String {

@@ -20,7 +20,7 @@ struct Report {
 pub fn run(args: &LayersArgs) -> anyhow::Result<Outcome> {
     let runtime = project::runtime(DeviceRequest::Only(Device::Cpu))?;
     let network = Network::open(&args.model, args.layout.map(Layout::from))?;
-    let (size, remark) = network.listing_size(args.size);
+    let (size, remark) = network.listing_size(args.size)?;
     let mut layers = network.layers(size, &runtime)?;
     if args.stages {
         anyhow::ensure!(network.card.is_some(), "{} has no model card, so it has no named stages", network.name);

@@ -1,6 +1,7 @@
 //! `tapline probe`: one tap in detail, and a probe to keep.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -65,8 +66,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let data = Labelled::of(store.listing())?;
     data.check_folds(args.protocol.folds)?;
     let config = protocol(&args.protocol);
-    let file = args.save.as_deref().map(create).transpose()?;
     let bar = progress::bar("probing", config.evaluate_fits()?, "fits");
+    let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
     let scored = score_tap(&store, index, &data, &config, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
@@ -93,9 +94,10 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         saved: args.save.clone(),
         protocol: config,
     };
-    if let Some(file) = file {
-        save(file, &store, index, &data, &report.protocol)?;
+    if let Some(file) = file.as_mut() {
+        save(file, &store, (index, &data), &report.protocol)?;
     }
+    file.map(Replacement::put_in_place).transpose()?;
     if args.json {
         output::json(&report)?
     } else {
@@ -127,12 +129,34 @@ fn find_tap(store: &Store, typed: &str) -> anyhow::Result<usize> {
     }
 }
 
-/// Opens the output before the long work, so that a bad path is known at once.
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{} cannot be written", path.display()))
+/// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
+/// at once.
+struct Replacement {
+    path: PathBuf,
+    beside: PathBuf,
+    file: File,
 }
 
-fn save(file: File, store: &Store, index: usize, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<()> {
+impl Replacement {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
+        let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
+        let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
+        Ok(Self { path: path.to_owned(), beside, file })
+    }
+
+    fn put_in_place(self) -> anyhow::Result<()> {
+        self.file.sync_all().with_context(|| format!("{} cannot be written", self.beside.display()))?;
+        fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))
+    }
+}
+
+fn save(
+    file: &mut Replacement,
+    store: &Store,
+    (index, data): (usize, &Labelled),
+    config: &ProtocolConfig,
+) -> anyhow::Result<()> {
     let values = features(store, index, data)?;
     let bar = progress::bar("fitting the probe to keep", config.holdout_fits()?, "fits");
     let FinalFit { fit, choice, .. } = fit_final(config, &labelled(&values, data), &|| bar.inc(1))?;
@@ -150,7 +174,8 @@ fn save(file: File, store: &Store, index: usize, data: &Labelled, config: &Proto
         converged: fit.converged,
         probe: &fit.probe,
     };
-    Ok(serde_json::to_writer(std::io::BufWriter::new(file), &saved)?)
+    let bytes = serde_json::to_vec(&saved)?;
+    file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
 }
 
 fn render(report: &Report) -> String {
@@ -193,6 +218,7 @@ fn render(report: &Report) -> String {
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
     }
+    text += &report.left_out.sentence();
     if let Some(path) = &report.saved {
         text += &format!("\nA probe fitted on all {} pictures is in {}.\n", count(report.pictures), path.display());
     }
