@@ -1,42 +1,40 @@
-//! Times one evaluation and each of its parts on made-up features: `time_evaluate ROWS COLUMNS CLASSES [FOLDS]`.
+//! Times one evaluation by each solver on made-up features: `time_evaluate ROWS COLUMNS CLASSES [FOLDS] [batched]`.
 //!
 //! The features are rectified mixtures of 40 directions, as correlated and as skewed as those of a layer.
 
 use std::time::Instant;
 
 use ndarray::Array2;
-use tapline_probe::{FitConfig, Labelled, Probe, ProtocolConfig, evaluate, fit};
+use tapline_probe::{Labelled, ProtocolConfig, Solver, evaluate};
 
 /// Distance of the classes' centres from one another, against rows that spread by up to 1.5 in each direction.
 const SPREAD: f64 = 0.25;
 
 fn main() {
-    let sizes: Vec<usize> = std::env::args().skip(1).map(|size| size.parse().expect("a number")).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let batched_only = arguments.last().is_some_and(|last| last == "batched");
+    arguments.truncate(arguments.len() - usize::from(batched_only));
+    let sizes: Vec<usize> = arguments.iter().map(|size| size.parse().expect("a number")).collect();
     let [rows, columns, classes] = sizes[..3] else { panic!("give ROWS COLUMNS CLASSES") };
     let (features, labels) = task(rows, columns, classes);
     let data = Labelled { rows: features.view(), labels: &labels, classes };
     let config = ProtocolConfig { folds: sizes.get(3).copied().unwrap_or(5), ..ProtocolConfig::default() };
-    time_path(&config, &data);
-    if config.folds < 3 {
-        return;
+    let batched = time(&config, &data);
+    if !batched_only {
+        let linfa = time(&ProtocolConfig { solver: Solver::LinfaLogistic, ..config }, &data);
+        println!("linfa-logistic took {:.1} times as long", linfa / batched);
     }
-    let start = Instant::now();
-    let found = evaluate(&config, &data, &|| {}).expect("an evaluation");
-    let strengths: Vec<f64> = found.folds.iter().map(|fold| fold.choice.c).collect();
-    println!("evaluation: {:.1} s, {} fits", start.elapsed().as_secs_f64(), found.fits);
-    println!("{:?}, {} not converged, strengths {strengths:?}", found.score(), found.not_converged.len());
 }
 
-/// One path along the grid, on all rows.
-fn time_path(config: &ProtocolConfig, data: &Labelled<'_, f32>) {
-    let mut last: Option<Probe> = None;
-    for &c in &config.grid {
-        let start = Instant::now();
-        let found = fit(&FitConfig { c, ..FitConfig::default() }, data, last.as_ref()).expect("a fit");
-        let (seconds, share) = (start.elapsed().as_secs_f64(), found.excess / found.objective);
-        println!("C = {c}: {seconds:.2} s, objective {:.6}, relative excess {share:.1e}", found.objective);
-        last = Some(found.probe);
-    }
+/// Seconds of one evaluation.
+fn time(config: &ProtocolConfig, data: &Labelled<'_, f32>) -> f64 {
+    let start = Instant::now();
+    let found = evaluate(config, data, &|| {}).expect("an evaluation");
+    let seconds = start.elapsed().as_secs_f64();
+    let strengths: Vec<f64> = found.folds.iter().map(|fold| fold.choice.c).collect();
+    println!("{:?}: {seconds:.1} s, {} fits, {} not converged", config.solver, found.fits, found.not_converged.len());
+    println!("{:?}, log loss {:.6}, strengths {strengths:?}", found.score(), found.log_loss);
+    seconds
 }
 
 /// Rows scattered about one centre for each class, the classes in turn.

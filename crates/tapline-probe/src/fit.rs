@@ -12,7 +12,7 @@ use crate::standardise::{standardisation, standardise};
 use crate::{Error, Labelled, Probe, Standardisation};
 
 /// Times the solver is started at most, each time where it stopped: its line search often gives up short of the goal.
-const ROUNDS: usize = 20;
+pub(crate) const ROUNDS: u64 = 20;
 
 /// How a probe is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,7 @@
 //! # Ok::<(), tapline_probe::Error>(())
 //! ```
 
+mod batched;
 mod error;
 mod evaluation;
 mod fit;
@@ -52,6 +53,6 @@ pub use folds::stratified_folds;
 pub use labelled::Labelled;
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;
-pub use protocol::{FinalFit, ProtocolConfig, Role, evaluate, fit_final, holdout};
+pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, evaluate, fit_final, holdout};
 pub use score::{Score, balanced_accuracy, confusion, score};
 pub use standardise::{Standardisation, standardisation, standardise};

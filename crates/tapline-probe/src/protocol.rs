@@ -1,14 +1,12 @@
 //! The honest protocol: no row is scored by a probe, a standardisation or a strength that it helped to choose.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold, not_converged};
-use crate::fit::{fit_training_rows, training_rows};
 use crate::folds::stratified_folds;
 use crate::labelled::{check_every_class, check_labelled};
 use crate::loss::{predicted_class, row_loss};
-use crate::strength::{GridFit, Part, Setting, checked_grid, choose, fit_grid};
+use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
 use crate::{Error, Fit, Labelled, Probe, Score};
 
 /// How probes are chosen and scored.
@@ -20,16 +18,38 @@ pub struct ProtocolConfig {
     pub seed: u64,
     /// Strengths `C` to choose from, above 0; order and repeats do not matter.
     pub grid: Vec<f64>,
-    /// Iterations of the solver at most, each time it is started.
+    /// Iterations of the solver at most, each time it is started: linfa twenty times, the batched solver once, for twenty
+    /// times as many.
     pub max_iterations: u64,
     /// Largest excess of a converged objective over its minimum, as a share of it.
     pub tolerance: f64,
+    /// Who fits the probes.
+    #[serde(default)]
+    pub solver: Solver,
+}
+
+/// Who fits the probes. Both minimise the same objective to the same tolerance, and prove it alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// All folds and strengths in one batch (tapline-solver).
+    #[default]
+    Batched,
+    /// One after the other by linfa-logistic: slow, and not always converging for more than two classes.
+    LinfaLogistic,
 }
 
 impl Default for ProtocolConfig {
-    /// Five folds, seed 0, `C` of 0.001, 0.01, 0.1 and 1, 1,000 iterations, a tolerance of 1e-8.
+    /// Five folds, seed 0, `C` of 0.001, 0.01, 0.1 and 1, 1,000 iterations, a tolerance of 1e-8, all in one batch.
     fn default() -> Self {
-        Self { folds: 5, seed: 0, grid: vec![0.001, 0.01, 0.1, 1.0], max_iterations: 1000, tolerance: 1e-8 }
+        Self {
+            folds: 5,
+            seed: 0,
+            grid: vec![0.001, 0.01, 0.1, 1.0],
+            max_iterations: 1000,
+            tolerance: 1e-8,
+            solver: Solver::Batched,
+        }
     }
 }
 
@@ -95,9 +115,10 @@ pub fn evaluate(
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let folds = Folds { of_row: stratified_folds(data.labels, config.folds, config.seed)?, count: config.folds };
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
-    let fits: Vec<PairFits> = pairs.par_iter().with_max_len(1).map(|&pair| fit_pair(&setting, &folds, pair)).collect();
-    let tested: Vec<Tested> =
-        (0..folds.count).into_par_iter().with_max_len(1).map(|k| test_fold(&setting, &folds, (k, &fits))).collect();
+    let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
+    let fits: Vec<PairFits> =
+        pairs.into_iter().zip(fit_grids(&setting, &parts)).map(|(pair, grid)| PairFits { pair, grid }).collect();
+    let tested = test_folds(&setting, &folds, &fits);
     let unconverged = fits.into_iter().flat_map(|pair| pair.grid).filter_map(|fit| fit.not_converged).collect();
     Ok(evaluation(data, tested, (config.evaluate_fits()?, unconverged)))
 }
@@ -154,6 +175,15 @@ impl Folds {
     fn outside(&self, left_out: &[usize]) -> Vec<usize> {
         (0..self.of_row.len()).filter(|&row| !left_out.contains(&self.of_row[row])).collect()
     }
+
+    /// The rows outside `left_out` to learn from, those inside to validate on.
+    fn part(&self, left_out: &[usize]) -> Part {
+        Part {
+            train: self.outside(left_out),
+            left_out: left_out.to_vec(),
+            held_out: left_out.iter().map(|&fold| self.inside(fold)).collect(),
+        }
+    }
 }
 
 /// The grid fitted outside two folds, each fit with a tally for the first and one for the second.
@@ -182,37 +212,38 @@ fn setting<'a, 'd>(
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
     check_labelled(data)?;
-    Ok(Setting { data, grid: checked_grid(config)?, progress })
+    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, progress })
 }
 
-fn fit_pair(setting: &Setting<'_, '_>, folds: &Folds, pair: (usize, usize)) -> PairFits {
-    let left_out = [pair.0, pair.1];
-    let held_out = left_out.map(|fold| folds.inside(fold));
-    let part = Part {
-        train: &folds.outside(&left_out),
-        left_out: &left_out,
-        held_out: &[held_out[0].as_slice(), held_out[1].as_slice()],
+/// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it, starting from one of them.
+fn test_folds(setting: &Setting<'_, '_>, folds: &Folds, pairs: &[PairFits]) -> Vec<Tested> {
+    let choices: Vec<Choice> = (0..folds.count).map(|k| choose(&setting.grid, &validations(pairs, k))).collect();
+    let refit = |(k, choice): (usize, &Choice)| Refit {
+        train: folds.outside(&[k]),
+        config: &setting.grid[choice.index],
+        start: &with_fold(pairs, k).next().expect("every fold is in a pair").grid[choice.index].probe,
     };
-    PairFits { pair, grid: fit_grid(setting, &part) }
-}
-
-/// Chooses a strength for test fold `k` by the pairs that leave it out, fits outside `k`, starting from one of them.
-fn test_fold(setting: &Setting<'_, '_>, folds: &Folds, (k, pairs): (usize, &[PairFits])) -> Tested {
-    let with_k: Vec<&PairFits> = pairs.iter().filter(|fits| fits.pair.0 == k || fits.pair.1 == k).collect();
-    let validating = |fits: &&PairFits| {
-        let other = usize::from(fits.pair.0 == k);
-        fits.grid.iter().map(|fit| fit.tallies[other]).collect()
-    };
-    let choice = choose(&setting.grid, &with_k.iter().map(validating).collect::<Vec<_>>());
-    let training = training_rows(setting.data, &folds.outside(&[k]));
-    let start = &with_k[0].grid[choice.index].probe;
-    let fit = fit_training_rows(&setting.grid[choice.index], &training, Some(start));
-    (setting.progress)();
-    Tested {
+    let refits: Vec<Refit<'_>> = choices.iter().enumerate().map(refit).collect();
+    let fits = fit_again(setting, &refits);
+    let tested = |(k, (fit, choice)): (usize, (Fit, Choice))| Tested {
         rows: predict(&fit.probe, setting.data, &folds.inside(k)),
         not_converged: not_converged(&fit, &[k], choice.c),
         choice,
-    }
+    };
+    fits.into_iter().zip(choices).enumerate().map(tested).collect()
+}
+
+/// What every strength scored on the other fold of each pair with fold `k` `[pairs][strengths]`.
+fn validations(pairs: &[PairFits], k: usize) -> Vec<Vec<Tally>> {
+    let validation = |fits: &PairFits| {
+        let other = usize::from(fits.pair.0 == k);
+        fits.grid.iter().map(|fit| fit.tallies[other]).collect()
+    };
+    with_fold(pairs, k).map(validation).collect()
+}
+
+fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
+    pairs.iter().filter(move |fits| fits.pair.0 == k || fits.pair.1 == k)
 }
 
 /// Chooses a strength by plain cross-validation over the rows numbered in `chosen`, and fits on all of them.
@@ -220,20 +251,22 @@ fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usiz
     let labels: Vec<usize> = chosen.iter().map(|&row| setting.data.labels[row]).collect();
     check_every_class(labels.iter().copied(), setting.data.classes)?;
     let folds = Folds { of_row: stratified_folds(&labels, config.folds, config.seed)?, count: config.folds };
-    let numbered = |positions: Vec<usize>| positions.into_iter().map(|i| chosen[i]).collect::<Vec<_>>();
-    let fit_outside = |k| {
-        let (train, validating) = (numbered(folds.outside(&[k])), numbered(folds.inside(k)));
-        fit_grid(setting, &Part { train: &train, left_out: &[k], held_out: &[&validating] })
-    };
-    let fits: Vec<Vec<GridFit>> = (0..folds.count).into_par_iter().with_max_len(1).map(fit_outside).collect();
+    let parts: Vec<Part> = (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect();
+    let fits = fit_grids(setting, &parts);
     let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();
     let choice = choose(&setting.grid, &tallies);
     let start = &fits[0][choice.index].probe;
-    let fit = fit_training_rows(&setting.grid[choice.index], &training_rows(setting.data, chosen), Some(start));
-    (setting.progress)();
+    let refit = Refit { train: chosen.to_vec(), config: &setting.grid[choice.index], start };
+    let fit = fit_again(setting, &[refit]).pop().expect("one fit");
     let last = not_converged(&fit, &[], choice.c);
     let not_converged = fits.into_iter().flatten().filter_map(|fit| fit.not_converged).chain(last).collect();
     Ok(FinalFit { fit, choice, fits: config.holdout_fits()?, not_converged })
+}
+
+/// A part of the rows numbered in `chosen`, by the numbers they have among all rows.
+fn numbered(part: Part, chosen: &[usize]) -> Part {
+    let renamed = |rows: Vec<usize>| rows.into_iter().map(|row| chosen[row]).collect();
+    Part { train: renamed(part.train), held_out: part.held_out.into_iter().map(renamed).collect(), ..part }
 }
 
 fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Vec<RowResult> {

@@ -1,11 +1,12 @@
 //! The choice of a regularisation strength by rows that were held out from the fits.
 
-use ndarray::ArrayView2;
+use ndarray::ArrayView1;
+use rayon::prelude::*;
 
 use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
 use crate::fit::{check_config, fit_training_rows, training_rows};
 use crate::loss::{predicted_class, row_loss};
-use crate::{Error, FitConfig, Labelled, Probe, ProtocolConfig, Score};
+use crate::{Error, Fit, FitConfig, Labelled, Probe, ProtocolConfig, Score, Solver, batched};
 
 /// All that the fits of one protocol share; checked.
 pub(crate) struct Setting<'a, 'd> {
@@ -13,18 +14,30 @@ pub(crate) struct Setting<'a, 'd> {
     pub(crate) data: &'a Labelled<'d, f32>,
     /// One configuration for each strength of the grid, ascending in C.
     pub(crate) grid: Vec<FitConfig>,
+    /// Who fits.
+    pub(crate) solver: Solver,
     /// Called after each fit.
     pub(crate) progress: &'a (dyn Fn() + Sync),
 }
 
 /// Which rows a grid of probes learns from, and which it is validated on.
-pub(crate) struct Part<'a> {
+pub(crate) struct Part {
     /// Rows to learn from.
-    pub(crate) train: &'a [usize],
+    pub(crate) train: Vec<usize>,
     /// Folds left out, by number.
-    pub(crate) left_out: &'a [usize],
+    pub(crate) left_out: Vec<usize>,
     /// The rows of each fold left out, in the same order.
-    pub(crate) held_out: &'a [&'a [usize]],
+    pub(crate) held_out: Vec<Vec<usize>>,
+}
+
+/// A fit at a strength that was chosen.
+pub(crate) struct Refit<'a> {
+    /// Rows to learn from.
+    pub(crate) train: Vec<usize>,
+    /// The strength chosen, and when to stop.
+    pub(crate) config: &'a FitConfig,
+    /// Where to start.
+    pub(crate) start: &'a Probe,
 }
 
 /// One probe of a grid, and how it did on each fold held out.
@@ -42,20 +55,25 @@ pub(crate) struct Tally {
     pub(crate) loss: f64,
 }
 
-/// A probe for each strength, from strong to weak regularisation, each started from the one before.
-pub(crate) fn fit_grid(setting: &Setting<'_, '_>, part: &Part<'_>) -> Vec<GridFit> {
-    let training = training_rows(setting.data, part.train);
-    let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
-    for config in &setting.grid {
-        let fit = fit_training_rows(config, &training, fits.last().map(|fit| &fit.probe));
-        (setting.progress)();
-        fits.push(GridFit {
-            tallies: part.held_out.iter().map(|rows| tally(&fit.probe, setting.data, rows)).collect(),
-            not_converged: not_converged(&fit, part.left_out, config.c),
-            probe: fit.probe,
-        });
+/// A probe for each part and strength `[parts][strengths]`.
+pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part]) -> Vec<Vec<GridFit>> {
+    match setting.solver {
+        Solver::Batched => batched::fit_grids(setting, parts),
+        Solver::LinfaLogistic => parts.par_iter().with_max_len(1).map(|part| fit_grid(setting, part)).collect(),
     }
-    fits
+}
+
+/// A probe for each of `refits`.
+pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<Fit> {
+    match setting.solver {
+        Solver::Batched => batched::fit_again(setting, refits),
+        Solver::LinfaLogistic => refits.par_iter().with_max_len(1).map(|refit| fit_one(setting, refit)).collect(),
+    }
+}
+
+/// A fit with what the grid keeps of it.
+pub(crate) fn grid_fit(fit: Fit, tallies: Vec<Tally>, (part, c): (&Part, f64)) -> GridFit {
+    GridFit { tallies, not_converged: not_converged(&fit, &part.left_out, c), probe: fit.probe }
 }
 
 /// The strength that got most rows right; of equals, the one of lowest loss; of equals again, the strongest.
@@ -82,19 +100,39 @@ pub(crate) fn checked_grid(config: &ProtocolConfig) -> Result<Vec<FitConfig>, Er
     Ok(grid)
 }
 
-fn tally(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Tally {
-    let scores = probe.scores_of(data.rows, rows);
-    tally_scores(scores.view(), rows.iter().map(|&row| data.labels[row]))
-}
-
-fn tally_scores(scores: ArrayView2<'_, f64>, labels: impl Iterator<Item = usize>) -> Tally {
-    scores.outer_iter().zip(labels).fold(Tally::default(), |sum, (scores, label)| Tally {
+/// Sums over rows, each given by its scores `[outputs]` and its label.
+pub(crate) fn tally_scores<'a>(rows: impl Iterator<Item = (ArrayView1<'a, f64>, usize)>) -> Tally {
+    rows.fold(Tally::default(), |sum, (scores, label)| Tally {
         score: Score {
             correct: sum.score.correct + usize::from(predicted_class(scores) == label),
             total: sum.score.total + 1,
         },
         loss: sum.loss + row_loss(scores, label),
     })
+}
+
+/// A probe for each strength, from strong to weak regularisation, each started from the one before.
+fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
+    let training = training_rows(setting.data, &part.train);
+    let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
+    for config in &setting.grid {
+        let fit = fit_training_rows(config, &training, fits.last().map(|fit| &fit.probe));
+        (setting.progress)();
+        let tallies = part.held_out.iter().map(|rows| tally(&fit.probe, setting.data, rows)).collect();
+        fits.push(grid_fit(fit, tallies, (part, config.c)));
+    }
+    fits
+}
+
+fn fit_one(setting: &Setting<'_, '_>, refit: &Refit<'_>) -> Fit {
+    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train), Some(refit.start));
+    (setting.progress)();
+    fit
+}
+
+fn tally(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Tally {
+    let scores = probe.scores_of(data.rows, rows);
+    tally_scores(scores.outer_iter().zip(rows.iter().map(|&row| data.labels[row])))
 }
 
 fn validation(c: f64, tallies: impl Iterator<Item = Tally>) -> Validation {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{Task, random};
 use ndarray::{Array2, Axis};
 use tapline_probe::{
-    Error, FitConfig, Labelled, ProtocolConfig, Role, Score, evaluate, fit, fit_final, holdout, stratified_folds,
+    Error, FitConfig, Labelled, ProtocolConfig, Role, Score, Solver, evaluate, fit, fit_final, holdout,
+    stratified_folds,
 };
 
 fn config() -> ProtocolConfig {
@@ -31,6 +32,46 @@ fn shared_fits_choose_and_score_like_plain_nested_cross_validation() {
             assert_eq!(rows.iter().map(|&row| found.predicted[row]).collect::<Vec<_>>(), predicted);
         }
     }
+}
+
+#[test]
+fn both_solvers_choose_predict_and_score_alike() {
+    for (classes, columns) in [(2, 7), (3, 7), (2, 150)] {
+        let task = Task::new(120, columns, classes);
+        let linfa = ProtocolConfig { solver: Solver::LinfaLogistic, ..config() };
+        let (one, two) =
+            (evaluate(&config(), &task.data(), &|| {}).unwrap(), evaluate(&linfa, &task.data(), &|| {}).unwrap());
+        assert!(one.not_converged.is_empty() && two.not_converged.is_empty());
+        assert_eq!(one.predicted, two.predicted);
+        assert!((one.log_loss - two.log_loss).abs() < 1e-4, "{} {}", one.log_loss, two.log_loss);
+        for (one, two) in one.folds.iter().zip(&two.folds) {
+            assert_eq!((one.choice.index, one.test), (two.choice.index, two.test));
+        }
+        let (one, two) =
+            (fit_final(&config(), &task.data(), &|| {}).unwrap(), fit_final(&linfa, &task.data(), &|| {}).unwrap());
+        assert_eq!(one.fit.probe.standardisation, two.fit.probe.standardisation);
+        assert!((one.fit.objective - two.fit.objective).abs() <= 1e-7 * two.fit.objective);
+    }
+}
+
+#[test]
+fn rows_of_wildly_unequal_size_converge_in_a_batch() {
+    let mut task = Task::new(300, 40, 5);
+    let mut next = random(11);
+    for mut row in task.rows.outer_iter_mut() {
+        let normal = (0..12).map(|_| next()).sum::<f64>() - 6.0;
+        row *= (3.0 * normal).exp() as f32;
+    }
+    let found = evaluate(&ProtocolConfig { grid: vec![0.1, 10.0], ..config() }, &task.data(), &|| {}).unwrap();
+    assert!(found.not_converged.is_empty(), "{:?}", found.not_converged);
+}
+
+#[test]
+fn a_configuration_names_its_solver() {
+    let text = serde_json::to_string(&ProtocolConfig { solver: Solver::LinfaLogistic, ..config() }).unwrap();
+    assert!(text.ends_with(r#""solver":"linfa-logistic"}"#), "{text}");
+    let older = text.replace(r#","solver":"linfa-logistic""#, "");
+    assert_eq!(serde_json::from_str::<ProtocolConfig>(&older).unwrap(), config());
 }
 
 #[test]

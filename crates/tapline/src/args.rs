@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling};
 use tapline_onnx::{DeviceRequest, Layout};
+use tapline_probe::Solver;
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
 ///
@@ -197,6 +198,9 @@ pub struct ProtocolArgs {
     /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas
     #[arg(long, value_delimiter = ',', value_name = "C", default_values_t = [0.001, 0.01, 0.1, 1.0])]
     pub strengths: Vec<f64>,
+    /// What fits the probes; both minimise the same objective
+    #[arg(long, default_value = "batched")]
+    pub solver: SolverArg,
 }
 
 /// Arguments of `tapline probe`.
@@ -240,6 +244,24 @@ pub struct CompareArgs {
     pub csv: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+}
+
+/// Solvers of linear probes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SolverArg {
+    /// All folds, strengths and classes at once
+    Batched,
+    /// The crate linfa-logistic, one fit after the other: slower, and with many classes not always converged
+    LinfaLogistic,
+}
+
+impl From<SolverArg> for Solver {
+    fn from(solver: SolverArg) -> Self {
+        match solver {
+            SolverArg::Batched => Self::Batched,
+            SolverArg::LinfaLogistic => Self::LinfaLogistic,
+        }
+    }
 }
 
 /// Number type of stored features.

@@ -27,7 +27,13 @@ pub struct Scored {
 
 /// The protocol as typed.
 pub fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
-    ProtocolConfig { folds: args.folds, seed: args.seed, grid: args.strengths.clone(), ..ProtocolConfig::default() }
+    ProtocolConfig {
+        folds: args.folds,
+        seed: args.seed,
+        grid: args.strengths.clone(),
+        solver: args.solver.into(),
+        ..ProtocolConfig::default()
+    }
 }
 
 /// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.

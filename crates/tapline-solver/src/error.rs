@@ -1,0 +1,123 @@
+//! Everything that can be wrong with a task before it is solved: what was asked, what was found, what to do.
+//!
+//! A problem that does not converge is no error: it comes back as a [`Solution`](crate::Solution) that says so.
+
+/// An error of this crate. Rows, columns, classes, training sets and problems are counted from 0.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A table without rows or without columns.
+    #[error("the features have {rows} rows and {columns} columns: give at least one of each")]
+    Empty {
+        /// Rows found.
+        rows: usize,
+        /// Columns found.
+        columns: usize,
+    },
+    /// Rows and labels that cannot be paired.
+    #[error("{rows} rows came with {labels} labels: give one label for each row")]
+    LabelCount {
+        /// Rows of features.
+        rows: usize,
+        /// Labels given.
+        labels: usize,
+    },
+    /// Fewer than two classes announced.
+    #[error("a regression tells at least two classes apart, found {classes}: label the rows with two or more")]
+    FewClasses {
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// A label that names no class.
+    #[error("row {row} has class {class}, but there are {classes} classes: number the classes from 0")]
+    ClassOutOfRange {
+        /// The first such row.
+        row: usize,
+        /// Its label.
+        class: usize,
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// A feature that is NaN or infinite.
+    #[error("row {row}, column {column} of the features is {value}: compute it again or leave the row out")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+        /// Its first such column.
+        column: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// Row weights that cannot be paired with the rows.
+    #[error("training set {set} has {weights} weights for {rows} rows: give one weight for each row")]
+    WeightCount {
+        /// The first such set.
+        set: usize,
+        /// Weights given.
+        weights: usize,
+        /// Rows of features.
+        rows: usize,
+    },
+    /// A row weight that is negative, NaN or infinite.
+    #[error("training set {set} gives row {row} the weight {weight}: use finite weights of at least 0")]
+    BadWeight {
+        /// The first such set.
+        set: usize,
+        /// Its first such row.
+        row: usize,
+        /// What was found there.
+        weight: f64,
+    },
+    /// A class that no row of a training set belongs to.
+    #[error("training set {set} has no row of class {class}: give it one or drop the class")]
+    NoRowOfClass {
+        /// The first such set.
+        set: usize,
+        /// Its first such class.
+        class: usize,
+    },
+    /// A problem on a training set that does not exist.
+    #[error("problem {problem} names training set {set} of {sets}: number the sets from 0")]
+    NoSuchSet {
+        /// The first such problem.
+        problem: usize,
+        /// What it named.
+        set: usize,
+        /// Training sets given.
+        sets: usize,
+    },
+    /// A regularisation strength that is not a positive number.
+    #[error("regularisation strength C = {c} is out of range: use a positive, finite number")]
+    BadStrength {
+        /// What was asked.
+        c: f64,
+    },
+    /// A tolerance that is not a positive number.
+    #[error("tolerance {tolerance} is out of range: use a positive number below 1, such as 1e-8")]
+    BadTolerance {
+        /// What was asked.
+        tolerance: f64,
+    },
+    /// A memory of no steps.
+    #[error("a memory of 0 steps cannot steer the search: remember at least 1, 40 are usual")]
+    NoMemory,
+    /// A warm start that does not fit the task.
+    #[error(
+        "problem {problem} starts from {found_columns} columns and {found_outputs} outputs, the task has {columns} and {outputs}: start from a solution of the same task"
+    )]
+    WarmStart {
+        /// The first such problem.
+        problem: usize,
+        /// Columns of the features.
+        columns: usize,
+        /// Outputs of the task.
+        outputs: usize,
+        /// Columns of the start.
+        found_columns: usize,
+        /// Outputs of the start.
+        found_outputs: usize,
+    },
+    /// What linfa itself refuses.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
+}

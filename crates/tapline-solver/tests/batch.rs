@@ -1,0 +1,200 @@
+//! A problem's numbers depend on nothing but the problem: not on its company, the threads, or rows it does not learn from.
+
+use ndarray::{Array2, Axis};
+use tapline_solver::{Error, Problem, Solution, Solved, SolverConfig, Start, Task, solve};
+
+struct Made {
+    rows: Array2<f64>,
+    labels: Vec<usize>,
+    classes: usize,
+    sets: Vec<Vec<f64>>,
+}
+
+impl Made {
+    /// Uniform features; class `c` is the more likely, the higher column `c`. Set `s` leaves out every fifth row, from row `s`.
+    fn new(rows: usize, columns: usize, classes: usize) -> Self {
+        let mut next = random();
+        let features = Array2::from_shape_fn((rows, columns), |_| next() * 2.0 + 1.0);
+        let label = |row: usize| {
+            let scores: Vec<f64> = (0..classes).map(|class| features[[row, class]] + 0.8 * next()).collect();
+            (0..classes).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).expect("a class")
+        };
+        let labels = (0..rows).map(label).collect();
+        let weight = |set: usize, row: usize| if row % 5 == set { 0.0 } else { 1.0 };
+        let sets = (0..3).map(|set| (0..rows).map(|row| weight(set, row)).collect()).collect();
+        Self { rows: features, labels, classes, sets }
+    }
+
+    fn solve(&self, config: &SolverConfig, problems: &[Problem<'_>]) -> Vec<Solved> {
+        let task = Task { rows: self.rows.view(), labels: &self.labels, classes: self.classes, sets: &self.sets };
+        let mut found = Vec::new();
+        solve(config, &task, problems, &mut |solved| found.push(solved)).expect("a task to solve");
+        found.sort_by_key(|solved| solved.problem);
+        found
+    }
+}
+
+fn problems() -> Vec<Problem<'static>> {
+    (0..3).flat_map(|set| [0.01, 0.1, 1.0].map(|c| Problem { set, c, start: None })).collect()
+}
+
+#[test]
+fn a_batch_is_its_problems_one_by_one() {
+    for made in [Made::new(150, 12, 2), Made::new(150, 12, 4), Made::new(40, 70, 2), Made::new(600, 5, 3)] {
+        let batch = made.solve(&SolverConfig::default(), &problems());
+        for (together, problem) in batch.iter().zip(problems()) {
+            let alone = &made.solve(&SolverConfig::default(), &[problem])[0];
+            assert!(alone.solution.converged);
+            assert_eq!(together.solution, alone.solution);
+            assert_eq!(together.scores, alone.scores);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    for made in [Made::new(700, 12, 2), Made::new(700, 12, 4)] {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| made.solve(&SolverConfig::default(), &problems()))
+        };
+        assert_eq!(on(1), on(2));
+        assert_eq!(on(1), on(5));
+    }
+}
+
+#[test]
+fn little_memory_means_fewer_at_a_time_and_the_same_numbers() {
+    let made = Made::new(150, 12, 3);
+    let narrow = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
+    assert_eq!(made.solve(&narrow, &problems()), made.solve(&SolverConfig::default(), &problems()));
+}
+
+#[test]
+fn rows_of_weight_0_leave_no_trace() {
+    let made = Made::new(150, 12, 3);
+    let before = made.solve(&SolverConfig::default(), &problems());
+    let mut rows = made.rows.clone();
+    rows.row_mut(5).fill(1e4);
+    // Row 5 is outside set 0 alone.
+    let after = Made { rows, ..made }.solve(&SolverConfig::default(), &problems());
+    let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before.solution == after.solution).collect();
+    assert_eq!(same, [true, true, true, false, false, false, false, false, false]);
+}
+
+#[test]
+fn a_set_is_solved_like_its_rows_alone() {
+    let made = Made::new(150, 12, 3);
+    let chosen: Vec<usize> = (0..150).filter(|row| row % 5 != 0).collect();
+    let labels = chosen.iter().map(|&row| made.labels[row]).collect();
+    let alone = Made { rows: made.rows.select(Axis(0), &chosen), labels, classes: 3, sets: vec![vec![1.0; 120]] };
+    let (one, two) = (
+        made.solve(&SolverConfig::default(), &problems()[..3]),
+        alone.solve(&SolverConfig::default(), &problems()[..3]),
+    );
+    for (one, two) in one.iter().zip(two) {
+        assert_eq!(one.solution.moments, two.solution.moments);
+        assert!((one.solution.objective - two.solution.objective).abs() <= 1e-8 * two.solution.objective);
+        assert!((&one.solution.weights - &two.solution.weights).iter().all(|difference| difference.abs() < 1e-3));
+    }
+}
+
+#[test]
+fn a_warm_start_leads_to_the_same_minimum_in_fewer_steps() {
+    let made = Made::new(300, 20, 3);
+    let cold = &made.solve(&SolverConfig::default(), &[Problem { set: 0, c: 1.0, start: None }])[0].solution;
+    let near = &made.solve(&SolverConfig::default(), &[Problem { set: 1, c: 1.0, start: None }])[0].solution;
+    let start = Start { weights: &near.weights, intercept: &near.intercept };
+    let warm = &made.solve(&SolverConfig::default(), &[Problem { set: 0, c: 1.0, start: Some(start) }])[0].solution;
+    assert!((warm.objective - cold.objective).abs() <= 1e-8 * cold.objective);
+    assert!(warm.iterations <= cold.iterations, "{} {}", warm.iterations, cold.iterations);
+}
+
+#[test]
+fn no_iterations_are_no_convergence() {
+    let made = Made::new(60, 5, 3);
+    let config = SolverConfig { max_iterations: 0, ..SolverConfig::default() };
+    let found: &Solution = &made.solve(&config, &problems())[0].solution;
+    assert!(!found.converged && found.iterations == 0 && found.excess > 1e-8 * found.objective);
+    assert!(found.weights.iter().all(|&weight| weight == 0.0));
+}
+
+#[test]
+fn a_tolerance_below_rounding_ends_and_says_so() {
+    let config = SolverConfig { tolerance: 1e-40, ..SolverConfig::default() };
+    for classes in [2, 3] {
+        let found = &Made::new(60, 5, classes).solve(&config, &problems()[..1])[0].solution;
+        assert!(!found.converged && found.iterations < 5000, "{} {}", found.excess, found.iterations);
+        assert!(found.excess <= 1e-15 * found.objective, "{}", found.excess);
+    }
+}
+
+fn check_refused(change: impl Fn(&mut Made, &mut Problem<'_>), expected: &str) {
+    let (mut made, mut problem) = (Made::new(30, 4, 3), Problem { set: 0, c: 1.0, start: None });
+    change(&mut made, &mut problem);
+    let task = Task { rows: made.rows.view(), labels: &made.labels, classes: made.classes, sets: &made.sets };
+    let found: Result<(), Error> = solve(&SolverConfig::default(), &task, &[problem], &mut |_| {});
+    assert_eq!(found.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn a_broken_task_is_refused() {
+    check_refused(
+        |made, _| made.rows = Array2::zeros((0, 4)),
+        "the features have 0 rows and 4 columns: give at least one of each",
+    );
+    check_refused(|made, _| made.labels.truncate(29), "30 rows came with 29 labels: give one label for each row");
+    check_refused(
+        |made, _| made.classes = 1,
+        "a regression tells at least two classes apart, found 1: label the rows with two or more",
+    );
+    check_refused(
+        |made, _| made.labels[4] = 3,
+        "row 4 has class 3, but there are 3 classes: number the classes from 0",
+    );
+    check_refused(
+        |made, _| made.rows[[2, 1]] = f64::NAN,
+        "row 2, column 1 of the features is NaN: compute it again or leave the row out",
+    );
+}
+
+#[test]
+fn a_broken_training_set_or_problem_is_refused() {
+    check_refused(
+        |made, _| made.sets[1].truncate(3),
+        "training set 1 has 3 weights for 30 rows: give one weight for each row",
+    );
+    check_refused(
+        |made, _| made.sets[2][7] = -1.0,
+        "training set 2 gives row 7 the weight -1: use finite weights of at least 0",
+    );
+    check_refused(|made, _| made.classes = 4, "training set 0 has no row of class 3: give it one or drop the class");
+    check_refused(|_, problem| problem.set = 3, "problem 0 names training set 3 of 3: number the sets from 0");
+    check_refused(
+        |_, problem| problem.c = -1.0,
+        "regularisation strength C = -1 is out of range: use a positive, finite number",
+    );
+}
+
+#[test]
+fn a_start_of_another_shape_is_refused() {
+    let (made, other) = (Made::new(30, 4, 3), Made::new(30, 5, 2));
+    let found = &made.solve(&SolverConfig::default(), &problems()[..1])[0].solution;
+    let start = Start { weights: &found.weights, intercept: &found.intercept };
+    let task = Task { rows: other.rows.view(), labels: &other.labels, classes: 2, sets: &other.sets };
+    let problem = Problem { set: 0, c: 1.0, start: Some(start) };
+    let expected =
+        "problem 0 starts from 4 columns and 3 outputs, the task has 5 and 1: start from a solution of the same task";
+    assert_eq!(solve(&SolverConfig::default(), &task, &[problem], &mut |_| {}).unwrap_err().to_string(), expected);
+}
+
+/// Numbers from 0 to 1, exclusive of 1 (Marsaglia, "Xorshift RNGs", 2003).
+fn random() -> impl FnMut() -> f64 {
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
