@@ -87,6 +87,19 @@ fn only_what_is_missing_is_computed() {
 }
 
 #[test]
+fn a_listing_that_leaves_pictures_out_does_not_cost_their_features() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(3), scratch.text("store"));
+    run(extract(&pictures, &store, &[])).ok();
+    let before = contents(Path::new(&store));
+    let part = scratch.text("pictures/dark");
+    run(extract(&part, &store, &[])).fails_with(&["3 pictures", "light/0.png", "--prune"]);
+    assert!(contents(Path::new(&store)) == before);
+    let report = run(extract(&part, &store, &["--prune", "--json"])).json();
+    assert_eq!((report["reused"].as_u64(), report["computed"].as_u64()), (Some(3), Some(0)));
+}
+
+#[test]
 fn a_row_alone_equals_the_row_in_any_batch_with_any_threads() {
     let scratch = Scratch::new();
     let table = cells(&scratch, 24);

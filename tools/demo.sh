@@ -13,4 +13,7 @@ for model in squeezenet1.1 efficientnet-lite0; do
     target/release/tapline compare "$store"
     echo
 done
+echo "Your own pictures, one folder for each class:"
+echo "  target/release/tapline extract FOLDER --model efficientnet-lite0 --store my.store"
+echo "  target/release/tapline compare my.store"
 echo "The features are in demo/elpv-*: NumPy opens features/*.npy and pandas opens listing.parquet as they are."

@@ -18,7 +18,7 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// The pictures below a folder, sorted by the bytes of their paths.
 ///
 /// Pictures directly in the folder have no label; below it, the name of the top sub-folder is the label, however
-/// deep the picture lies. Both at once are refused. What is named as a picture is listed even where it cannot be read,
+/// deep the picture lies; `train/CLASS/…` and `test/CLASS/…` are read as a split. Both at once are refused. What is named as a picture is listed even where it cannot be read,
 /// such as a link that leads nowhere: the extraction tries it and records why it failed. A sub-folder that cannot be
 /// read is an error, because nobody could tell which pictures are missing.
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
@@ -34,7 +34,29 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     listing.samples.sort_by(|a, b| bytes(&a.file).cmp(bytes(&b.file)));
     listing.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     check_kind(root, &listing)?;
+    read_split_folders(&mut listing);
     Ok(listing)
+}
+
+/// Names of folders that part a collection instead of naming a class.
+const SPLITS: [&str; 6] = ["train", "training", "val", "valid", "validation", "test"];
+
+/// Where all top folders are parts of a split with class folders in them (`train/cat/1.png`), the part is the split and
+/// the class folder is the label.
+fn read_split_folders(listing: &mut Listing) {
+    let parts = |sample: &Sample| sample.path.split('/').take(3).map(str::to_owned).collect::<Vec<String>>();
+    let is_part = |sample: &Sample| {
+        let parts = parts(sample);
+        parts.len() == 3 && SPLITS.iter().any(|split| split.eq_ignore_ascii_case(&parts[0]))
+    };
+    if !listing.samples.iter().all(is_part) {
+        return;
+    }
+    for sample in &mut listing.samples {
+        let mut parts = parts(sample);
+        sample.label = Some(parts.swap_remove(1));
+        sample.split = Some(parts.swap_remove(0));
+    }
 }
 
 fn is_visible(entry: &DirEntry) -> bool {
@@ -136,6 +158,18 @@ mod tests {
 
     fn paths(listing: &Listing) -> Vec<&str> {
         listing.samples.iter().map(|sample| sample.path.as_str()).collect()
+    }
+
+    #[test]
+    fn folders_of_a_split_hold_class_folders() {
+        let root = folder(&["train/cat/1.png", "train/dog/2.png", "Test/cat/deep/3.png"]);
+        let listing = scan_folder(root.path()).expect("lists");
+        let found: Vec<_> = listing.samples.iter().map(|s| (s.split.as_deref(), s.label.as_deref())).collect();
+        assert_eq!(found, [(Some("Test"), Some("cat")), (Some("train"), Some("cat")), (Some("train"), Some("dog"))]);
+        // A folder of pictures that happens to be called so is a class like any other.
+        let root = folder(&["train/1.png", "boat/2.png"]);
+        let listing = scan_folder(root.path()).expect("lists");
+        assert!(listing.samples.iter().all(|s| s.split.is_none() && s.label.is_some()));
     }
 
     #[test]

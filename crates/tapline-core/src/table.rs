@@ -20,14 +20,15 @@ pub fn read_csv(path: &Path) -> Result<Listing, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(path, bytes)).from_reader(bytes);
-    let header = reader.headers().map_err(|error| bad_row(path, error))?.clone();
+    let bad_row = |error: csv::Error| bad_row((path, bytes), &error);
+    let header = reader.headers().map_err(bad_row)?.clone();
     let columns = Columns::of(path, &header)?;
 
     let mut lines = HashMap::new();
     let mut samples = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| bad_row(path, error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let record = record.map_err(bad_row)?;
+        let line = line_of(bytes, record.position());
         let sample = columns.sample(path, &record, line)?;
         if let Some(first) = lines.insert(sample.path.clone(), line) {
             return Err(Error::RepeatedPath { path: path.to_owned(), picture: sample.path, first, second: line });
@@ -78,6 +79,8 @@ impl Columns {
 
     fn sample(&self, file: &Path, record: &StringRecord, line: u64) -> Result<Sample, Error> {
         let value = |i: usize| record.get(i).filter(|text| !text.is_empty()).map(str::to_owned);
+        // A blank around a word would make a class of its own that nobody sees.
+        let word = |i: usize| value(i).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let path = value(self.path).ok_or_else(|| Error::BadTableRow {
             path: file.to_owned(),
             line,
@@ -86,8 +89,8 @@ impl Columns {
         Ok(Sample {
             file: file.parent().unwrap_or(Path::new("")).join(&path),
             path,
-            label: self.label.and_then(value),
-            split: self.split.and_then(value),
+            label: self.label.and_then(word),
+            split: self.split.and_then(word),
             extra: self.extra.iter().map(|&i| value(i)).collect(),
         })
     }
@@ -105,8 +108,16 @@ fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     *b",\t;".iter().find(|candidate| header.contains(candidate)).unwrap_or(&b',')
 }
 
-fn bad_row(path: &Path, error: csv::Error) -> Error {
-    let line = error.position().map_or(1, csv::Position::line);
+/// The line a row starts on, from 1, whatever ends the lines before it.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
+    let start = position.map_or(0, |position| position.byte() as usize).min(bytes.len());
+    // The reader leaves the second half of a "\r\n" to the row behind it.
+    let start = start + bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + bytes[..start].iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+fn bad_row((path, bytes): (&Path, &[u8]), error: &csv::Error) -> Error {
+    let line = line_of(bytes, error.position());
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("the row has {len} fields where the header has {expected_len}, quote fields that hold a delimiter")
@@ -182,6 +193,7 @@ mod tests {
         refuse("path,label\na.png,cat\n,dog\n", "line 3: the path is empty");
         refuse(b"path\na.png\n\xff.png\n", "line 3: the row is not UTF-8");
         refuse("path\na.png\nb.png\na.png\n", "lists \"a.png\" on line 2 and again on line 4");
+        refuse("path\r\na.png\r\nb.png\r\na.png\r\n", "lists \"a.png\" on line 2 and again on line 4");
     }
 
     #[test]

@@ -68,6 +68,11 @@ pub enum Error {
         /// Names that look like it, best first.
         nearest: Vec<String>,
     },
+    /// The word for all stages, where there are none.
+    #[error(
+        "`stages` needs a model card, which names them; without one, name layers or use a glob (`tapline layers` lists them)"
+    )]
+    NoStages,
     /// A pooling the tapped tensor has no cells for.
     #[error("tap {tensor:?} with pooling {pooling} is impossible: {what}")]
     Pooling {

@@ -77,6 +77,9 @@ fn find(layers: &[Layer], name: &str) -> Result<(Vec<usize>, bool), Error> {
     } else {
         Vec::new()
     };
+    if many.is_empty() && name == STAGES {
+        return Err(Error::NoStages);
+    }
     if many.is_empty() {
         return Err(Error::UnknownTap { asked: name.to_owned(), nearest: nearest(layers, name) });
     }
@@ -93,7 +96,9 @@ fn nearest(layers: &[Layer], asked: &str) -> Vec<String> {
         names.map(|name| (strsim::jaro_winkler(asked, name), name)).filter(|(score, _)| *score > 0.7).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     scored.dedup_by(|a, b| a.1 == b.1);
-    scored.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+    let nearest: Vec<String> = scored.into_iter().take(3).map(|(_, name)| name.clone()).collect();
+    // A glob looks like no name: show what names look like.
+    if nearest.is_empty() { layers.iter().take(3).map(|layer| layer.name.clone()).collect() } else { nearest }
 }
 
 #[cfg(test)]

@@ -84,8 +84,8 @@ pub struct LayersArgs {
 /// Arguments of `tapline extract`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Pictures: a folder of class folders, a folder of pictures, or a .csv/.tsv file with the columns
-path, label (optional), split (optional) and any others, which are kept.
+    after_help = "Pictures: a folder of class folders (train/CLASS and test/CLASS are read as a split), a folder of pictures, or a
+.csv/.tsv file with the columns path, label (optional), split (optional) and any others, which are kept.
 
 Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
 Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
@@ -131,6 +131,9 @@ pub struct ExtractArgs {
     /// Stop at the first picture that cannot be used, instead of skipping it
     #[arg(long)]
     pub strict: bool,
+    /// Drop stored features of pictures that are not listed any more
+    #[arg(long)]
+    pub prune: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

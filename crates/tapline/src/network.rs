@@ -40,8 +40,17 @@ impl Network {
             }
             Some(card) => Ok(Self { name: card.name.clone(), model: card.read_model()?, card: Some(card) }),
             None => {
+                let model = Model::read(path, layout)?;
+                // A broken card elsewhere is no reason to refuse this file.
+                let cards = project::cards().unwrap_or_default();
+                if let Some(card) = cards.iter().find(|card| card.sha256 == model.sha256) {
+                    eprintln!(
+                        "tapline: {typed} is the model of the card {0}: --model {0} brings its preprocessing and stages",
+                        card.name
+                    );
+                }
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                Ok(Self { name, model: Model::read(path, layout)?, card: None })
+                Ok(Self { name, model, card: None })
             }
         }
     }

@@ -48,6 +48,12 @@ pub fn count(number: usize) -> String {
     text
 }
 
+/// A count with its noun, in the plural where there is not exactly one: `1 tap`, `2,624 pictures`.
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", count(number))
+}
+
 /// A share as per cent with one decimal: `86.3`.
 pub fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
@@ -63,5 +69,6 @@ mod tests {
             assert_eq!(count(number), text);
         }
         assert_eq!(percent(0.8632), "86.3");
+        assert_eq!((counted(1, "tap"), counted(2_624, "picture")), ("1 tap".to_owned(), "2,624 pictures".to_owned()));
     }
 }

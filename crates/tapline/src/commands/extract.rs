@@ -1,20 +1,21 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
+use std::collections::HashSet;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter, TapInfo,
-    hash_all, scan,
+    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter,
+    TapInfo, hash_all, scan,
 };
 use tapline_image::Limits;
 use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
 
 use crate::args::{DtypeArg, ExtractArgs};
 use crate::network::Network;
-use crate::output::count;
+use crate::output::{count, counted};
 use crate::pipeline::{Finished, Pass, run_pass, session_threads};
 use crate::{Outcome, output, progress, project};
 
@@ -32,6 +33,7 @@ struct Report {
     taps: Vec<String>,
     passed_over: Vec<String>,
     features: usize,
+    stored_taps: usize,
     bytes: u64,
     skipped: Vec<Skipped>,
     not_listed: Vec<Skipped>,
@@ -76,6 +78,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         taps: taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
         passed_over,
         features: taps.iter().map(|t| t.features).sum(),
+        stored_taps: 0,
         bytes: 0,
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
@@ -120,9 +123,10 @@ fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>
         (false, _) => Ok(args.taps.iter().flat_map(|taps| split_outside_braces(taps)).collect()),
         (true, false) => Ok(vec!["stages".to_owned()]),
         (true, true) => bail!(
-            "{} has no model card that names its stages: say what to tap with --taps, for instance --taps '*relu*'; \
-             `tapline layers` lists the names",
-            network.name
+            "{} has no model card that names its stages: say what to tap with --taps NAME,NAME… or a glob; \
+             `tapline layers {}` lists the names",
+            network.name,
+            args.model
         ),
     }
 }
@@ -175,13 +179,23 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
 
 /// Opens the store, takes over what it has, computes the rest.
 fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
-    let mut writer = StoreWriter::begin(&args.store, plan)?;
-    let total = writer.listing().samples.len();
-    if writer.has_sources() {
+    let total = plan.listing.samples.len();
+    let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = hash_all(writer.listing(), &|hashed| bar.set_position(hashed as u64));
-        report.reused = writer.reuse(&digests)?;
+        let digests = hash_all(listing, &|hashed| bar.set_position(hashed as u64));
         bar.finish_and_clear();
+        digests
+    };
+    let stored = Store::open(&args.store).ok();
+    let known = stored.as_ref().map(|_| hash(&plan.listing));
+    if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
+        refuse_to_drop(store, digests, args)?;
+    }
+    drop(stored);
+    let mut writer = StoreWriter::begin(&args.store, plan)?;
+    if writer.has_sources() {
+        let digests = known.unwrap_or_else(|| hash(writer.listing()));
+        report.reused = writer.reuse(&digests)?;
     }
     let samples = writer.listing().samples.clone();
     let groups = writer.missing();
@@ -212,7 +226,26 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
     bar.finish_and_clear();
     let store = writer.finish()?;
     report.bytes = stored_bytes(&store);
+    report.stored_taps = store.taps().len();
     Ok(())
+}
+
+/// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
+fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) -> anyhow::Result<()> {
+    let listed: HashSet<Digest> = listed.iter().copied().flatten().collect();
+    let listing = store.listing();
+    let good = (0..listing.rows()).filter(|&row| listing.skipped[row].is_none());
+    let gone: Vec<usize> = good.filter(|&row| listing.sha256[row].is_some_and(|d| !listed.contains(&d))).collect();
+    match gone.first() {
+        Some(&row) => bail!(
+            "{} holds features of {} that {} does not list, {} among them: use another --store, or --prune to drop them",
+            args.store.display(),
+            counted(gone.len(), "picture"),
+            args.pictures.display(),
+            listing.path[row]
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The taps a group of rows lacks, as requests to the network; their order is the group's.
@@ -281,11 +314,12 @@ fn stored_bytes(store: &Store) -> u64 {
 
 fn render(report: &Report) -> String {
     let mut text = format!(
-        "{}: {} pictures, {} taps, {} features each, {:.1} MB\n",
+        "{}: {}, {} ({} asked for now, {} each), {:.1} MB\n",
         report.store,
-        count(report.pictures),
-        report.taps.len(),
-        count(report.features),
+        counted(report.pictures, "picture"),
+        counted(report.stored_taps, "tap"),
+        count(report.taps.len()),
+        counted(report.features, "feature"),
         report.bytes as f64 / 1e6
     );
     text += &format!(
@@ -304,6 +338,7 @@ fn render(report: &Report) -> String {
     for other in &report.not_listed {
         text += &format!("not listed {}: {}\n", other.path, other.reason);
     }
+    text += &format!("next: tapline compare {}\n", report.store);
     text
 }
 
