@@ -9,4 +9,5 @@ mod probing;
 mod reference;
 mod renderings;
 mod resume;
+mod split;
 mod util;

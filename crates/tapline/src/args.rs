@@ -192,6 +192,10 @@ pub struct ProtocolArgs {
     /// Stratified folds; every picture is scored by a probe that never saw its fold
     #[arg(long, default_value_t = 5)]
     pub folds: usize,
+    /// Score the pictures whose split column says test, by probes that learn from those that say train; the others are
+    /// unused, and strengths and layers are chosen on folds of the training pictures
+    #[arg(long)]
+    pub split: bool,
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -207,14 +211,15 @@ pub struct ProtocolArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   tapline probe cells.store --tap blocks.11
-  tapline probe cells.store --tap head --save head.probe.json --json")]
+  tapline probe cells.store --tap head --save head.probe.json --json
+  tapline probe cells.store --tap head --split")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
     /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
     #[arg(long)]
     pub tap: String,
-    /// Fit a probe on all labelled pictures and write it to this JSON file
+    /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// Print JSON
@@ -232,7 +237,11 @@ pub struct ProbeArgs {
   strength   the regularisation strength C chosen most often over the folds
   *          after a strength: the grid's edge, a wider grid may do better
 
-Scores are kept in the store, so that a second run prints them at once.")]
+Scores are kept in the store, so that a second run prints them at once.
+
+Examples:
+  tapline compare cells.store --json
+  tapline compare cells.store --split")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,

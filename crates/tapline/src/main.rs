@@ -9,9 +9,11 @@ mod commands;
 mod network;
 mod output;
 mod pipeline;
+mod plan;
 mod progress;
 mod project;
 mod scores;
+mod split;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

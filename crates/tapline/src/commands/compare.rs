@@ -4,12 +4,13 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Score, select_layer};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, Score, select_layer};
 
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
 use crate::output::{count, percent};
-use crate::scores::{Scored, protocol, score_tap};
+use crate::plan::Plan;
+use crate::scores::{Scored, score_tap};
 use crate::{Outcome, output, progress};
 
 /// What the comparison found; every rendering is made from it.
@@ -21,6 +22,8 @@ pub struct Report {
     left_out: LeftOut,
     classes: Vec<Class>,
     protocol: ProtocolConfig,
+    /// How many pictures a fixed split learns from and scores on; none where folds take turns.
+    split: Option<SplitSizes>,
     /// From shallow to deep.
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
@@ -55,6 +58,23 @@ struct TapReport {
     seconds: f64,
 }
 
+/// Pictures of a fixed split.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct SplitSizes {
+    /// Pictures to learn from.
+    pub train: usize,
+    /// Pictures scored.
+    pub test: usize,
+}
+
+impl SplitSizes {
+    /// The sizes, where there is a split.
+    pub fn of(data: &Labelled) -> Option<Self> {
+        let size = |role| data.with_role(role).len();
+        data.split.as_ref().map(|_| Self { train: size(Role::Train), test: size(Role::Test) })
+    }
+}
+
 /// A score with its 95 % Wilson interval.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Accuracy {
@@ -76,17 +96,15 @@ impl From<Score> for Accuracy {
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
-    let data = Labelled::of(store.listing())?;
-    data.check_folds(args.protocol.folds)?;
-    let config = protocol(&args.protocol);
-    let bar = progress::bar("probing", store.taps().len() * config.evaluate_fits()?, "fits");
+    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
     let mut scored = Vec::new();
     for index in 0..store.taps().len() {
-        scored.push(score_tap(&store, index, &data, &config, &|| bar.inc(1))?);
-        bar.set_position(((index + 1) * config.evaluate_fits()?) as u64);
+        scored.push(score_tap(&store, index, &plan, &|| bar.inc(1))?);
+        bar.set_position(((index + 1) * plan.fits()?) as u64);
     }
     bar.finish_and_clear();
-    let report = report(&store, &data, config, scored)?;
+    let report = report(&store, plan, scored)?;
     if args.json {
         output::json(&report)?;
     } else if args.csv {
@@ -98,7 +116,8 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<Scored>) -> anyhow::Result<Report> {
+fn report(store: &Store, plan: Plan, scored: Vec<Scored>) -> anyhow::Result<Report> {
+    let data = &plan.data;
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
     let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored)).collect();
     let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
@@ -112,7 +131,8 @@ fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
-        protocol,
+        split: SplitSizes::of(data),
+        protocol: plan.config,
         best,
         top,
         best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
@@ -198,10 +218,13 @@ fn render(report: &Report) -> String {
     } else {
         String::new()
     };
+    let pictures = match report.split {
+        Some(split) => format!("{} training pictures, scored on {}", count(split.train), count(split.test)),
+        None => format!("{} pictures", count(report.pictures)),
+    };
     let mut text = format!(
-        "{}: linear probes on {} pictures ({}{more}), {} folds, seed {}\n\n{}\n",
+        "{}: linear probes on {pictures} ({}{more}), {} folds, seed {}\n\n{}\n",
         report.model,
-        count(report.pictures),
         classes.join(", "),
         report.protocol.folds,
         report.protocol.seed,

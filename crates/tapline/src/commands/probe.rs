@@ -9,11 +9,12 @@ use serde::Serialize;
 use tapline_core::{Pooling, Store, TapInfo};
 use tapline_probe::{FinalFit, NotConverged, Probe, ProtocolConfig, fit_final};
 
-use super::compare::Accuracy;
+use super::compare::{Accuracy, SplitSizes};
 use crate::args::ProbeArgs;
-use crate::classes::{Class, Labelled, LeftOut};
+use crate::classes::{Class, LeftOut};
 use crate::output::{count, percent};
-use crate::scores::{features, labelled, protocol, score_tap};
+use crate::plan::Plan;
+use crate::scores::{features, labelled, score_tap};
 use crate::{Outcome, output, progress};
 
 /// Confusion matrices of more classes than this are left to `--json`.
@@ -28,6 +29,8 @@ struct Report {
     left_out: LeftOut,
     classes: Vec<Class>,
     protocol: ProtocolConfig,
+    /// How many pictures a fixed split learns from and scores on; none where folds take turns.
+    split: Option<SplitSizes>,
     accuracy: Accuracy,
     balanced_accuracy: f64,
     log_loss: f64,
@@ -63,12 +66,11 @@ struct SavedProbe<'a> {
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let index = find_tap(&store, &args.tap)?;
-    let data = Labelled::of(store.listing())?;
-    data.check_folds(args.protocol.folds)?;
-    let config = protocol(&args.protocol);
-    let bar = progress::bar("probing", config.evaluate_fits()?, "fits");
+    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let data = &plan.data;
+    let bar = progress::bar("probing", plan.fits()?, "fits");
     let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
-    let scored = score_tap(&store, index, &data, &config, &|| bar.inc(1))?;
+    let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
     let folds = evaluation.folds.iter().map(|fold| Fold {
@@ -92,10 +94,11 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
         saved: args.save.clone(),
-        protocol: config,
+        split: SplitSizes::of(data),
+        protocol: plan.config.clone(),
     };
     if let Some(file) = file.as_mut() {
-        save(file, &store, (index, &data), &report.protocol)?;
+        save(file, &store, index, &plan)?;
     }
     file.map(Replacement::put_in_place).transpose()?;
     if args.json {
@@ -151,15 +154,11 @@ impl Replacement {
     }
 }
 
-fn save(
-    file: &mut Replacement,
-    store: &Store,
-    (index, data): (usize, &Labelled),
-    config: &ProtocolConfig,
-) -> anyhow::Result<()> {
-    let values = features(store, index, data)?;
-    let bar = progress::bar("fitting the probe to keep", config.holdout_fits()?, "fits");
-    let FinalFit { fit, choice, .. } = fit_final(config, &labelled(&values, data), &|| bar.inc(1))?;
+fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> anyhow::Result<()> {
+    let data = plan.data.to_learn_from();
+    let values = features(store, index, &data)?;
+    let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
+    let FinalFit { fit, choice, .. } = fit_final(&plan.config, &labelled(&values, &data), &|| bar.inc(1))?;
     bar.finish_and_clear();
     if !fit.converged {
         eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);
@@ -195,7 +194,7 @@ fn render(report: &Report) -> String {
     );
     let folds = report.folds.iter().enumerate().map(|(index, fold)| {
         vec![
-            (index + 1).to_string(),
+            if report.split.is_some() { "test".to_owned() } else { (index + 1).to_string() },
             format!("{} of {}", fold.accuracy.correct, fold.accuracy.total),
             percent(fold.accuracy.accuracy),
             format!("{}{}", fold.strength, if fold.at_edge { "*" } else { "" }),
@@ -220,7 +219,11 @@ fn render(report: &Report) -> String {
     }
     text += &report.left_out.sentence();
     if let Some(path) = &report.saved {
-        text += &format!("\nA probe fitted on all {} pictures is in {}.\n", count(report.pictures), path.display());
+        let fitted_on = match report.split {
+            Some(split) => format!("the {} training", count(split.train)),
+            None => format!("all {}", count(report.pictures)),
+        };
+        text += &format!("\nA probe fitted on {fitted_on} pictures is in {}.\n", path.display());
     }
     text
 }

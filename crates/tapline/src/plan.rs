@@ -1,0 +1,48 @@
+//! What was typed about probing, checked against the listing: which pictures, which protocol.
+//!
+//! Whatever passed this file needs no more checks before the first fit.
+
+use tapline_core::StoredListing;
+use tapline_probe::ProtocolConfig;
+
+use crate::args::ProtocolArgs;
+use crate::classes::Labelled;
+use crate::split::{is_present, roles};
+
+/// Pictures and protocol of all probes of a run.
+pub struct Plan {
+    /// The pictures, their classes, and what each is for.
+    pub data: Labelled,
+    /// How probes are chosen and scored.
+    pub config: ProtocolConfig,
+}
+
+impl Plan {
+    /// The plan as typed, for the pictures of `listing`.
+    pub fn of(listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
+        let split = args.split.then(|| roles(listing)).transpose()?;
+        let data = Labelled::of(listing, split.as_deref())?;
+        data.check_folds(args.folds)?;
+        let plan = Self { data, config: protocol(args) };
+        plan.fits()?;
+        if !args.split && is_present(listing) {
+            eprintln!("tapline: the listing has a split column; --split scores its test pictures alone");
+        }
+        Ok(plan)
+    }
+
+    /// Number of fits for one tap.
+    pub fn fits(&self) -> anyhow::Result<usize> {
+        Ok(if self.data.split.is_some() { self.config.holdout_fits()? } else { self.config.evaluate_fits()? })
+    }
+}
+
+fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
+    ProtocolConfig {
+        folds: args.folds,
+        seed: args.seed,
+        grid: args.strengths.clone(),
+        solver: args.solver.into(),
+        ..ProtocolConfig::default()
+    }
+}
