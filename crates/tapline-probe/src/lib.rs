@@ -12,7 +12,7 @@
 //!     0 => (row % 2) as f32 + (row % 7) as f32 / 10.0,
 //!     _ => (row % 5) as f32,
 //! });
-//! let data = Labelled { rows: rows.view(), labels: &labels, classes: 2 };
+//! let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
 //!
 //! // Every row is scored by a probe that neither it nor its fold helped to choose.
 //! let config = ProtocolConfig::default();
@@ -31,10 +31,12 @@
 //! ```
 
 mod batched;
+mod bootstrap;
 mod error;
 mod evaluation;
 mod fit;
 mod folds;
+mod grouped;
 mod intercept;
 mod labelled;
 mod layer;
@@ -42,14 +44,17 @@ mod linfa_fit;
 mod loss;
 mod probe;
 mod protocol;
+mod random;
 mod score;
 mod standardise;
 mod strength;
 
+pub use bootstrap::grouped_interval;
 pub use error::Error;
 pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
 pub use fit::{Fit, FitConfig, fit};
 pub use folds::stratified_folds;
+pub use grouped::{check_spread, grouped_folds};
 pub use labelled::Labelled;
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;

@@ -1,9 +1,12 @@
 //! The honest protocol: no row is scored by a probe, a standardisation or a strength that it helped to choose.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold, not_converged};
 use crate::folds::stratified_folds;
+use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
 use crate::loss::{predicted_class, row_loss};
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
@@ -101,11 +104,12 @@ pub struct FinalFit {
 /// For every pair of folds `{j, k}` the grid is fitted once, on the rows outside both. Read one way, `k` is the test fold
 /// and `j` validates; read the other way, they change places. For each test fold `k` the strength with most right rows over
 /// all `j` is chosen (then lower log loss, then stronger regularisation), fitted on all rows outside `k`, and scored on `k`.
+/// Groups are dealt whole, so that none is on both sides of any of these folds.
 /// That is the choice of plain nested cross-validation (Varma and Simon, "Bias in error estimation when using
 /// cross-validation for model selection", 2006) at half its fits. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// For bad input and for folds that cannot be dealt. Fits that did not converge are listed in the result.
+/// For bad input and for folds that cannot be dealt, or that leave a class out of a training set. Fits that did not converge are listed in the result.
 pub fn evaluate(
     config: &ProtocolConfig,
     data: &Labelled<'_, f32>,
@@ -113,7 +117,8 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let setting = setting(config, data, progress)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
-    let folds = Folds { of_row: stratified_folds(data.labels, config.folds, config.seed)?, count: config.folds };
+    // Two folds are left out at a time.
+    let folds = deal(config, data.labels, data.groups, 3)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
     let fits: Vec<PairFits> =
@@ -128,7 +133,8 @@ pub fn evaluate(
 /// The strength is chosen by cross-validation within the training rows, as in [`fit_final`].
 ///
 /// # Errors
-/// As [`evaluate`]; also for a split of another length, without test rows, or without training rows of some class.
+/// As [`evaluate`]; also for a split of another length, without test rows, without training rows of some class, or with
+/// a group on both sides.
 pub fn holdout(
     config: &ProtocolConfig,
     data: &Labelled<'_, f32>,
@@ -144,6 +150,7 @@ pub fn holdout(
     if test.is_empty() {
         return Err(Error::NoTestRow);
     }
+    check_apart(data.groups, &train, &test)?;
     let chosen = fit_chosen(&setting, config, &train)?;
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
@@ -250,7 +257,8 @@ fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
 fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usize]) -> Result<FinalFit, Error> {
     let labels: Vec<usize> = chosen.iter().map(|&row| setting.data.labels[row]).collect();
     check_every_class(labels.iter().copied(), setting.data.classes)?;
-    let folds = Folds { of_row: stratified_folds(&labels, config.folds, config.seed)?, count: config.folds };
+    let groups: Option<Vec<usize>> = setting.data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());
+    let folds = deal(config, &labels, groups.as_deref(), 2)?;
     let parts: Vec<Part> = (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect();
     let fits = fit_grids(setting, &parts);
     let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();
@@ -261,6 +269,26 @@ fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usiz
     let last = not_converged(&fit, &[], choice.c);
     let not_converged = fits.into_iter().flatten().filter_map(|fit| fit.not_converged).chain(last).collect();
     Ok(FinalFit { fit, choice, fits: config.holdout_fits()?, not_converged })
+}
+
+/// Folds of rows, or of whole groups where rows have some; every class in at least `least` of them.
+fn deal(config: &ProtocolConfig, labels: &[usize], groups: Option<&[usize]>, least: usize) -> Result<Folds, Error> {
+    let of_row = match groups {
+        Some(groups) => grouped_folds(labels, groups, config.folds, config.seed)?,
+        None => stratified_folds(labels, config.folds, config.seed)?,
+    };
+    check_spread(labels, &of_row, least)?;
+    Ok(Folds { of_row, count: config.folds })
+}
+
+/// That no group has rows on both sides of a split.
+fn check_apart(groups: Option<&[usize]>, train: &[usize], test: &[usize]) -> Result<(), Error> {
+    let Some(groups) = groups else { return Ok(()) };
+    let trained: HashSet<usize> = train.iter().map(|&row| groups[row]).collect();
+    match test.iter().map(|&row| groups[row]).find(|group| trained.contains(group)) {
+        Some(group) => Err(Error::GroupInBoth { group }),
+        None => Ok(()),
+    }
 }
 
 /// A part of the rows numbered in `chosen`, by the numbers they have among all rows.

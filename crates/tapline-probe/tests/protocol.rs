@@ -105,7 +105,7 @@ fn labels_that_have_nothing_to_do_with_the_features_score_near_chance() {
     let mut next = random(5);
     let rows = Array2::from_shape_fn((400, 20), |_| next() as f32);
     let labels: Vec<usize> = (0..400).map(|_| usize::from(next() < 0.5)).collect();
-    let data = Labelled { rows: rows.view(), labels: &labels, classes: 2 };
+    let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
     let accuracy = evaluate(&config(), &data, &|| {}).unwrap().score().accuracy();
     // Four standard deviations of 400 throws of a coin.
     assert!((accuracy - 0.5).abs() < 4.0 * (0.25f64 / 400.0).sqrt(), "{accuracy}");
@@ -235,7 +235,7 @@ fn plain_predictions(task: &Task, folds: &[usize], (left_out, fold, c): (&[usize
     let train = rows(&|found| !left_out.contains(&found));
     let labels: Vec<usize> = train.iter().map(|&row| task.labels[row]).collect();
     let features = task.rows.select(Axis(0), &train);
-    let data = Labelled { rows: features.view(), labels: &labels, classes: task.classes };
+    let data = Labelled { rows: features.view(), labels: &labels, classes: task.classes, groups: None };
     let probe = fit(&FitConfig { c, ..FitConfig::default() }, &data, None).unwrap().probe;
     probe.predict(task.rows.select(Axis(0), &rows(&|found| found == fold)).view()).unwrap()
 }

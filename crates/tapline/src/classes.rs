@@ -7,6 +7,8 @@ use serde::Serialize;
 use tapline_core::StoredListing;
 use tapline_probe::Role;
 
+use crate::groups::Groups;
+
 /// The rows that can be probed, and their classes.
 pub struct Labelled {
     /// Class names, sorted; a class's number is its position.
@@ -17,6 +19,8 @@ pub struct Labelled {
     pub labels: Vec<usize>,
     /// What each of `rows` is for in a fixed split, to learn from or to score on; none where folds take turns.
     pub split: Option<Vec<Role>>,
+    /// Which of `rows` belong together; none where each is a draw of its own.
+    pub groups: Option<Groups>,
     /// The other rows.
     pub left_out: LeftOut,
 }
@@ -77,7 +81,7 @@ impl Labelled {
                  CSV with a label column, and extract again (features are reused)"
             ),
             [one] => bail!("all labelled pictures belong to one class, {one:?}; a classifier needs at least two"),
-            _ => Ok(Self { names, rows, labels, split, left_out }),
+            _ => Ok(Self { names, rows, labels, split, groups: None, left_out }),
         }
     }
 
@@ -107,6 +111,7 @@ impl Labelled {
             rows: of(&self.rows),
             labels: of(&self.labels),
             split: None,
+            groups: self.groups.as_ref().map(|groups| Groups { of_row: of(&groups.of_row), ..groups.clone() }),
             left_out: self.left_out.clone(),
         }
     }
@@ -121,7 +126,8 @@ impl Labelled {
             Some((0, name)) => bail!(
                 "class {name:?} has pictures marked test and none marked train: mark some of it train, or leave it out"
             ),
-            Some((size, name)) if size < folds => bail!(
+            // Whether groups can be dealt into folds does not hang on the pictures' number.
+            Some((size, name)) if size < folds && self.groups.is_none() => bail!(
                 "class {name:?} has {size} {training}picture(s), fewer than {folds} folds: add pictures to it, leave it \
                  out, or use --folds (at least 3)"
             ),

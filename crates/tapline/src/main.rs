@@ -3,9 +3,11 @@
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
 //! 3 features were extracted but some pictures were skipped.
 
+mod accuracy;
 mod args;
 mod classes;
 mod commands;
+mod groups;
 mod network;
 mod output;
 mod pipeline;

@@ -7,6 +7,7 @@ use tapline_probe::ProtocolConfig;
 
 use crate::args::ProtocolArgs;
 use crate::classes::Labelled;
+use crate::groups::{self, Groups};
 use crate::split::{is_present, roles};
 
 /// Pictures and protocol of all probes of a run.
@@ -21,9 +22,13 @@ impl Plan {
     /// The plan as typed, for the pictures of `listing`.
     pub fn of(listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
         let split = args.split.then(|| roles(listing)).transpose()?;
-        let data = Labelled::of(listing, split.as_deref())?;
+        let mut data = Labelled::of(listing, split.as_deref())?;
+        data.groups = args.group.as_deref().map(|column| Groups::of(listing, column, &data.rows)).transpose()?;
         data.check_folds(args.folds)?;
         let plan = Self { data, config: protocol(args) };
+        if let Some(groups) = &plan.data.groups {
+            groups::check(groups, &plan.data, &plan.config)?;
+        }
         plan.fits()?;
         if !args.split && is_present(listing) {
             eprintln!("tapline: the listing has a split column; --split scores its test pictures alone");

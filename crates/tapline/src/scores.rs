@@ -55,7 +55,8 @@ pub fn features(store: &Store, tap_index: usize, data: &Labelled) -> anyhow::Res
 pub fn labelled<'a>(values: &'a [f32], data: &'a Labelled) -> tapline_probe::Labelled<'a, f32> {
     let shape = (data.rows.len(), values.len() / data.rows.len());
     let rows = ArrayView2::from_shape(shape, values).expect("whole rows");
-    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len() }
+    let groups = data.groups.as_ref().map(|groups| groups.of_row.as_slice());
+    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len(), groups }
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
@@ -68,6 +69,7 @@ struct Key<'a> {
     features: Digest,
     labels: Vec<&'a str>,
     split: Option<&'a [Role]>,
+    groups: Option<&'a [usize]>,
     config: &'a ProtocolConfig,
 }
 
@@ -79,6 +81,7 @@ fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathB
         features: Digest::of(&bytes),
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
         split: data.split.as_deref(),
+        groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
         config: &plan.config,
     };
     let digest = Digest::of(&serde_json::to_vec(&key)?);

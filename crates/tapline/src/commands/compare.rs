@@ -4,10 +4,12 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, Score, select_layer};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer};
 
+use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
+use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::scores::{Scored, score_tap};
@@ -24,6 +26,10 @@ pub struct Report {
     protocol: ProtocolConfig,
     /// How many pictures a fixed split learns from and scores on; none where folds take turns.
     split: Option<SplitSizes>,
+    /// What no fold tears apart; none where every picture is a draw of its own.
+    groups: Option<GroupSizes>,
+    /// How the intervals are made.
+    interval: Interval,
     /// From shallow to deep.
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
@@ -75,25 +81,6 @@ impl SplitSizes {
     }
 }
 
-/// A score with its 95 % Wilson interval.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Accuracy {
-    /// Pictures classified right.
-    pub correct: usize,
-    /// Pictures scored.
-    pub total: usize,
-    /// Their ratio, 0 to 1.
-    pub accuracy: f64,
-    /// The interval, 0 to 1.
-    pub interval: (f64, f64),
-}
-
-impl From<Score> for Accuracy {
-    fn from(score: Score) -> Self {
-        Self { correct: score.correct, total: score.total, accuracy: score.accuracy(), interval: score.interval() }
-    }
-}
-
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let plan = Plan::of(store.listing(), &args.protocol)?;
@@ -104,7 +91,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         bar.set_position(((index + 1) * plan.fits()?) as u64);
     }
     bar.finish_and_clear();
-    let report = report(&store, plan, scored)?;
+    let report = report(&store, &plan, scored)?;
     if args.json {
         output::json(&report)?;
     } else if args.csv {
@@ -116,10 +103,10 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, plan: Plan, scored: Vec<Scored>) -> anyhow::Result<Report> {
+fn report(store: &Store, plan: &Plan, scored: Vec<Scored>) -> anyhow::Result<Report> {
     let data = &plan.data;
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
-    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored)).collect();
+    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
     let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
     let best = (1..taps.len())
         .fold(0, |best, tap| if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best });
@@ -132,17 +119,19 @@ fn report(store: &Store, plan: Plan, scored: Vec<Scored>) -> anyhow::Result<Repo
         left_out: data.left_out.clone(),
         classes: data.classes(),
         split: SplitSizes::of(data),
-        protocol: plan.config,
+        groups: data.groups.as_ref().map(Groups::sizes),
+        interval: Interval::of(plan),
+        protocol: plan.config.clone(),
         best,
         top,
         best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
-        chosen_on_inner_folds: nested.score.into(),
+        chosen_on_inner_folds: Accuracy::of_predicted(&evaluations[0], &nested.predicted, plan),
         chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
         taps,
     })
 }
 
-fn tap_report(info: &TapInfo, scored: &Scored) -> TapReport {
+fn tap_report(info: &TapInfo, scored: &Scored, plan: &Plan) -> TapReport {
     let evaluation = &scored.evaluation;
     TapReport {
         name: info.name.clone(),
@@ -150,7 +139,7 @@ fn tap_report(info: &TapInfo, scored: &Scored) -> TapReport {
         features: info.features,
         cost_share: info.cost_share,
         classifier: info.classifier,
-        accuracy: evaluation.score().into(),
+        accuracy: Accuracy::of(evaluation, plan),
         balanced_accuracy: evaluation.balanced_accuracy(),
         log_loss: evaluation.log_loss,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
@@ -180,10 +169,6 @@ fn usual_strength(strengths: &[f64]) -> f64 {
     strengths.iter().copied().max_by(|&a, &b| votes(a).cmp(&votes(b)).then(a.total_cmp(&b))).unwrap_or(f64::NAN)
 }
 
-fn interval(accuracy: &Accuracy) -> String {
-    format!("{} to {}", percent(accuracy.interval.0), percent(accuracy.interval.1))
-}
-
 fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
         vec![
@@ -193,7 +178,7 @@ fn render(report: &Report) -> String {
             tap.features.to_string(),
             format!("{} %", percent(tap.cost_share)),
             percent(tap.accuracy.accuracy),
-            interval(&tap.accuracy),
+            tap.accuracy.interval_text(),
             percent(tap.balanced_accuracy),
             format!("{}{}", usual_strength(&tap.strengths), if tap.at_edge > 0 { "*" } else { "" }),
             format!("{:.1}", tap.seconds),
@@ -223,10 +208,11 @@ fn render(report: &Report) -> String {
         None => format!("{} pictures", count(report.pictures)),
     };
     let mut text = format!(
-        "{}: linear probes on {pictures} ({}{more}), {} folds, seed {}\n\n{}\n",
+        "{}: linear probes on {pictures} ({}{more}), {} folds{}, seed {}\n\n{}\n",
         report.model,
         classes.join(", "),
         report.protocol.folds,
+        report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
         report.protocol.seed,
         output::table(&headers, rows)
     );
@@ -238,11 +224,12 @@ fn render(report: &Report) -> String {
 fn verdict(report: &Report) -> String {
     let best = &report.taps[report.best];
     let mut text = format!(
-        "Best stage: {}, {} % of {} pictures right (95 % interval {}).\n",
+        "Best stage: {}, {} % of {} pictures right (95 % {} {}).\n",
         label(&report.taps, report.best),
         percent(best.accuracy.accuracy),
         count(best.accuracy.total),
-        interval(&best.accuracy)
+        report.interval.name(),
+        best.accuracy.interval_text()
     );
     text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
@@ -250,7 +237,7 @@ fn verdict(report: &Report) -> String {
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
          without the pictures that score it.\n",
         percent(chosen.accuracy),
-        interval(chosen)
+        chosen.interval_text()
     );
     text
 }

@@ -9,9 +9,11 @@ use serde::Serialize;
 use tapline_core::{Pooling, Store, TapInfo};
 use tapline_probe::{FinalFit, NotConverged, Probe, ProtocolConfig, fit_final};
 
-use super::compare::{Accuracy, SplitSizes};
+use super::compare::SplitSizes;
+use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
 use crate::classes::{Class, LeftOut};
+use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::scores::{features, labelled, score_tap};
@@ -31,6 +33,10 @@ struct Report {
     protocol: ProtocolConfig,
     /// How many pictures a fixed split learns from and scores on; none where folds take turns.
     split: Option<SplitSizes>,
+    /// What no fold tears apart; none where every picture is a draw of its own.
+    groups: Option<GroupSizes>,
+    /// How the intervals are made.
+    interval: Interval,
     accuracy: Accuracy,
     balanced_accuracy: f64,
     log_loss: f64,
@@ -73,10 +79,10 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
-    let folds = evaluation.folds.iter().map(|fold| Fold {
+    let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
         at_edge: fold.choice.at_edge,
-        accuracy: fold.test.into(),
+        accuracy: Accuracy::of_fold(evaluation, index, &plan),
     });
     let report = Report {
         store: store.dir().display().to_string(),
@@ -85,7 +91,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
-        accuracy: evaluation.score().into(),
+        accuracy: Accuracy::of(evaluation, &plan),
         balanced_accuracy: evaluation.balanced_accuracy(),
         log_loss: evaluation.log_loss,
         folds: folds.collect(),
@@ -95,6 +101,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         seconds: scored.seconds,
         saved: args.save.clone(),
         split: SplitSizes::of(data),
+        groups: data.groups.as_ref().map(Groups::sizes),
+        interval: Interval::of(&plan),
         protocol: plan.config.clone(),
     };
     if let Some(file) = file.as_mut() {
@@ -180,15 +188,15 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
 fn render(report: &Report) -> String {
     let accuracy = &report.accuracy;
     let mut text = format!(
-        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % interval {} to {})\nbalanced accuracy {} %, log loss {:.3} nats\n\n",
+        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\nbalanced accuracy {} %, log loss {:.3} nats\n\n",
         report.model,
         report.tap.name,
         report.tap.features,
         report.tap.tap.pooling,
         percent(accuracy.accuracy),
         count(accuracy.total),
-        percent(accuracy.interval.0),
-        percent(accuracy.interval.1),
+        report.interval.name(),
+        accuracy.interval_text(),
         percent(report.balanced_accuracy),
         report.log_loss
     );
