@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold, not_converged};
+use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
 use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
-use crate::loss::{predicted_class, row_loss};
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
-use crate::{Error, Fit, Labelled, Probe, Score};
+use crate::tested::{Tested, evaluation, predict};
+use crate::{Error, Fit, Labelled};
 
 /// How probes are chosen and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,20 +199,6 @@ struct PairFits {
     grid: Vec<GridFit>,
 }
 
-/// A test fold with its rows scored.
-struct Tested {
-    choice: Choice,
-    rows: Vec<RowResult>,
-    not_converged: Option<NotConverged>,
-}
-
-struct RowResult {
-    row: usize,
-    predicted: usize,
-    true_loss: f64,
-    predicted_loss: f64,
-}
-
 fn setting<'a, 'd>(
     config: &ProtocolConfig,
     data: &'a Labelled<'d, f32>,
@@ -295,49 +281,4 @@ fn check_apart(groups: Option<&[usize]>, train: &[usize], test: &[usize]) -> Res
 fn numbered(part: Part, chosen: &[usize]) -> Part {
     let renamed = |rows: Vec<usize>| rows.into_iter().map(|row| chosen[row]).collect();
     Part { train: renamed(part.train), held_out: part.held_out.into_iter().map(renamed).collect(), ..part }
-}
-
-fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Vec<RowResult> {
-    let scores = probe.scores_of(data.rows, rows);
-    let result = |(&row, scores)| {
-        let predicted = predicted_class(scores);
-        let (true_loss, predicted_loss) = (row_loss(scores, data.labels[row]), row_loss(scores, predicted));
-        RowResult { row, predicted, true_loss, predicted_loss }
-    };
-    rows.iter().zip(scores.outer_iter()).map(result).collect()
-}
-
-fn evaluation(
-    data: &Labelled<'_, f32>,
-    tested: Vec<Tested>,
-    (fits, mut not_converged): (usize, Vec<NotConverged>),
-) -> Evaluation {
-    let mut rows: Vec<(usize, &RowResult)> =
-        tested.iter().enumerate().flat_map(|(fold, tested)| tested.rows.iter().map(move |row| (fold, row))).collect();
-    rows.sort_by_key(|(_, result)| result.row);
-    let (scored_rows, labels) = rows.iter().map(|(_, result)| (result.row, data.labels[result.row])).unzip();
-    let (true_probability, predicted_probability) =
-        rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
-    not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
-    Evaluation {
-        classes: data.classes,
-        scored_rows,
-        labels,
-        fold_of: rows.iter().map(|&(fold, _)| fold).collect(),
-        predicted: rows.iter().map(|(_, result)| result.predicted).collect(),
-        true_probability,
-        predicted_probability,
-        log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
-        folds: tested
-            .iter()
-            .map(|tested| TestFold { choice: tested.choice.clone(), test: test_score(data, tested) })
-            .collect(),
-        fits,
-        not_converged,
-    }
-}
-
-fn test_score(data: &Labelled<'_, f32>, tested: &Tested) -> Score {
-    let correct = tested.rows.iter().filter(|result| result.predicted == data.labels[result.row]).count();
-    Score { correct, total: tested.rows.len() }
 }

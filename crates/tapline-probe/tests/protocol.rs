@@ -239,3 +239,13 @@ fn plain_predictions(task: &Task, folds: &[usize], (left_out, fold, c): (&[usize
     let probe = fit(&FitConfig { c, ..FitConfig::default() }, &data, None).unwrap().probe;
     probe.predict(task.rows.select(Axis(0), &rows(&|found| found == fold)).view()).unwrap()
 }
+
+#[test]
+fn top_five_is_for_more_than_five_classes() {
+    let task = Task::new(240, 8, 7);
+    let found = evaluate(&config(), &task.data(), &|| {}).unwrap();
+    let top_five = found.top_five.unwrap();
+    assert!(top_five.total == 240 && top_five.correct > found.score().correct, "{top_five:?}");
+    assert!(found.auroc.is_some_and(|area| area > 0.6 && area < 1.0), "{:?}", found.auroc);
+    assert_eq!(evaluate(&config(), &Task::new(120, 6, 3).data(), &|| {}).unwrap().top_five, None);
+}

@@ -213,7 +213,15 @@ pub struct ProtocolArgs {
 
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(after_help = "Scores:
+  balanced accuracy  mean over classes of the share of each classified right
+  macro F1           mean over classes of the harmonic mean of precision and recall
+  top-5 accuracy     share whose class is among the five most probable, of more than five classes
+  AUROC              area under the ROC curve; of more than two classes the mean of each against the rest
+  log loss           mean of -ln of the probability given to the true class
+  calibration error  mean gap between probability and share right, over 15 bins of equal width
+
+Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split")]

@@ -54,6 +54,14 @@ struct TapReport {
     classifier: bool,
     accuracy: Accuracy,
     balanced_accuracy: f64,
+    /// Mean F1 score of the classes, 0 to 1.
+    macro_f1: f64,
+    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
+    top_five_accuracy: Option<f64>,
+    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
+    auroc: Option<f64>,
+    /// Expected calibration error, 0 to 1.
+    calibration_error: f64,
     log_loss: f64,
     /// Strength C chosen for each fold.
     strengths: Vec<f64>,
@@ -141,6 +149,10 @@ fn tap_report(info: &TapInfo, scored: &Scored, plan: &Plan) -> TapReport {
         classifier: info.classifier,
         accuracy: Accuracy::of(evaluation, plan),
         balanced_accuracy: evaluation.balanced_accuracy(),
+        macro_f1: evaluation.macro_f1(),
+        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
+        auroc: evaluation.auroc,
+        calibration_error: evaluation.calibration_error(),
         log_loss: evaluation.log_loss,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
@@ -292,6 +304,10 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "interval_low",
         "interval_high",
         "balanced_accuracy",
+        "macro_f1",
+        "top_five_accuracy",
+        "auroc",
+        "calibration_error",
         "log_loss",
         "strength",
         "at_edge",
@@ -310,6 +326,10 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.accuracy.interval.0.to_string(),
             tap.accuracy.interval.1.to_string(),
             tap.balanced_accuracy.to_string(),
+            tap.macro_f1.to_string(),
+            tap.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
+            tap.auroc.map(|area| area.to_string()).unwrap_or_default(),
+            tap.calibration_error.to_string(),
             tap.log_loss.to_string(),
             usual_strength(&tap.strengths).to_string(),
             tap.at_edge.to_string(),

@@ -39,6 +39,14 @@ struct Report {
     interval: Interval,
     accuracy: Accuracy,
     balanced_accuracy: f64,
+    /// Mean F1 score of the classes, 0 to 1.
+    macro_f1: f64,
+    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
+    top_five_accuracy: Option<f64>,
+    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
+    auroc: Option<f64>,
+    /// Expected calibration error, 0 to 1.
+    calibration_error: f64,
     log_loss: f64,
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
@@ -93,6 +101,10 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         classes: data.classes(),
         accuracy: Accuracy::of(evaluation, &plan),
         balanced_accuracy: evaluation.balanced_accuracy(),
+        macro_f1: evaluation.macro_f1(),
+        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
+        auroc: evaluation.auroc,
+        calibration_error: evaluation.calibration_error(),
         log_loss: evaluation.log_loss,
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
@@ -185,10 +197,23 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
     file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
 }
 
+/// What else there is to say of the predictions, in one line.
+fn other_scores(report: &Report) -> String {
+    let mut scores = vec![
+        format!("balanced accuracy {} %", percent(report.balanced_accuracy)),
+        format!("macro F1 {} %", percent(report.macro_f1)),
+    ];
+    scores.extend(report.top_five_accuracy.map(|share| format!("top-5 accuracy {} %", percent(share))));
+    scores.extend(report.auroc.map(|area| format!("AUROC {area:.3}")));
+    scores.push(format!("log loss {:.3} nats", report.log_loss));
+    scores.push(format!("calibration error {} %", percent(report.calibration_error)));
+    scores.join(", ")
+}
+
 fn render(report: &Report) -> String {
     let accuracy = &report.accuracy;
     let mut text = format!(
-        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\nbalanced accuracy {} %, log loss {:.3} nats\n\n",
+        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
         report.model,
         report.tap.name,
         report.tap.features,
@@ -197,8 +222,7 @@ fn render(report: &Report) -> String {
         count(accuracy.total),
         report.interval.name(),
         accuracy.interval_text(),
-        percent(report.balanced_accuracy),
-        report.log_loss
+        other_scores(report)
     );
     let folds = report.folds.iter().enumerate().map(|(index, fold)| {
         vec![
