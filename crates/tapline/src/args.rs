@@ -224,7 +224,7 @@ pub struct ProtocolArgs {
 Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
-  tapline probe cells.store --tap head --split")]
+  tapline probe cells.store --tap head --split --predictions head.csv")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -234,6 +234,10 @@ pub struct ProbeArgs {
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Write what was predicted for each picture to this CSV file: path, label, fold, predicted class, the probabilities of
+    /// the predicted and of the true class
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

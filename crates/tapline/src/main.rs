@@ -12,8 +12,10 @@ mod network;
 mod output;
 mod pipeline;
 mod plan;
+mod predictions;
 mod progress;
 mod project;
+mod replacement;
 mod scores;
 mod split;
 

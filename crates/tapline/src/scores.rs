@@ -105,6 +105,7 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         && evaluation.folds.len() == folds
         && evaluation.scored_rows == scored
         && [evaluation.predicted.len(), evaluation.fold_of.len()] == [scored.len(); 2]
+        && [evaluation.true_probability.len(), evaluation.predicted_probability.len()] == [scored.len(); 2]
         && evaluation.predicted.iter().all(|&class| class < classes)
         && evaluation.fold_of.iter().all(|&fold| fold < folds)
         && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())

@@ -1,8 +1,7 @@
 //! `tapline probe`: one tap in detail, and a probe to keep.
 
-use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -16,8 +15,9 @@ use crate::classes::{Class, LeftOut};
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
+use crate::replacement::Replacement;
 use crate::scores::{features, labelled, score_tap};
-use crate::{Outcome, output, progress};
+use crate::{Outcome, output, predictions, progress};
 
 /// Confusion matrices of more classes than this are left to `--json`.
 const SHOWN_CLASSES: usize = 12;
@@ -55,6 +55,7 @@ struct Report {
     not_converged: Vec<NotConverged>,
     seconds: f64,
     saved: Option<PathBuf>,
+    predictions: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -83,7 +84,11 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let plan = Plan::of(store.listing(), &args.protocol)?;
     let data = &plan.data;
     let bar = progress::bar("probing", plan.fits()?, "fits");
+    if args.save.is_some() && args.save == args.predictions {
+        bail!("--save and --predictions name the same file: give each its own");
+    }
     let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
+    let predictions = args.predictions.as_deref().map(Replacement::create).transpose()?;
     let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
@@ -112,6 +117,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
         saved: args.save.clone(),
+        predictions: args.predictions.clone(),
         split: SplitSizes::of(data),
         groups: data.groups.as_ref().map(Groups::sizes),
         interval: Interval::of(&plan),
@@ -120,7 +126,10 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     if let Some(file) = file.as_mut() {
         save(file, &store, index, &plan)?;
     }
-    file.map(Replacement::put_in_place).transpose()?;
+    if let Some(predictions) = &predictions {
+        predictions::write(predictions, &store, &plan, evaluation)?;
+    }
+    [file, predictions].into_iter().flatten().try_for_each(Replacement::put_in_place)?;
     if args.json {
         output::json(&report)?
     } else {
@@ -149,28 +158,6 @@ fn find_tap(store: &Store, typed: &str) -> anyhow::Result<usize> {
         [one] => Ok(*one),
         [] => bail!("the store has no tap {typed:?}; it has {}", all()),
         _ => bail!("the store has several taps {typed:?}, name one with its pooling: {}", all()),
-    }
-}
-
-/// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
-/// at once.
-struct Replacement {
-    path: PathBuf,
-    beside: PathBuf,
-    file: File,
-}
-
-impl Replacement {
-    fn create(path: &Path) -> anyhow::Result<Self> {
-        let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
-        let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
-        let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
-        Ok(Self { path: path.to_owned(), beside, file })
-    }
-
-    fn put_in_place(self) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| format!("{} cannot be written", self.beside.display()))?;
-        fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))
     }
 }
 
@@ -256,6 +243,9 @@ fn render(report: &Report) -> String {
             None => format!("all {}", count(report.pictures)),
         };
         text += &format!("\nA probe fitted on {fitted_on} pictures is in {}.\n", path.display());
+    }
+    if let Some(path) = &report.predictions {
+        text += &format!("What was predicted for each picture is in {}.\n", path.display());
     }
     text
 }
