@@ -79,6 +79,23 @@ fn what_was_predicted_is_written_picture_by_picture() {
 }
 
 #[test]
+fn a_control_has_shuffled_labels_and_says_what_chance_is() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch);
+    let report = run(tapline(&["compare", &store, "--folds", "3", "--control", "--json"])).json();
+    for tap in report["taps"].as_array().expect("taps") {
+        assert_eq!((tap["accuracy"]["correct"].as_u64(), tap["control"]["chance"].as_f64()), (Some(12), Some(0.5)));
+        assert!(tap["control"]["correct"].as_u64().is_some_and(|correct| correct < 12), "{tap}");
+    }
+    assert_eq!(report, run(tapline(&["compare", &store, "--folds", "3", "--control", "--json"])).json());
+    let text = run(tapline(&["probe", &store, "--tap", "conv1", "--folds", "3", "--control"])).ok();
+    assert!(
+        text.contains("labels shuffled within folds; chance, always answering the largest class, is 50.0 %"),
+        "{text}"
+    );
+}
+
+#[test]
 fn labels_that_cannot_be_probed_are_refused() {
     let scratch = Scratch::new();
     for seed in 0..4 {

@@ -32,6 +32,7 @@
 
 mod batched;
 mod bootstrap;
+mod control;
 mod error;
 mod evaluation;
 mod fit;
@@ -61,6 +62,6 @@ pub use labelled::Labelled;
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, evaluate, fit_final, holdout};
-pub use ranking::auroc;
+pub use ranking::{auroc, classes_ahead};
 pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score};
 pub use standardise::{Standardisation, standardisation, standardise};

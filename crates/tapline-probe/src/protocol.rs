@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::{control_labels, relabelled};
 use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
 use crate::grouped::{check_spread, grouped_folds};
@@ -26,6 +27,9 @@ pub struct ProtocolConfig {
     pub max_iterations: u64,
     /// Largest excess of a converged objective over its minimum, as a share of it.
     pub tolerance: f64,
+    /// Whether [`evaluate`] and [`holdout`] shuffle the labels within their folds, by the seed: what is found is then chance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control: bool,
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
@@ -51,6 +55,7 @@ impl Default for ProtocolConfig {
             grid: vec![0.001, 0.01, 0.1, 1.0],
             max_iterations: 1000,
             tolerance: 1e-8,
+            control: false,
             solver: Solver::Batched,
         }
     }
@@ -115,10 +120,13 @@ pub fn evaluate(
     data: &Labelled<'_, f32>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    let setting = setting(config, data, progress)?;
+    check_labelled(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     // Two folds are left out at a time.
     let folds = deal(config, data.labels, data.groups, 3)?;
+    let labels = control_labels(config, data.labels, &folds.of_row);
+    let data = &relabelled(data, &labels);
+    let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
     let fits: Vec<PairFits> =
@@ -141,7 +149,7 @@ pub fn holdout(
     split: &[Role],
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    let setting = setting(config, data, progress)?;
+    check_labelled(data)?;
     if split.len() != data.labels.len() {
         return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
     }
@@ -151,7 +159,10 @@ pub fn holdout(
         return Err(Error::NoTestRow);
     }
     check_apart(data.groups, &train, &test)?;
-    let chosen = fit_chosen(&setting, config, &train)?;
+    let folds = deal_chosen(config, data, &train)?;
+    let labels = control_labels(config, data.labels, &blocks(&folds, split));
+    let data = &relabelled(data, &labels);
+    let chosen = fit_chosen(&setting(config, data, progress)?, config, (&folds, &train))?;
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
 }
@@ -165,8 +176,10 @@ pub fn fit_final(
     data: &Labelled<'_, f32>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<FinalFit, Error> {
+    check_labelled(data)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
-    fit_chosen(&setting(config, data, progress)?, config, &all)
+    let folds = deal_chosen(config, data, &all)?;
+    fit_chosen(&setting(config, data, progress)?, config, (&folds, &all))
 }
 
 struct Folds {
@@ -204,7 +217,6 @@ fn setting<'a, 'd>(
     data: &'a Labelled<'d, f32>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    check_labelled(data)?;
     Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, progress })
 }
 
@@ -239,12 +251,31 @@ fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
     pairs.iter().filter(move |fits| fits.pair.0 == k || fits.pair.1 == k)
 }
 
+/// Folds of the rows numbered in `chosen`.
+fn deal_chosen(config: &ProtocolConfig, data: &Labelled<'_, f32>, chosen: &[usize]) -> Result<Folds, Error> {
+    let labels: Vec<usize> = chosen.iter().map(|&row| data.labels[row]).collect();
+    check_every_class(labels.iter().copied(), data.classes)?;
+    let groups: Option<Vec<usize>> = data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());
+    deal(config, &labels, groups.as_deref(), 2)
+}
+
+/// What each row of a split belongs to `[rows]`: its fold of the training rows, the test rows, or those unused.
+fn blocks(folds: &Folds, split: &[Role]) -> Vec<usize> {
+    let mut of_training_row = folds.of_row.iter();
+    let block = |role: &Role| match role {
+        Role::Train => *of_training_row.next().expect("a fold for each training row"),
+        Role::Test => folds.count,
+        Role::Unused => folds.count + 1,
+    };
+    split.iter().map(block).collect()
+}
+
 /// Chooses a strength by plain cross-validation over the rows numbered in `chosen`, and fits on all of them.
-fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usize]) -> Result<FinalFit, Error> {
-    let labels: Vec<usize> = chosen.iter().map(|&row| setting.data.labels[row]).collect();
-    check_every_class(labels.iter().copied(), setting.data.classes)?;
-    let groups: Option<Vec<usize>> = setting.data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());
-    let folds = deal(config, &labels, groups.as_deref(), 2)?;
+fn fit_chosen(
+    setting: &Setting<'_, '_>,
+    config: &ProtocolConfig,
+    (folds, chosen): (&Folds, &[usize]),
+) -> Result<FinalFit, Error> {
     let parts: Vec<Part> = (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect();
     let fits = fit_grids(setting, &parts);
     let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();

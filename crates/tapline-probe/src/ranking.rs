@@ -5,13 +5,14 @@ use rayon::prelude::*;
 
 /// Classes that `scores [outputs]` put ahead of `label`: of equals, those with a lower number.
 ///
-/// One output is the log-odds of class 1.
-pub(crate) fn classes_ahead(scores: ArrayView1<'_, f64>, label: usize) -> usize {
+/// One output is the log-odds of class 1. A row is right among the top `k` where fewer than `k` are ahead.
+pub fn classes_ahead<T: Copy + Into<f64>>(scores: ArrayView1<'_, T>, label: usize) -> usize {
     if scores.len() == 1 {
-        return usize::from((scores[0] > 0.0) != (label == 1));
+        return usize::from((scores[0].into() > 0.0) != (label == 1));
     }
-    let ahead = |class: &usize| scores[*class] > scores[label] || (scores[*class] == scores[label] && *class < label);
-    (0..scores.len()).filter(ahead).count()
+    let own: f64 = scores[label].into();
+    let ahead = |&(class, score): &(usize, f64)| score > own || (score == own && class < label);
+    scores.iter().map(|&score| score.into()).enumerate().filter(ahead).count()
 }
 
 /// Area under the receiver operating characteristic, from 0 to 1, of `scores [rows, outputs]` for their classes `[rows]`.

@@ -249,3 +249,27 @@ fn top_five_is_for_more_than_five_classes() {
     assert!(found.auroc.is_some_and(|area| area > 0.6 && area < 1.0), "{:?}", found.auroc);
     assert_eq!(evaluate(&config(), &Task::new(120, 6, 3).data(), &|| {}).unwrap().top_five, None);
 }
+
+#[test]
+fn a_control_keeps_the_folds_and_scores_at_chance() {
+    let task = Task::new(400, 6, 2);
+    let control = ProtocolConfig { control: true, ..config() };
+    let real = evaluate(&config(), &task.data(), &|| {}).unwrap();
+    let found = evaluate(&control, &task.data(), &|| {}).unwrap();
+    assert_eq!((&found.fold_of, &found.scored_rows), (&real.fold_of, &real.scored_rows));
+    assert_ne!(found.labels, real.labels);
+    let split: Vec<Role> = (0..400).map(|row| if row % 2 == 0 { Role::Test } else { Role::Train }).collect();
+    let held_out = holdout(&control, &task.data(), &split, &|| {}).unwrap();
+    let tests: Vec<usize> = (0..400).step_by(2).map(|row| task.labels[row]).collect();
+    assert_eq!(held_out.labels.iter().sum::<usize>(), tests.iter().sum::<usize>());
+    for (found, real) in [(&found, real.score().accuracy()), (&held_out, 0.7)] {
+        let ones = found.labels.iter().sum::<usize>() as f64 / found.labels.len() as f64;
+        let (chance, rows) = (ones.max(1.0 - ones), found.labels.len() as f64);
+        // Four standard deviations of as many throws.
+        let accuracy = found.score().accuracy();
+        assert!(
+            (accuracy - chance).abs() < 4.0 * (0.25 / rows).sqrt() && accuracy < real,
+            "{accuracy} {chance} {real}"
+        );
+    }
+}

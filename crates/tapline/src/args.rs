@@ -200,6 +200,10 @@ pub struct ProtocolArgs {
     /// patient, module or camera; intervals then come from a bootstrap over the groups
     #[arg(long, value_name = "COLUMN")]
     pub group: Option<String>,
+    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
+    /// for luck
+    #[arg(long)]
+    pub control: bool,
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -259,7 +263,7 @@ Scores are kept in the store, so that a second run prints them at once.
 Examples:
   tapline compare cells.store --json
   tapline compare cells.store --split
-  tapline compare cells.store --group module")]
+  tapline compare cells.store --group module --control")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,

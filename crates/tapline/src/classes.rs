@@ -10,6 +10,7 @@ use tapline_probe::Role;
 use crate::groups::Groups;
 
 /// The rows that can be probed, and their classes.
+#[derive(Debug, Clone)]
 pub struct Labelled {
     /// Class names, sorted; a class's number is its position.
     pub names: Vec<String>,
@@ -114,6 +115,17 @@ impl Labelled {
             groups: self.groups.as_ref().map(|groups| Groups { of_row: of(&groups.of_row), ..groups.clone() }),
             left_out: self.left_out.clone(),
         }
+    }
+
+    /// Share of the pictures scored that have the class most pictures to learn from have, 0 to 1.
+    pub fn chance(&self) -> f64 {
+        let share = |rows: &[usize], class| {
+            rows.iter().filter(|&&position| self.labels[position] == class).count() as f64 / rows.len() as f64
+        };
+        let learnt = self.folded();
+        let scored = if self.split.is_some() { self.with_role(Role::Test) } else { learnt.clone() };
+        let largest = (0..self.names.len()).max_by(|&a, &b| share(&learnt, a).total_cmp(&share(&learnt, b)));
+        largest.map_or(f64::NAN, |class| share(&scored, class))
     }
 
     /// Refuses folds that some class is too small for, by the class's name.

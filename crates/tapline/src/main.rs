@@ -7,6 +7,7 @@ mod accuracy;
 mod args;
 mod classes;
 mod commands;
+mod control;
 mod groups;
 mod network;
 mod output;

@@ -16,6 +16,8 @@ pub struct Plan {
     pub data: Labelled,
     /// How probes are chosen and scored.
     pub config: ProtocolConfig,
+    /// Whether a control was asked for.
+    control: bool,
 }
 
 impl Plan {
@@ -25,7 +27,7 @@ impl Plan {
         let mut data = Labelled::of(listing, split.as_deref())?;
         data.groups = args.group.as_deref().map(|column| Groups::of(listing, column, &data.rows)).transpose()?;
         data.check_folds(args.folds)?;
-        let plan = Self { data, config: protocol(args) };
+        let plan = Self { data, config: protocol(args), control: args.control };
         if let Some(groups) = &plan.data.groups {
             groups::check(groups, &plan.data, &plan.config)?;
         }
@@ -36,9 +38,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Number of fits for one tap.
+    /// Number of fits for one tap, its control included.
     pub fn fits(&self) -> anyhow::Result<usize> {
-        Ok(if self.data.split.is_some() { self.config.holdout_fits()? } else { self.config.evaluate_fits()? })
+        let split = self.data.split.is_some();
+        let fits = if split { self.config.holdout_fits()? } else { self.config.evaluate_fits()? };
+        Ok(if self.control { 2 * fits } else { fits })
+    }
+
+    /// The same plan with shuffled labels, if a control was asked for.
+    pub fn control(&self) -> Option<Self> {
+        let config = ProtocolConfig { control: true, ..self.config.clone() };
+        self.control.then(|| Self { data: self.data.clone(), config, control: false })
     }
 }
 

@@ -100,7 +100,9 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         None => ((0..data.rows.len()).collect(), plan.config.folds),
     };
     let classes = data.names.len();
-    evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]))
+    let as_given = || evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]));
+    let in_range = || evaluation.labels.len() == scored.len() && evaluation.labels.iter().all(|&class| class < classes);
+    (if plan.config.control { in_range() } else { as_given() })
         && evaluation.classes == classes
         && evaluation.folds.len() == folds
         && evaluation.scored_rows == scored

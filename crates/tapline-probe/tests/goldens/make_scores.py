@@ -1,6 +1,6 @@
 """Writes scores.json: what scikit-learn makes of some predictions, for tests/score_goldens.rs.
 
-Scores are multiples of 1/64 and so exact in float32 and JSON, with many ties. The calibration error, which scikit-learn
+Scores are multiples of 1/4096 and so exact in float32 and JSON. The calibration error, which scikit-learn
 lacks, is computed with NumPy's histogram.
 
     pip install scikit-learn numpy
@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 import sklearn
 from scipy.special import expit, softmax
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score, top_k_accuracy_score
 
 
 def calibration_error(confidence, right):
@@ -27,7 +27,8 @@ def calibration_error(confidence, right):
 def case(rng, rows, classes):
     labels = rng.integers(classes, size=rows)
     scores = rng.normal(size=(rows, classes)) + 1.2 * np.eye(classes)[labels]
-    scores = np.round(scores * 64) / 64
+    # No two classes of a row are equal, but many rows of a class are.
+    scores = np.round(scores * 64) / 64 - np.arange(classes) / 4096
     if classes == 2:
         scores = scores[:, 1:] - scores[:, :1]
         probabilities = np.hstack([1 - expit(scores), expit(scores)])
@@ -47,6 +48,7 @@ def case(rng, rows, classes):
         "predicted": predicted.tolist(),
         "confidence": confidence.tolist(),
         "auroc": area,
+        "top_five": int(top_k_accuracy_score(labels, scores, k=5, normalize=False)) if classes > 5 else rows,
         "macro_f1": f1_score(labels, predicted, average="macro"),
         "calibration_error": calibration_error(confidence, predicted == labels),
     }

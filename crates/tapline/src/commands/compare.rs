@@ -9,6 +9,7 @@ use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
+use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
@@ -53,6 +54,8 @@ struct TapReport {
     cost_share: f64,
     classifier: bool,
     accuracy: Accuracy,
+    /// The score with shuffled labels, where it was asked for.
+    control: Option<Control>,
     balanced_accuracy: f64,
     /// Mean F1 score of the classes, 0 to 1.
     macro_f1: f64,
@@ -95,7 +98,8 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
     let mut scored = Vec::new();
     for index in 0..store.taps().len() {
-        scored.push(score_tap(&store, index, &plan, &|| bar.inc(1))?);
+        let real = score_tap(&store, index, &plan, &|| bar.inc(1))?;
+        scored.push((real, Control::of(&store, index, &plan, &|| bar.inc(1))?));
         bar.set_position(((index + 1) * plan.fits()?) as u64);
     }
     bar.finish_and_clear();
@@ -111,11 +115,11 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, plan: &Plan, scored: Vec<Scored>) -> anyhow::Result<Report> {
+fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) -> anyhow::Result<Report> {
     let data = &plan.data;
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
     let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
-    let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
+    let evaluations: Vec<Evaluation> = scored.into_iter().map(|(scored, _)| scored.evaluation).collect();
     let best = (1..taps.len())
         .fold(0, |best, tap| if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best });
     let top = taps.iter().rposition(|tap| !tap.classifier);
@@ -139,7 +143,7 @@ fn report(store: &Store, plan: &Plan, scored: Vec<Scored>) -> anyhow::Result<Rep
     })
 }
 
-fn tap_report(info: &TapInfo, scored: &Scored, plan: &Plan) -> TapReport {
+fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), plan: &Plan) -> TapReport {
     let evaluation = &scored.evaluation;
     TapReport {
         name: info.name.clone(),
@@ -148,6 +152,7 @@ fn tap_report(info: &TapInfo, scored: &Scored, plan: &Plan) -> TapReport {
         cost_share: info.cost_share,
         classifier: info.classifier,
         accuracy: Accuracy::of(evaluation, plan),
+        control: control.clone(),
         balanced_accuracy: evaluation.balanced_accuracy(),
         macro_f1: evaluation.macro_f1(),
         top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
@@ -229,6 +234,7 @@ fn render(report: &Report) -> String {
         output::table(&headers, rows)
     );
     text += &verdict(report);
+    text += &sentence(&report.taps.iter().filter_map(|tap| tap.control.as_ref()).collect::<Vec<_>>());
     text += &warnings(report);
     text
 }
@@ -304,6 +310,7 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "interval_low",
         "interval_high",
         "balanced_accuracy",
+        "control_accuracy",
         "macro_f1",
         "top_five_accuracy",
         "auroc",
@@ -326,6 +333,7 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.accuracy.interval.0.to_string(),
             tap.accuracy.interval.1.to_string(),
             tap.balanced_accuracy.to_string(),
+            tap.control.as_ref().map(|control| control.accuracy.accuracy.to_string()).unwrap_or_default(),
             tap.macro_f1.to_string(),
             tap.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
             tap.auroc.map(|area| area.to_string()).unwrap_or_default(),

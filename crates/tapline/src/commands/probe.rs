@@ -12,6 +12,7 @@ use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
 use crate::classes::{Class, LeftOut};
+use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
@@ -38,6 +39,8 @@ struct Report {
     /// How the intervals are made.
     interval: Interval,
     accuracy: Accuracy,
+    /// The score with shuffled labels, where it was asked for.
+    control: Option<Control>,
     balanced_accuracy: f64,
     /// Mean F1 score of the classes, 0 to 1.
     macro_f1: f64,
@@ -90,6 +93,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
     let predictions = args.predictions.as_deref().map(Replacement::create).transpose()?;
     let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
+    let control = Control::of(&store, index, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
     let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
@@ -105,6 +109,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         left_out: data.left_out.clone(),
         classes: data.classes(),
         accuracy: Accuracy::of(evaluation, &plan),
+        control,
         balanced_accuracy: evaluation.balanced_accuracy(),
         macro_f1: evaluation.macro_f1(),
         top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
@@ -233,6 +238,7 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
+    text += &sentence(&report.control.iter().collect::<Vec<_>>());
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
     }
