@@ -2,6 +2,7 @@
 
 mod bad_pictures;
 mod bad_stores;
+mod groups;
 mod help;
 mod layers;
 mod models;
@@ -9,4 +10,5 @@ mod probing;
 mod reference;
 mod renderings;
 mod resume;
+mod split;
 mod util;

@@ -58,6 +58,44 @@ fn one_tap_in_detail_and_a_probe_to_keep() {
 }
 
 #[test]
+fn what_was_predicted_is_written_picture_by_picture() {
+    let scratch = Scratch::new();
+    let (store, file) = (stored(&scratch), scratch.text("predictions.csv"));
+    let args = ["probe", &store, "--tap", "conv1", "--folds", "3", "--predictions", &file];
+    let text = run(tapline(&args)).ok();
+    assert!(text.contains("What was predicted for each picture is in"), "{text}");
+    let csv = std::fs::read_to_string(&file).expect("predictions");
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0], ["path", "label", "fold", "predicted", "predicted_probability", "true_probability"]);
+    assert_eq!(lines.len(), 13);
+    assert_eq!((lines[1][0], lines[1][1], lines[1][3]), ("dark/0.png", "dark", "dark"));
+    for line in &lines[1..] {
+        assert!(["1", "2", "3"].contains(&line[2]) && line[4] == line[5], "{line:?}");
+        assert!(line[4].parse::<f64>().is_ok_and(|probability| (0.5..=1.0).contains(&probability)), "{line:?}");
+    }
+    let same = ["probe", &store, "--tap", "conv1", "--folds", "3", "--predictions", &file, "--save", &file];
+    run(tapline(&same)).fails_with(&["name the same file"]);
+    assert_eq!(std::fs::read_to_string(&file).expect("predictions"), csv);
+}
+
+#[test]
+fn a_control_has_shuffled_labels_and_says_what_chance_is() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch);
+    let report = run(tapline(&["compare", &store, "--folds", "3", "--control", "--json"])).json();
+    for tap in report["taps"].as_array().expect("taps") {
+        assert_eq!((tap["accuracy"]["correct"].as_u64(), tap["control"]["chance"].as_f64()), (Some(12), Some(0.5)));
+        assert!(tap["control"]["correct"].as_u64().is_some_and(|correct| correct < 12), "{tap}");
+    }
+    assert_eq!(report, run(tapline(&["compare", &store, "--folds", "3", "--control", "--json"])).json());
+    let text = run(tapline(&["probe", &store, "--tap", "conv1", "--folds", "3", "--control"])).ok();
+    assert!(
+        text.contains("labels shuffled within folds; chance, always answering the largest class, is 50.0 %"),
+        "{text}"
+    );
+}
+
+#[test]
 fn labels_that_cannot_be_probed_are_refused() {
     let scratch = Scratch::new();
     for seed in 0..4 {

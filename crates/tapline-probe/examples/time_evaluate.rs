@@ -17,7 +17,7 @@ fn main() {
     let sizes: Vec<usize> = arguments.iter().map(|size| size.parse().expect("a number")).collect();
     let [rows, columns, classes] = sizes[..3] else { panic!("give ROWS COLUMNS CLASSES") };
     let (features, labels) = task(rows, columns, classes);
-    let data = Labelled { rows: features.view(), labels: &labels, classes };
+    let data = Labelled { rows: features.view(), labels: &labels, classes, groups: None };
     let config = ProtocolConfig { folds: sizes.get(3).copied().unwrap_or(5), ..ProtocolConfig::default() };
     let batched = time(&config, &data);
     if !batched_only {

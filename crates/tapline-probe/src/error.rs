@@ -129,6 +129,40 @@ pub enum Error {
         /// What was asked.
         folds: usize,
     },
+    /// Rows and groups that cannot be paired.
+    #[error("{rows} rows came with {groups} groups: say of each row which group it belongs to")]
+    GroupCount {
+        /// Rows of features or labels.
+        rows: usize,
+        /// Groups given.
+        groups: usize,
+    },
+    /// Fewer groups than folds.
+    #[error("{groups} groups cannot fill {folds} folds: use fewer folds (at least 3) or more groups")]
+    FewGroups {
+        /// Groups found.
+        groups: usize,
+        /// What was asked.
+        folds: usize,
+    },
+    /// A class that some training set would lack, since its groups lie in too few folds.
+    #[error(
+        "the groups with class {class} lie in {found} folds, and every training set has rows of it only from {least} on: use more groups with it or drop the class"
+    )]
+    ClassInFewFolds {
+        /// The first such class.
+        class: usize,
+        /// Folds with rows of it.
+        found: usize,
+        /// Folds it takes.
+        least: usize,
+    },
+    /// A group that a split tears apart.
+    #[error("the split has rows of group {group} for training and for testing: give all of them one role")]
+    GroupInBoth {
+        /// The first such group.
+        group: usize,
+    },
     /// A split that does not cover the rows.
     #[error("{rows} rows came with a split of {split}: say of each row whether it is for training or testing")]
     SplitLength {

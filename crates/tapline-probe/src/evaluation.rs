@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::score::{balanced_accuracy, confusion, score};
+use crate::score::{balanced_accuracy, calibration_error, confusion, macro_f1, score};
 use crate::{Fit, Score};
 
 /// Scores of one layer's features: every row predicted by a probe that never saw it.
@@ -25,6 +25,11 @@ pub struct Evaluation {
     pub predicted_probability: Vec<f64>,
     /// Mean over the scored rows of `−ln p(true class)`, in nats.
     pub log_loss: f64,
+    /// Rows whose true class is among the five most probable; none for five classes or fewer.
+    pub top_five: Option<Score>,
+    /// [Area under the ROC curve](crate::auroc) over the scored rows of all folds together, from 0 to 1: the probes of the
+    /// folds must agree on more than the order within their own. None where all scored rows have one class.
+    pub auroc: Option<f64>,
     /// What was chosen for each test fold, and how it did there.
     pub folds: Vec<TestFold>,
     /// Number of probes fitted.
@@ -47,6 +52,17 @@ impl Evaluation {
     /// Mean recall of the classes, from 0 to 1.
     pub fn balanced_accuracy(&self) -> f64 {
         balanced_accuracy(&self.confusion())
+    }
+
+    /// Mean F1 score of the classes, from 0 to 1.
+    pub fn macro_f1(&self) -> f64 {
+        macro_f1(&self.confusion())
+    }
+
+    /// Expected calibration error of the predicted classes' probabilities, from 0 to 1.
+    pub fn calibration_error(&self) -> f64 {
+        let right: Vec<bool> = self.labels.iter().zip(&self.predicted).map(|(a, b)| a == b).collect();
+        calibration_error(&self.predicted_probability, &right)
     }
 }
 

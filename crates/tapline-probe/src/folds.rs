@@ -1,9 +1,7 @@
 //! Rows dealt into folds: at random, by a seed, and alike in their classes.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-
 use crate::Error;
+use crate::random::{random_numbers, shuffle};
 
 /// Fold of each row `[rows]`, from 0 to `folds − 1`, by labels and seed alone.
 ///
@@ -50,31 +48,6 @@ fn check_folds(labels: &[usize], classes: &[Vec<usize>], folds: usize) -> Result
     match small {
         Some((class, rows)) => Err(Error::SmallClass { class, rows: rows.len(), folds }),
         None => Ok(()),
-    }
-}
-
-/// ChaCha8 (Bernstein, "ChaCha, a variant of Salsa20", 2008) keyed with the seed in little-endian order, then zeros.
-fn random_numbers(seed: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    ChaCha8Rng::from_seed(key)
-}
-
-/// Fisher and Yates' shuffle (Knuth, "The art of computer programming", volume 2, algorithm 3.4.2 P).
-fn shuffle(rows: &mut [usize], random: &mut ChaCha8Rng) {
-    for last in (1..rows.len()).rev() {
-        rows.swap(last, below(last as u64 + 1, random) as usize);
-    }
-}
-
-/// A number from 0 to `end − 1`, each as likely: the remainder of a draw, draws from the incomplete last round rejected.
-fn below(end: u64, random: &mut ChaCha8Rng) -> u64 {
-    let rejected = (u64::MAX % end + 1) % end;
-    loop {
-        let draw = random.next_u64();
-        if draw <= u64::MAX - rejected {
-            return draw % end;
-        }
     }
 }
 

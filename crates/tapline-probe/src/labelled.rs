@@ -13,6 +13,9 @@ pub struct Labelled<'a, T> {
     pub labels: &'a [usize],
     /// Number of classes, at least 2.
     pub classes: usize,
+    /// Group of each row `[rows]`, any numbers: rows of one group are never on both sides of a fold. None where every row
+    /// is a draw of its own.
+    pub groups: Option<&'a [usize]>,
 }
 
 /// What can be wrong with a table for learning: its shape, its labels, its values.
@@ -26,6 +29,9 @@ pub(crate) fn check_labelled<T: Copy + Into<f64>>(data: &Labelled<'_, T>) -> Res
     }
     if data.classes < 2 {
         return Err(Error::FewClasses { classes: data.classes });
+    }
+    if let Some(groups) = data.groups.filter(|groups| groups.len() != rows) {
+        return Err(Error::GroupCount { rows, groups: groups.len() });
     }
     if let Some((row, &class)) = data.labels.iter().enumerate().find(|&(_, &class)| class >= data.classes) {
         return Err(Error::ClassOutOfRange { row, class, classes: data.classes });
@@ -73,7 +79,7 @@ mod tests {
     use super::*;
 
     fn check(rows: Array2<f32>, labels: &[usize], classes: usize, expected: &str) {
-        let error = check_labelled(&Labelled { rows: rows.view(), labels, classes }).unwrap_err();
+        let error = check_labelled(&Labelled { rows: rows.view(), labels, classes, groups: None }).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 

@@ -66,6 +66,8 @@ mod tests {
             true_probability: vec![0.5; 4],
             predicted_probability: vec![0.5; 4],
             log_loss: 0.7,
+            top_five: None,
+            auroc: None,
             folds: inner.map(fold).to_vec(),
             fits: 1,
             not_converged: Vec::new(),

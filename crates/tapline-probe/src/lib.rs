@@ -12,7 +12,7 @@
 //!     0 => (row % 2) as f32 + (row % 7) as f32 / 10.0,
 //!     _ => (row % 5) as f32,
 //! });
-//! let data = Labelled { rows: rows.view(), labels: &labels, classes: 2 };
+//! let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
 //!
 //! // Every row is scored by a probe that neither it nor its fold helped to choose.
 //! let config = ProtocolConfig::default();
@@ -31,10 +31,13 @@
 //! ```
 
 mod batched;
+mod bootstrap;
+mod control;
 mod error;
 mod evaluation;
 mod fit;
 mod folds;
+mod grouped;
 mod intercept;
 mod labelled;
 mod layer;
@@ -42,17 +45,23 @@ mod linfa_fit;
 mod loss;
 mod probe;
 mod protocol;
+mod random;
+mod ranking;
 mod score;
 mod standardise;
 mod strength;
+mod tested;
 
+pub use bootstrap::grouped_interval;
 pub use error::Error;
 pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
 pub use fit::{Fit, FitConfig, fit};
 pub use folds::stratified_folds;
+pub use grouped::{check_spread, grouped_folds};
 pub use labelled::Labelled;
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, evaluate, fit_final, holdout};
-pub use score::{Score, balanced_accuracy, confusion, score};
+pub use ranking::{auroc, classes_ahead};
+pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score};
 pub use standardise::{Standardisation, standardisation, standardise};

@@ -1,13 +1,17 @@
 //! The honest protocol: no row is scored by a probe, a standardisation or a strength that it helped to choose.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold, not_converged};
+use crate::control::{control_labels, relabelled};
+use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
+use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
-use crate::loss::{predicted_class, row_loss};
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
-use crate::{Error, Fit, Labelled, Probe, Score};
+use crate::tested::{Tested, evaluation, predict};
+use crate::{Error, Fit, Labelled};
 
 /// How probes are chosen and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +27,9 @@ pub struct ProtocolConfig {
     pub max_iterations: u64,
     /// Largest excess of a converged objective over its minimum, as a share of it.
     pub tolerance: f64,
+    /// Whether [`evaluate`] and [`holdout`] shuffle the labels within their folds, by the seed: what is found is then chance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control: bool,
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
@@ -48,6 +55,7 @@ impl Default for ProtocolConfig {
             grid: vec![0.001, 0.01, 0.1, 1.0],
             max_iterations: 1000,
             tolerance: 1e-8,
+            control: false,
             solver: Solver::Batched,
         }
     }
@@ -101,19 +109,24 @@ pub struct FinalFit {
 /// For every pair of folds `{j, k}` the grid is fitted once, on the rows outside both. Read one way, `k` is the test fold
 /// and `j` validates; read the other way, they change places. For each test fold `k` the strength with most right rows over
 /// all `j` is chosen (then lower log loss, then stronger regularisation), fitted on all rows outside `k`, and scored on `k`.
+/// Groups are dealt whole, so that none is on both sides of any of these folds.
 /// That is the choice of plain nested cross-validation (Varma and Simon, "Bias in error estimation when using
 /// cross-validation for model selection", 2006) at half its fits. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// For bad input and for folds that cannot be dealt. Fits that did not converge are listed in the result.
+/// For bad input and for folds that cannot be dealt, or that leave a class out of a training set. Fits that did not converge are listed in the result.
 pub fn evaluate(
     config: &ProtocolConfig,
     data: &Labelled<'_, f32>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    let setting = setting(config, data, progress)?;
+    check_labelled(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
-    let folds = Folds { of_row: stratified_folds(data.labels, config.folds, config.seed)?, count: config.folds };
+    // Two folds are left out at a time.
+    let folds = deal(config, data.labels, data.groups, 3)?;
+    let labels = control_labels(config, data.labels, &folds.of_row);
+    let data = &relabelled(data, &labels);
+    let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
     let fits: Vec<PairFits> =
@@ -128,14 +141,15 @@ pub fn evaluate(
 /// The strength is chosen by cross-validation within the training rows, as in [`fit_final`].
 ///
 /// # Errors
-/// As [`evaluate`]; also for a split of another length, without test rows, or without training rows of some class.
+/// As [`evaluate`]; also for a split of another length, without test rows, without training rows of some class, or with
+/// a group on both sides.
 pub fn holdout(
     config: &ProtocolConfig,
     data: &Labelled<'_, f32>,
     split: &[Role],
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    let setting = setting(config, data, progress)?;
+    check_labelled(data)?;
     if split.len() != data.labels.len() {
         return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
     }
@@ -144,7 +158,11 @@ pub fn holdout(
     if test.is_empty() {
         return Err(Error::NoTestRow);
     }
-    let chosen = fit_chosen(&setting, config, &train)?;
+    check_apart(data.groups, &train, &test)?;
+    let folds = deal_chosen(config, data, &train)?;
+    let labels = control_labels(config, data.labels, &blocks(&folds, split));
+    let data = &relabelled(data, &labels);
+    let chosen = fit_chosen(&setting(config, data, progress)?, config, (&folds, &train))?;
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
 }
@@ -158,8 +176,10 @@ pub fn fit_final(
     data: &Labelled<'_, f32>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<FinalFit, Error> {
+    check_labelled(data)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
-    fit_chosen(&setting(config, data, progress)?, config, &all)
+    let folds = deal_chosen(config, data, &all)?;
+    fit_chosen(&setting(config, data, progress)?, config, (&folds, &all))
 }
 
 struct Folds {
@@ -192,26 +212,11 @@ struct PairFits {
     grid: Vec<GridFit>,
 }
 
-/// A test fold with its rows scored.
-struct Tested {
-    choice: Choice,
-    rows: Vec<RowResult>,
-    not_converged: Option<NotConverged>,
-}
-
-struct RowResult {
-    row: usize,
-    predicted: usize,
-    true_loss: f64,
-    predicted_loss: f64,
-}
-
 fn setting<'a, 'd>(
     config: &ProtocolConfig,
     data: &'a Labelled<'d, f32>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    check_labelled(data)?;
     Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, progress })
 }
 
@@ -246,11 +251,31 @@ fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
     pairs.iter().filter(move |fits| fits.pair.0 == k || fits.pair.1 == k)
 }
 
+/// Folds of the rows numbered in `chosen`.
+fn deal_chosen(config: &ProtocolConfig, data: &Labelled<'_, f32>, chosen: &[usize]) -> Result<Folds, Error> {
+    let labels: Vec<usize> = chosen.iter().map(|&row| data.labels[row]).collect();
+    check_every_class(labels.iter().copied(), data.classes)?;
+    let groups: Option<Vec<usize>> = data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());
+    deal(config, &labels, groups.as_deref(), 2)
+}
+
+/// What each row of a split belongs to `[rows]`: its fold of the training rows, the test rows, or those unused.
+fn blocks(folds: &Folds, split: &[Role]) -> Vec<usize> {
+    let mut of_training_row = folds.of_row.iter();
+    let block = |role: &Role| match role {
+        Role::Train => *of_training_row.next().expect("a fold for each training row"),
+        Role::Test => folds.count,
+        Role::Unused => folds.count + 1,
+    };
+    split.iter().map(block).collect()
+}
+
 /// Chooses a strength by plain cross-validation over the rows numbered in `chosen`, and fits on all of them.
-fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usize]) -> Result<FinalFit, Error> {
-    let labels: Vec<usize> = chosen.iter().map(|&row| setting.data.labels[row]).collect();
-    check_every_class(labels.iter().copied(), setting.data.classes)?;
-    let folds = Folds { of_row: stratified_folds(&labels, config.folds, config.seed)?, count: config.folds };
+fn fit_chosen(
+    setting: &Setting<'_, '_>,
+    config: &ProtocolConfig,
+    (folds, chosen): (&Folds, &[usize]),
+) -> Result<FinalFit, Error> {
     let parts: Vec<Part> = (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect();
     let fits = fit_grids(setting, &parts);
     let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();
@@ -263,53 +288,28 @@ fn fit_chosen(setting: &Setting<'_, '_>, config: &ProtocolConfig, chosen: &[usiz
     Ok(FinalFit { fit, choice, fits: config.holdout_fits()?, not_converged })
 }
 
+/// Folds of rows, or of whole groups where rows have some; every class in at least `least` of them.
+fn deal(config: &ProtocolConfig, labels: &[usize], groups: Option<&[usize]>, least: usize) -> Result<Folds, Error> {
+    let of_row = match groups {
+        Some(groups) => grouped_folds(labels, groups, config.folds, config.seed)?,
+        None => stratified_folds(labels, config.folds, config.seed)?,
+    };
+    check_spread(labels, &of_row, least)?;
+    Ok(Folds { of_row, count: config.folds })
+}
+
+/// That no group has rows on both sides of a split.
+fn check_apart(groups: Option<&[usize]>, train: &[usize], test: &[usize]) -> Result<(), Error> {
+    let Some(groups) = groups else { return Ok(()) };
+    let trained: HashSet<usize> = train.iter().map(|&row| groups[row]).collect();
+    match test.iter().map(|&row| groups[row]).find(|group| trained.contains(group)) {
+        Some(group) => Err(Error::GroupInBoth { group }),
+        None => Ok(()),
+    }
+}
+
 /// A part of the rows numbered in `chosen`, by the numbers they have among all rows.
 fn numbered(part: Part, chosen: &[usize]) -> Part {
     let renamed = |rows: Vec<usize>| rows.into_iter().map(|row| chosen[row]).collect();
     Part { train: renamed(part.train), held_out: part.held_out.into_iter().map(renamed).collect(), ..part }
-}
-
-fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Vec<RowResult> {
-    let scores = probe.scores_of(data.rows, rows);
-    let result = |(&row, scores)| {
-        let predicted = predicted_class(scores);
-        let (true_loss, predicted_loss) = (row_loss(scores, data.labels[row]), row_loss(scores, predicted));
-        RowResult { row, predicted, true_loss, predicted_loss }
-    };
-    rows.iter().zip(scores.outer_iter()).map(result).collect()
-}
-
-fn evaluation(
-    data: &Labelled<'_, f32>,
-    tested: Vec<Tested>,
-    (fits, mut not_converged): (usize, Vec<NotConverged>),
-) -> Evaluation {
-    let mut rows: Vec<(usize, &RowResult)> =
-        tested.iter().enumerate().flat_map(|(fold, tested)| tested.rows.iter().map(move |row| (fold, row))).collect();
-    rows.sort_by_key(|(_, result)| result.row);
-    let (scored_rows, labels) = rows.iter().map(|(_, result)| (result.row, data.labels[result.row])).unzip();
-    let (true_probability, predicted_probability) =
-        rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
-    not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
-    Evaluation {
-        classes: data.classes,
-        scored_rows,
-        labels,
-        fold_of: rows.iter().map(|&(fold, _)| fold).collect(),
-        predicted: rows.iter().map(|(_, result)| result.predicted).collect(),
-        true_probability,
-        predicted_probability,
-        log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
-        folds: tested
-            .iter()
-            .map(|tested| TestFold { choice: tested.choice.clone(), test: test_score(data, tested) })
-            .collect(),
-        fits,
-        not_converged,
-    }
-}
-
-fn test_score(data: &Labelled<'_, f32>, tested: &Tested) -> Score {
-    let correct = tested.rows.iter().filter(|result| result.predicted == data.labels[result.row]).count();
-    Score { correct, total: tested.rows.len() }
 }

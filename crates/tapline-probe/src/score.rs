@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The two-sided 95 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
+/// Bins of the expected calibration error.
+const BINS: usize = 15;
+
 /// Rows predicted right, out of all rows scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Score {
@@ -66,6 +69,36 @@ pub fn balanced_accuracy(confusion: &Array2<usize>) -> f64 {
     recalls.iter().sum::<f64>() / recalls.len() as f64
 }
 
+/// Mean over the classes of `2 tp / (2 tp + fp + fn)`, from 0 to 1, from counts `[classes, classes]`.
+///
+/// Classes that are neither true nor predicted anywhere are left out (scikit-learn, `f1_score` with `average="macro"`).
+/// NaN without rows.
+pub fn macro_f1(confusion: &Array2<usize>) -> f64 {
+    let of_class = |class: usize| {
+        let seen = confusion.row(class).sum() + confusion.column(class).sum();
+        (seen > 0).then(|| 2.0 * confusion[[class, class]] as f64 / seen as f64)
+    };
+    let scores: Vec<f64> = (0..confusion.nrows()).filter_map(of_class).collect();
+    scores.iter().sum::<f64>() / scores.len() as f64
+}
+
+/// Expected calibration error, from 0 to 1: how far the probabilities given to predictions are from the share that is right.
+///
+/// `Σ |bin| / n · |accuracy(bin) − mean probability(bin)|` over 15 bins `((m − 1) / 15, m / 15]` of equal width (Guo et al.,
+/// "On calibration of modern neural networks", 2017, equation 3). NaN without rows.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn calibration_error(probability: &[f64], right: &[bool]) -> f64 {
+    assert_eq!(probability.len(), right.len(), "one probability for each prediction");
+    let mut gaps = [0.0; BINS];
+    for (&probability, &right) in probability.iter().zip(right) {
+        let bin = ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
+        gaps[bin] += f64::from(u8::from(right)) - probability;
+    }
+    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / right.len() as f64
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -91,6 +124,20 @@ mod tests {
         let counts = confusion(&[0, 0, 0, 0, 1, 1], &[0, 0, 0, 1, 1, 0], 3);
         assert_eq!(counts, array![[3, 1, 0], [1, 1, 0], [0, 0, 0]]);
         assert_eq!(balanced_accuracy(&counts), (0.75 + 0.5) / 2.0);
+    }
+
+    #[test]
+    fn f1_leaves_out_classes_that_never_occur() {
+        let counts = confusion(&[0, 0, 0, 1], &[0, 0, 1, 1], 3);
+        assert_eq!(macro_f1(&counts), (0.8 + 2.0 / 3.0) / 2.0);
+    }
+
+    #[test]
+    fn calibration_is_off_by_what_probabilities_promise_too_much() {
+        assert!((calibration_error(&[0.95; 4], &[true, true, true, false]) - 0.2).abs() < 1e-12);
+        // A bin too sure and one too unsure do not make up for each other.
+        assert!((calibration_error(&[0.9, 0.6], &[false, true]) - (0.9 + 0.4) / 2.0).abs() < 1e-12);
+        assert_eq!(calibration_error(&[1.0, 1.0], &[true, true]), 0.0);
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn the_order_of_the_columns_changes_no_prediction() {
 fn constant_features_leave_the_shares_of_the_classes() {
     let rows = Array2::from_elem((10, 3), 7.0f32);
     let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2];
-    let data = Labelled { rows: rows.view(), labels: &labels, classes: 3 };
+    let data = Labelled { rows: rows.view(), labels: &labels, classes: 3, groups: None };
     let found = fit(&FitConfig::default(), &data, None).unwrap();
     assert!(found.converged);
     let probabilities = found.probe.probabilities(rows.view()).unwrap();

@@ -43,7 +43,7 @@ impl Case {
     fn data(&self) -> Labelled<'_, f64> {
         let shape = (self.labels.len(), self.columns);
         let rows = ArrayView2::from_shape(shape, &self.rows).expect("rows × columns values");
-        Labelled { rows, labels: &self.labels, classes: self.classes }
+        Labelled { rows, labels: &self.labels, classes: self.classes, groups: None }
     }
 }
 
@@ -79,7 +79,7 @@ fn single_precision_features_give_the_same_fit() {
     for case in goldens().cases {
         let data = case.data();
         let narrow = data.rows.mapv(|value| value as f32);
-        let narrow = Labelled { rows: narrow.view(), labels: data.labels, classes: data.classes };
+        let narrow = Labelled { rows: narrow.view(), labels: data.labels, classes: data.classes, groups: None };
         assert_eq!(fit(&FitConfig::default(), &narrow, None), fit(&FitConfig::default(), &data, None));
     }
 }

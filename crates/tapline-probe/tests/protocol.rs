@@ -105,7 +105,7 @@ fn labels_that_have_nothing_to_do_with_the_features_score_near_chance() {
     let mut next = random(5);
     let rows = Array2::from_shape_fn((400, 20), |_| next() as f32);
     let labels: Vec<usize> = (0..400).map(|_| usize::from(next() < 0.5)).collect();
-    let data = Labelled { rows: rows.view(), labels: &labels, classes: 2 };
+    let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
     let accuracy = evaluate(&config(), &data, &|| {}).unwrap().score().accuracy();
     // Four standard deviations of 400 throws of a coin.
     assert!((accuracy - 0.5).abs() < 4.0 * (0.25f64 / 400.0).sqrt(), "{accuracy}");
@@ -235,7 +235,41 @@ fn plain_predictions(task: &Task, folds: &[usize], (left_out, fold, c): (&[usize
     let train = rows(&|found| !left_out.contains(&found));
     let labels: Vec<usize> = train.iter().map(|&row| task.labels[row]).collect();
     let features = task.rows.select(Axis(0), &train);
-    let data = Labelled { rows: features.view(), labels: &labels, classes: task.classes };
+    let data = Labelled { rows: features.view(), labels: &labels, classes: task.classes, groups: None };
     let probe = fit(&FitConfig { c, ..FitConfig::default() }, &data, None).unwrap().probe;
     probe.predict(task.rows.select(Axis(0), &rows(&|found| found == fold)).view()).unwrap()
+}
+
+#[test]
+fn top_five_is_for_more_than_five_classes() {
+    let task = Task::new(240, 8, 7);
+    let found = evaluate(&config(), &task.data(), &|| {}).unwrap();
+    let top_five = found.top_five.unwrap();
+    assert!(top_five.total == 240 && top_five.correct > found.score().correct, "{top_five:?}");
+    assert!(found.auroc.is_some_and(|area| area > 0.6 && area < 1.0), "{:?}", found.auroc);
+    assert_eq!(evaluate(&config(), &Task::new(120, 6, 3).data(), &|| {}).unwrap().top_five, None);
+}
+
+#[test]
+fn a_control_keeps_the_folds_and_scores_at_chance() {
+    let task = Task::new(400, 6, 2);
+    let control = ProtocolConfig { control: true, ..config() };
+    let real = evaluate(&config(), &task.data(), &|| {}).unwrap();
+    let found = evaluate(&control, &task.data(), &|| {}).unwrap();
+    assert_eq!((&found.fold_of, &found.scored_rows), (&real.fold_of, &real.scored_rows));
+    assert_ne!(found.labels, real.labels);
+    let split: Vec<Role> = (0..400).map(|row| if row % 2 == 0 { Role::Test } else { Role::Train }).collect();
+    let held_out = holdout(&control, &task.data(), &split, &|| {}).unwrap();
+    let tests: Vec<usize> = (0..400).step_by(2).map(|row| task.labels[row]).collect();
+    assert_eq!(held_out.labels.iter().sum::<usize>(), tests.iter().sum::<usize>());
+    for (found, real) in [(&found, real.score().accuracy()), (&held_out, 0.7)] {
+        let ones = found.labels.iter().sum::<usize>() as f64 / found.labels.len() as f64;
+        let (chance, rows) = (ones.max(1.0 - ones), found.labels.len() as f64);
+        // Four standard deviations of as many throws.
+        let accuracy = found.score().accuracy();
+        assert!(
+            (accuracy - chance).abs() < 4.0 * (0.25 / rows).sqrt() && accuracy < real,
+            "{accuracy} {chance} {real}"
+        );
+    }
 }

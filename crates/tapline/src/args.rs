@@ -195,6 +195,18 @@ pub struct ProtocolArgs {
     /// Stratified folds; every picture is scored by a probe that never saw its fold
     #[arg(long, default_value_t = 5)]
     pub folds: usize,
+    /// Score the pictures whose split column says test, by probes that learn from those that say train; the others are
+    /// unused, and strengths and layers are chosen on folds of the training pictures
+    #[arg(long)]
+    pub split: bool,
+    /// Keep pictures with the same value in this column of the listing on one side of every fold, such as those of one
+    /// patient, module or camera; intervals then come from a bootstrap over the groups
+    #[arg(long, value_name = "COLUMN")]
+    pub group: Option<String>,
+    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
+    /// for luck
+    #[arg(long)]
+    pub control: bool,
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -208,18 +220,31 @@ pub struct ProtocolArgs {
 
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(after_help = "Scores:
+  balanced accuracy  mean over classes of the share of each classified right
+  macro F1           mean over classes of the harmonic mean of precision and recall
+  top-5 accuracy     share whose class is among the five most probable, of more than five classes
+  AUROC              area under the ROC curve; of more than two classes the mean of each against the rest
+  log loss           mean of -ln of the probability given to the true class
+  calibration error  mean gap between probability and share right, over 15 bins of equal width
+
+Examples:
   tapline probe cells.store --tap blocks.11
-  tapline probe cells.store --tap head --save head.probe.json --json")]
+  tapline probe cells.store --tap head --save head.probe.json --json
+  tapline probe cells.store --tap head --split --predictions head.csv")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
     /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
     #[arg(long)]
     pub tap: String,
-    /// Fit a probe on all labelled pictures and write it to this JSON file
+    /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Write what was predicted for each picture to this CSV file: path, label, fold, predicted class, the probabilities of
+    /// the predicted and of the true class
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -230,12 +255,18 @@ pub struct ProbeArgs {
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
-  accuracy   share of pictures classified right, with its 95 % Wilson interval
+  accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
+             2,000 resamples of the groups (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C chosen most often over the folds
   *          after a strength: the grid's edge, a wider grid may do better
 
-Scores are kept in the store, so that a second run prints them at once.")]
+Scores are kept in the store, so that a second run prints them at once.
+
+Examples:
+  tapline compare cells.store --json
+  tapline compare cells.store --split
+  tapline compare cells.store --group module --control")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,

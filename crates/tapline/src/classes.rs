@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde::Serialize;
 use tapline_core::StoredListing;
+use tapline_probe::Role;
+
+use crate::groups::Groups;
 
 /// The rows that can be probed, and their classes.
+#[derive(Debug, Clone)]
 pub struct Labelled {
     /// Class names, sorted; a class's number is its position.
     pub names: Vec<String>,
@@ -14,6 +18,10 @@ pub struct Labelled {
     pub rows: Vec<usize>,
     /// The class number of each of `rows`.
     pub labels: Vec<usize>,
+    /// What each of `rows` is for in a fixed split, to learn from or to score on; none where folds take turns.
+    pub split: Option<Vec<Role>>,
+    /// Which of `rows` belong together; none where each is a draw of its own.
+    pub groups: Option<Groups>,
     /// The other rows.
     pub left_out: LeftOut,
 }
@@ -25,17 +33,19 @@ pub struct LeftOut {
     pub skipped: usize,
     /// Pictures without a label.
     pub unlabelled: usize,
+    /// Labelled pictures that a fixed split uses neither to learn from nor to score on.
+    pub unused: usize,
 }
 
 impl LeftOut {
     /// What was left out as a line, nothing if nothing was.
     pub fn sentence(&self) -> String {
-        match self {
-            Self { skipped: 0, unlabelled: 0 } => String::new(),
-            Self { skipped, unlabelled } => {
-                format!("Left out: {skipped} picture(s) without features, {unlabelled} without a label.\n")
-            }
+        let Self { skipped, unlabelled, unused } = self;
+        let unused = if *unused > 0 { format!(", {unused} neither train nor test") } else { String::new() };
+        if unused.is_empty() && (skipped, unlabelled) == (&0, &0) {
+            return String::new();
         }
+        format!("Left out: {skipped} picture(s) without features, {unlabelled} without a label{unused}.\n")
     }
 }
 
@@ -49,13 +59,18 @@ pub struct Class {
 }
 
 impl Labelled {
-    /// Numbers the classes of the rows that have both features and a label.
-    pub fn of(listing: &StoredListing) -> anyhow::Result<Self> {
+    /// Numbers the classes of the rows that have both features and a label, and a use in the split if there is one.
+    pub fn of(listing: &StoredListing, split: Option<&[Role]>) -> anyhow::Result<Self> {
         let good = |row: &usize| listing.skipped[*row].is_none();
         let all = 0..listing.rows();
         let skipped = all.clone().filter(|row| !good(row)).count();
-        let rows: Vec<usize> = all.filter(good).filter(|&row| listing.label[row].is_some()).collect();
-        let left_out = LeftOut { skipped, unlabelled: listing.rows() - skipped - rows.len() };
+        let mut rows: Vec<usize> = all.filter(good).filter(|&row| listing.label[row].is_some()).collect();
+        let labelled = rows.len();
+        rows.retain(|&row| split.is_none_or(|roles| roles[row] != Role::Unused));
+        let left_out =
+            LeftOut { skipped, unlabelled: listing.rows() - skipped - labelled, unused: labelled - rows.len() };
+        let split: Option<Vec<Role>> = split.map(|roles| rows.iter().map(|&row| roles[row]).collect());
+        check_roles(split.as_deref())?;
         let label = |row: usize| listing.label[row].as_deref().unwrap_or_default();
         let numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (label(row), 0)).collect();
         let names: Vec<String> = numbers.keys().map(|&name| name.to_owned()).collect();
@@ -67,7 +82,7 @@ impl Labelled {
                  CSV with a label column, and extract again (features are reused)"
             ),
             [one] => bail!("all labelled pictures belong to one class, {one:?}; a classifier needs at least two"),
-            _ => Ok(Self { names, rows, labels, left_out }),
+            _ => Ok(Self { names, rows, labels, split, groups: None, left_out }),
         }
     }
 
@@ -77,16 +92,71 @@ impl Labelled {
         self.names.iter().enumerate().map(|(n, name)| Class { name: name.clone(), pictures: pictures(n) }).collect()
     }
 
+    /// Positions in `rows` of the pictures that have this role in the split.
+    pub fn with_role(&self, role: Role) -> Vec<usize> {
+        let roles = self.split.iter().flatten().enumerate();
+        roles.filter(|(_, found)| **found == role).map(|(position, _)| position).collect()
+    }
+
+    /// Positions in `rows` of the pictures that folds are made of: the training ones of a split, or all.
+    pub fn folded(&self) -> Vec<usize> {
+        if self.split.is_some() { self.with_role(Role::Train) } else { (0..self.rows.len()).collect() }
+    }
+
+    /// The pictures a probe to keep is fitted on: the training ones of a split, or all.
+    pub fn to_learn_from(&self) -> Self {
+        let chosen = self.folded();
+        let of = |values: &[usize]| chosen.iter().map(|&position| values[position]).collect();
+        Self {
+            names: self.names.clone(),
+            rows: of(&self.rows),
+            labels: of(&self.labels),
+            split: None,
+            groups: self.groups.as_ref().map(|groups| Groups { of_row: of(&groups.of_row), ..groups.clone() }),
+            left_out: self.left_out.clone(),
+        }
+    }
+
+    /// Share of the pictures scored that have the class most pictures to learn from have, 0 to 1.
+    pub fn chance(&self) -> f64 {
+        let share = |rows: &[usize], class| {
+            rows.iter().filter(|&&position| self.labels[position] == class).count() as f64 / rows.len() as f64
+        };
+        let learnt = self.folded();
+        let scored = if self.split.is_some() { self.with_role(Role::Test) } else { learnt.clone() };
+        let largest = (0..self.names.len()).max_by(|&a, &b| share(&learnt, a).total_cmp(&share(&learnt, b)));
+        largest.map_or(f64::NAN, |class| share(&scored, class))
+    }
+
     /// Refuses folds that some class is too small for, by the class's name.
     pub fn check_folds(&self, folds: usize) -> anyhow::Result<()> {
-        match self.classes().into_iter().min_by_key(|class| class.pictures) {
-            Some(class) if class.pictures < folds => bail!(
-                "class {:?} has {} picture(s), fewer than {folds} folds: add pictures to it, leave it out, or use --folds \
-                 (at least 3)",
-                class.name,
-                class.pictures
+        let mut sizes = vec![0; self.names.len()];
+        self.folded().into_iter().for_each(|position| sizes[self.labels[position]] += 1);
+        let training = if self.split.is_some() { "training " } else { "" };
+        let smallest = sizes.into_iter().zip(&self.names).min_by_key(|(size, _)| *size);
+        match smallest {
+            Some((0, name)) => bail!(
+                "class {name:?} has pictures marked test and none marked train: mark some of it train, or leave it out"
+            ),
+            // Whether groups can be dealt into folds does not hang on the pictures' number.
+            Some((size, name)) if size < folds && self.groups.is_none() => bail!(
+                "class {name:?} has {size} {training}picture(s), fewer than {folds} folds: add pictures to it, leave it \
+                 out, or use --folds (at least 3)"
             ),
             _ => Ok(()),
         }
     }
+}
+
+/// That a split has something to learn from and something to score on.
+fn check_roles(split: Option<&[Role]>) -> anyhow::Result<()> {
+    let Some(roles) = split else { return Ok(()) };
+    for (role, word) in [(Role::Train, "train"), (Role::Test, "test")] {
+        if !roles.contains(&role) {
+            bail!(
+                "no picture with features and a label is marked {word} in the split column: mark some, or drop --split"
+            );
+        }
+    }
+    Ok(())
 }

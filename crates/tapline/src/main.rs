@@ -3,15 +3,22 @@
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
 //! 3 features were extracted but some pictures were skipped.
 
+mod accuracy;
 mod args;
 mod classes;
 mod commands;
+mod control;
+mod groups;
 mod network;
 mod output;
 mod pipeline;
+mod plan;
+mod predictions;
 mod progress;
 mod project;
+mod replacement;
 mod scores;
+mod split;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

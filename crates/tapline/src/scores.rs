@@ -11,10 +11,10 @@ use anyhow::Context;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Store};
-use tapline_probe::{Evaluation, ProtocolConfig, evaluate};
+use tapline_probe::{Evaluation, ProtocolConfig, Role, evaluate, holdout};
 
-use crate::args::ProtocolArgs;
 use crate::classes::Labelled;
+use crate::plan::Plan;
 
 /// An evaluation of one tap and how long it took.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,33 +25,20 @@ pub struct Scored {
     pub seconds: f64,
 }
 
-/// The protocol as typed.
-pub fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
-    ProtocolConfig {
-        folds: args.folds,
-        seed: args.seed,
-        grid: args.strengths.clone(),
-        solver: args.solver.into(),
-        ..ProtocolConfig::default()
-    }
-}
-
 /// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.
-pub fn score_tap(
-    store: &Store,
-    tap_index: usize,
-    data: &Labelled,
-    config: &ProtocolConfig,
-    progress: &(dyn Fn() + Sync),
-) -> anyhow::Result<Scored> {
-    let values = features(store, tap_index, data)?;
-    let kept = kept_file(store, &values, data, config)?;
-    if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, data, config)) {
+pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
+    let values = features(store, tap_index, &plan.data)?;
+    let kept = kept_file(store, &values, plan)?;
+    if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, plan)) {
         return Ok(scored);
     }
     let start = Instant::now();
-    let evaluation = evaluate(config, &labelled(&values, data), progress)
-        .with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
+    let rows = labelled(&values, &plan.data);
+    let evaluation = match &plan.data.split {
+        Some(split) => holdout(&plan.config, &rows, split, progress),
+        None => evaluate(&plan.config, &rows, progress),
+    };
+    let evaluation = evaluation.with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
     let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
     if let Err(error) = keep(&kept, &scored) {
         eprintln!("tapline: the scores cannot be kept for the next time: {error}");
@@ -68,11 +55,12 @@ pub fn features(store: &Store, tap_index: usize, data: &Labelled) -> anyhow::Res
 pub fn labelled<'a>(values: &'a [f32], data: &'a Labelled) -> tapline_probe::Labelled<'a, f32> {
     let shape = (data.rows.len(), values.len() / data.rows.len());
     let rows = ArrayView2::from_shape(shape, values).expect("whole rows");
-    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len() }
+    let groups = data.groups.as_ref().map(|groups| groups.of_row.as_slice());
+    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len(), groups }
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
-const EVALUATION_VERSION: u32 = 1;
+const EVALUATION_VERSION: u32 = 2;
 
 /// Everything an evaluation depends on.
 #[derive(Serialize)]
@@ -80,16 +68,21 @@ struct Key<'a> {
     version: u32,
     features: Digest,
     labels: Vec<&'a str>,
+    split: Option<&'a [Role]>,
+    groups: Option<&'a [usize]>,
     config: &'a ProtocolConfig,
 }
 
-fn kept_file(store: &Store, values: &[f32], data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<PathBuf> {
+fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathBuf> {
+    let data = &plan.data;
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let key = Key {
         version: EVALUATION_VERSION,
         features: Digest::of(&bytes),
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
-        config,
+        split: data.split.as_deref(),
+        groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
+        config: &plan.config,
     };
     let digest = Digest::of(&serde_json::to_vec(&key)?);
     Ok(store.dir().join("scores").join(format!("{digest}.json")))
@@ -100,16 +93,23 @@ fn read_kept(file: &Path) -> Option<Scored> {
 }
 
 /// Whether a kept evaluation has the shape that everything downstream relies on; a file could have been edited.
-fn fits(evaluation: &Evaluation, data: &Labelled, config: &ProtocolConfig) -> bool {
-    let rows = data.labels.len();
+fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
+    let data = &plan.data;
+    let (scored, folds) = match data.split {
+        Some(_) => (data.with_role(Role::Test), 1),
+        None => ((0..data.rows.len()).collect(), plan.config.folds),
+    };
     let classes = data.names.len();
-    evaluation.labels == data.labels
+    let as_given = || evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]));
+    let in_range = || evaluation.labels.len() == scored.len() && evaluation.labels.iter().all(|&class| class < classes);
+    (if plan.config.control { in_range() } else { as_given() })
         && evaluation.classes == classes
-        && evaluation.folds.len() == config.folds
-        && evaluation.scored_rows.iter().copied().eq(0..rows)
-        && [evaluation.predicted.len(), evaluation.fold_of.len()] == [rows; 2]
+        && evaluation.folds.len() == folds
+        && evaluation.scored_rows == scored
+        && [evaluation.predicted.len(), evaluation.fold_of.len()] == [scored.len(); 2]
+        && [evaluation.true_probability.len(), evaluation.predicted_probability.len()] == [scored.len(); 2]
         && evaluation.predicted.iter().all(|&class| class < classes)
-        && evaluation.fold_of.iter().all(|&fold| fold < config.folds)
+        && evaluation.fold_of.iter().all(|&fold| fold < folds)
         && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())
 }
 

@@ -29,7 +29,7 @@ impl Task {
 
     /// Features and labels as the crate takes them.
     pub fn data(&self) -> Labelled<'_, f32> {
-        Labelled { rows: self.rows.view(), labels: &self.labels, classes: self.classes }
+        Labelled { rows: self.rows.view(), labels: &self.labels, classes: self.classes, groups: None }
     }
 }
 

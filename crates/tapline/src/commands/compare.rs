@@ -4,12 +4,16 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Score, select_layer};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer};
 
+use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
+use crate::control::{Control, sentence};
+use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
-use crate::scores::{Scored, protocol, score_tap};
+use crate::plan::Plan;
+use crate::scores::{Scored, score_tap};
 use crate::{Outcome, output, progress};
 
 /// What the comparison found; every rendering is made from it.
@@ -21,6 +25,12 @@ pub struct Report {
     left_out: LeftOut,
     classes: Vec<Class>,
     protocol: ProtocolConfig,
+    /// How many pictures a fixed split learns from and scores on; none where folds take turns.
+    split: Option<SplitSizes>,
+    /// What no fold tears apart; none where every picture is a draw of its own.
+    groups: Option<GroupSizes>,
+    /// How the intervals are made.
+    interval: Interval,
     /// From shallow to deep.
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
@@ -44,7 +54,17 @@ struct TapReport {
     cost_share: f64,
     classifier: bool,
     accuracy: Accuracy,
+    /// The score with shuffled labels, where it was asked for.
+    control: Option<Control>,
     balanced_accuracy: f64,
+    /// Mean F1 score of the classes, 0 to 1.
+    macro_f1: f64,
+    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
+    top_five_accuracy: Option<f64>,
+    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
+    auroc: Option<f64>,
+    /// Expected calibration error, 0 to 1.
+    calibration_error: f64,
     log_loss: f64,
     /// Strength C chosen for each fold.
     strengths: Vec<f64>,
@@ -55,38 +75,35 @@ struct TapReport {
     seconds: f64,
 }
 
-/// A score with its 95 % Wilson interval.
+/// Pictures of a fixed split.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Accuracy {
-    /// Pictures classified right.
-    pub correct: usize,
+pub struct SplitSizes {
+    /// Pictures to learn from.
+    pub train: usize,
     /// Pictures scored.
-    pub total: usize,
-    /// Their ratio, 0 to 1.
-    pub accuracy: f64,
-    /// The interval, 0 to 1.
-    pub interval: (f64, f64),
+    pub test: usize,
 }
 
-impl From<Score> for Accuracy {
-    fn from(score: Score) -> Self {
-        Self { correct: score.correct, total: score.total, accuracy: score.accuracy(), interval: score.interval() }
+impl SplitSizes {
+    /// The sizes, where there is a split.
+    pub fn of(data: &Labelled) -> Option<Self> {
+        let size = |role| data.with_role(role).len();
+        data.split.as_ref().map(|_| Self { train: size(Role::Train), test: size(Role::Test) })
     }
 }
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
-    let data = Labelled::of(store.listing())?;
-    data.check_folds(args.protocol.folds)?;
-    let config = protocol(&args.protocol);
-    let bar = progress::bar("probing", store.taps().len() * config.evaluate_fits()?, "fits");
+    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
     let mut scored = Vec::new();
     for index in 0..store.taps().len() {
-        scored.push(score_tap(&store, index, &data, &config, &|| bar.inc(1))?);
-        bar.set_position(((index + 1) * config.evaluate_fits()?) as u64);
+        let real = score_tap(&store, index, &plan, &|| bar.inc(1))?;
+        scored.push((real, Control::of(&store, index, &plan, &|| bar.inc(1))?));
+        bar.set_position(((index + 1) * plan.fits()?) as u64);
     }
     bar.finish_and_clear();
-    let report = report(&store, &data, config, scored)?;
+    let report = report(&store, &plan, scored)?;
     if args.json {
         output::json(&report)?;
     } else if args.csv {
@@ -98,10 +115,11 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<Scored>) -> anyhow::Result<Report> {
+fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) -> anyhow::Result<Report> {
+    let data = &plan.data;
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
-    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored)).collect();
-    let evaluations: Vec<Evaluation> = scored.into_iter().map(|s| s.evaluation).collect();
+    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
+    let evaluations: Vec<Evaluation> = scored.into_iter().map(|(scored, _)| scored.evaluation).collect();
     let best = (1..taps.len())
         .fold(0, |best, tap| if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best });
     let top = taps.iter().rposition(|tap| !tap.classifier);
@@ -112,17 +130,20 @@ fn report(store: &Store, data: &Labelled, protocol: ProtocolConfig, scored: Vec<
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
-        protocol,
+        split: SplitSizes::of(data),
+        groups: data.groups.as_ref().map(Groups::sizes),
+        interval: Interval::of(plan),
+        protocol: plan.config.clone(),
         best,
         top,
         best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
-        chosen_on_inner_folds: nested.score.into(),
+        chosen_on_inner_folds: Accuracy::of_predicted(&evaluations[0], &nested.predicted, plan),
         chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
         taps,
     })
 }
 
-fn tap_report(info: &TapInfo, scored: &Scored) -> TapReport {
+fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), plan: &Plan) -> TapReport {
     let evaluation = &scored.evaluation;
     TapReport {
         name: info.name.clone(),
@@ -130,8 +151,13 @@ fn tap_report(info: &TapInfo, scored: &Scored) -> TapReport {
         features: info.features,
         cost_share: info.cost_share,
         classifier: info.classifier,
-        accuracy: evaluation.score().into(),
+        accuracy: Accuracy::of(evaluation, plan),
+        control: control.clone(),
         balanced_accuracy: evaluation.balanced_accuracy(),
+        macro_f1: evaluation.macro_f1(),
+        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
+        auroc: evaluation.auroc,
+        calibration_error: evaluation.calibration_error(),
         log_loss: evaluation.log_loss,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
@@ -160,10 +186,6 @@ fn usual_strength(strengths: &[f64]) -> f64 {
     strengths.iter().copied().max_by(|&a, &b| votes(a).cmp(&votes(b)).then(a.total_cmp(&b))).unwrap_or(f64::NAN)
 }
 
-fn interval(accuracy: &Accuracy) -> String {
-    format!("{} to {}", percent(accuracy.interval.0), percent(accuracy.interval.1))
-}
-
 fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
         vec![
@@ -173,7 +195,7 @@ fn render(report: &Report) -> String {
             tap.features.to_string(),
             format!("{} %", percent(tap.cost_share)),
             percent(tap.accuracy.accuracy),
-            interval(&tap.accuracy),
+            tap.accuracy.interval_text(),
             percent(tap.balanced_accuracy),
             format!("{}{}", usual_strength(&tap.strengths), if tap.at_edge > 0 { "*" } else { "" }),
             format!("{:.1}", tap.seconds),
@@ -198,16 +220,21 @@ fn render(report: &Report) -> String {
     } else {
         String::new()
     };
+    let pictures = match report.split {
+        Some(split) => format!("{} training pictures, scored on {}", count(split.train), count(split.test)),
+        None => format!("{} pictures", count(report.pictures)),
+    };
     let mut text = format!(
-        "{}: linear probes on {} pictures ({}{more}), {} folds, seed {}\n\n{}\n",
+        "{}: linear probes on {pictures} ({}{more}), {} folds{}, seed {}\n\n{}\n",
         report.model,
-        count(report.pictures),
         classes.join(", "),
         report.protocol.folds,
+        report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
         report.protocol.seed,
         output::table(&headers, rows)
     );
     text += &verdict(report);
+    text += &sentence(&report.taps.iter().filter_map(|tap| tap.control.as_ref()).collect::<Vec<_>>());
     text += &warnings(report);
     text
 }
@@ -215,11 +242,12 @@ fn render(report: &Report) -> String {
 fn verdict(report: &Report) -> String {
     let best = &report.taps[report.best];
     let mut text = format!(
-        "Best stage: {}, {} % of {} pictures right (95 % interval {}).\n",
+        "Best stage: {}, {} % of {} pictures right (95 % {} {}).\n",
         label(&report.taps, report.best),
         percent(best.accuracy.accuracy),
         count(best.accuracy.total),
-        interval(&best.accuracy)
+        report.interval.name(),
+        best.accuracy.interval_text()
     );
     text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
@@ -227,7 +255,7 @@ fn verdict(report: &Report) -> String {
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
          without the pictures that score it.\n",
         percent(chosen.accuracy),
-        interval(chosen)
+        chosen.interval_text()
     );
     text
 }
@@ -282,6 +310,11 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "interval_low",
         "interval_high",
         "balanced_accuracy",
+        "control_accuracy",
+        "macro_f1",
+        "top_five_accuracy",
+        "auroc",
+        "calibration_error",
         "log_loss",
         "strength",
         "at_edge",
@@ -300,6 +333,11 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.accuracy.interval.0.to_string(),
             tap.accuracy.interval.1.to_string(),
             tap.balanced_accuracy.to_string(),
+            tap.control.as_ref().map(|control| control.accuracy.accuracy.to_string()).unwrap_or_default(),
+            tap.macro_f1.to_string(),
+            tap.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
+            tap.auroc.map(|area| area.to_string()).unwrap_or_default(),
+            tap.calibration_error.to_string(),
             tap.log_loss.to_string(),
             usual_strength(&tap.strengths).to_string(),
             tap.at_edge.to_string(),

@@ -1,20 +1,24 @@
 //! `tapline probe`: one tap in detail, and a probe to keep.
 
-use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::{Pooling, Store, TapInfo};
 use tapline_probe::{FinalFit, NotConverged, Probe, ProtocolConfig, fit_final};
 
-use super::compare::Accuracy;
+use super::compare::SplitSizes;
+use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
-use crate::classes::{Class, Labelled, LeftOut};
+use crate::classes::{Class, LeftOut};
+use crate::control::{Control, sentence};
+use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
-use crate::scores::{features, labelled, protocol, score_tap};
-use crate::{Outcome, output, progress};
+use crate::plan::Plan;
+use crate::replacement::Replacement;
+use crate::scores::{features, labelled, score_tap};
+use crate::{Outcome, output, predictions, progress};
 
 /// Confusion matrices of more classes than this are left to `--json`.
 const SHOWN_CLASSES: usize = 12;
@@ -28,8 +32,24 @@ struct Report {
     left_out: LeftOut,
     classes: Vec<Class>,
     protocol: ProtocolConfig,
+    /// How many pictures a fixed split learns from and scores on; none where folds take turns.
+    split: Option<SplitSizes>,
+    /// What no fold tears apart; none where every picture is a draw of its own.
+    groups: Option<GroupSizes>,
+    /// How the intervals are made.
+    interval: Interval,
     accuracy: Accuracy,
+    /// The score with shuffled labels, where it was asked for.
+    control: Option<Control>,
     balanced_accuracy: f64,
+    /// Mean F1 score of the classes, 0 to 1.
+    macro_f1: f64,
+    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
+    top_five_accuracy: Option<f64>,
+    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
+    auroc: Option<f64>,
+    /// Expected calibration error, 0 to 1.
+    calibration_error: f64,
     log_loss: f64,
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
@@ -38,6 +58,7 @@ struct Report {
     not_converged: Vec<NotConverged>,
     seconds: f64,
     saved: Option<PathBuf>,
+    predictions: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -63,18 +84,22 @@ struct SavedProbe<'a> {
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let index = find_tap(&store, &args.tap)?;
-    let data = Labelled::of(store.listing())?;
-    data.check_folds(args.protocol.folds)?;
-    let config = protocol(&args.protocol);
-    let bar = progress::bar("probing", config.evaluate_fits()?, "fits");
+    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let data = &plan.data;
+    let bar = progress::bar("probing", plan.fits()?, "fits");
+    if args.save.is_some() && args.save == args.predictions {
+        bail!("--save and --predictions name the same file: give each its own");
+    }
     let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
-    let scored = score_tap(&store, index, &data, &config, &|| bar.inc(1))?;
+    let predictions = args.predictions.as_deref().map(Replacement::create).transpose()?;
+    let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
+    let control = Control::of(&store, index, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let evaluation = &scored.evaluation;
-    let folds = evaluation.folds.iter().map(|fold| Fold {
+    let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
         at_edge: fold.choice.at_edge,
-        accuracy: fold.test.into(),
+        accuracy: Accuracy::of_fold(evaluation, index, &plan),
     });
     let report = Report {
         store: store.dir().display().to_string(),
@@ -83,8 +108,13 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
-        accuracy: evaluation.score().into(),
+        accuracy: Accuracy::of(evaluation, &plan),
+        control,
         balanced_accuracy: evaluation.balanced_accuracy(),
+        macro_f1: evaluation.macro_f1(),
+        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
+        auroc: evaluation.auroc,
+        calibration_error: evaluation.calibration_error(),
         log_loss: evaluation.log_loss,
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
@@ -92,12 +122,19 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
         saved: args.save.clone(),
-        protocol: config,
+        predictions: args.predictions.clone(),
+        split: SplitSizes::of(data),
+        groups: data.groups.as_ref().map(Groups::sizes),
+        interval: Interval::of(&plan),
+        protocol: plan.config.clone(),
     };
     if let Some(file) = file.as_mut() {
-        save(file, &store, (index, &data), &report.protocol)?;
+        save(file, &store, index, &plan)?;
     }
-    file.map(Replacement::put_in_place).transpose()?;
+    if let Some(predictions) = &predictions {
+        predictions::write(predictions, &store, &plan, evaluation)?;
+    }
+    [file, predictions].into_iter().flatten().try_for_each(Replacement::put_in_place)?;
     if args.json {
         output::json(&report)?
     } else {
@@ -129,37 +166,11 @@ fn find_tap(store: &Store, typed: &str) -> anyhow::Result<usize> {
     }
 }
 
-/// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
-/// at once.
-struct Replacement {
-    path: PathBuf,
-    beside: PathBuf,
-    file: File,
-}
-
-impl Replacement {
-    fn create(path: &Path) -> anyhow::Result<Self> {
-        let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
-        let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
-        let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
-        Ok(Self { path: path.to_owned(), beside, file })
-    }
-
-    fn put_in_place(self) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| format!("{} cannot be written", self.beside.display()))?;
-        fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))
-    }
-}
-
-fn save(
-    file: &mut Replacement,
-    store: &Store,
-    (index, data): (usize, &Labelled),
-    config: &ProtocolConfig,
-) -> anyhow::Result<()> {
-    let values = features(store, index, data)?;
-    let bar = progress::bar("fitting the probe to keep", config.holdout_fits()?, "fits");
-    let FinalFit { fit, choice, .. } = fit_final(config, &labelled(&values, data), &|| bar.inc(1))?;
+fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> anyhow::Result<()> {
+    let data = plan.data.to_learn_from();
+    let values = features(store, index, &data)?;
+    let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
+    let FinalFit { fit, choice, .. } = fit_final(&plan.config, &labelled(&values, &data), &|| bar.inc(1))?;
     bar.finish_and_clear();
     if !fit.converged {
         eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);
@@ -178,24 +189,36 @@ fn save(
     file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
 }
 
+/// What else there is to say of the predictions, in one line.
+fn other_scores(report: &Report) -> String {
+    let mut scores = vec![
+        format!("balanced accuracy {} %", percent(report.balanced_accuracy)),
+        format!("macro F1 {} %", percent(report.macro_f1)),
+    ];
+    scores.extend(report.top_five_accuracy.map(|share| format!("top-5 accuracy {} %", percent(share))));
+    scores.extend(report.auroc.map(|area| format!("AUROC {area:.3}")));
+    scores.push(format!("log loss {:.3} nats", report.log_loss));
+    scores.push(format!("calibration error {} %", percent(report.calibration_error)));
+    scores.join(", ")
+}
+
 fn render(report: &Report) -> String {
     let accuracy = &report.accuracy;
     let mut text = format!(
-        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % interval {} to {})\nbalanced accuracy {} %, log loss {:.3} nats\n\n",
+        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
         report.model,
         report.tap.name,
         report.tap.features,
         report.tap.tap.pooling,
         percent(accuracy.accuracy),
         count(accuracy.total),
-        percent(accuracy.interval.0),
-        percent(accuracy.interval.1),
-        percent(report.balanced_accuracy),
-        report.log_loss
+        report.interval.name(),
+        accuracy.interval_text(),
+        other_scores(report)
     );
     let folds = report.folds.iter().enumerate().map(|(index, fold)| {
         vec![
-            (index + 1).to_string(),
+            if report.split.is_some() { "test".to_owned() } else { (index + 1).to_string() },
             format!("{} of {}", fold.accuracy.correct, fold.accuracy.total),
             percent(fold.accuracy.accuracy),
             format!("{}{}", fold.strength, if fold.at_edge { "*" } else { "" }),
@@ -215,12 +238,20 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
+    text += &sentence(&report.control.iter().collect::<Vec<_>>());
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
     }
     text += &report.left_out.sentence();
     if let Some(path) = &report.saved {
-        text += &format!("\nA probe fitted on all {} pictures is in {}.\n", count(report.pictures), path.display());
+        let fitted_on = match report.split {
+            Some(split) => format!("the {} training", count(split.train)),
+            None => format!("all {}", count(report.pictures)),
+        };
+        text += &format!("\nA probe fitted on {fitted_on} pictures is in {}.\n", path.display());
+    }
+    if let Some(path) = &report.predictions {
+        text += &format!("What was predicted for each picture is in {}.\n", path.display());
     }
     text
 }

@@ -1,0 +1,101 @@
+//! Test folds with their rows scored, and the evaluation they make together.
+
+use ndarray::{Array2, ArrayView1, Axis, concatenate};
+
+use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold};
+use crate::loss::{output_probabilities, predicted_class, row_loss};
+use crate::ranking::{auroc, classes_ahead};
+use crate::{Labelled, Probe, Score};
+
+/// Top-5 accuracy says nothing of fewer classes than this.
+const TOP_FIVE_CLASSES: usize = 6;
+
+/// A test fold with its rows scored.
+pub(crate) struct Tested {
+    pub(crate) choice: Choice,
+    pub(crate) rows: Predicted,
+    pub(crate) not_converged: Option<NotConverged>,
+}
+
+/// What a probe says of rows.
+pub(crate) struct Predicted {
+    rows: Vec<RowResult>,
+    /// What ranks the rows by class `[rows, outputs]`: the log-odds of class 1 of two, else the logarithm of each class's
+    /// probability. In f32, since its tails stay apart where probabilities are all 0 or 1, at half the memory.
+    ranked: Array2<f32>,
+}
+
+struct RowResult {
+    row: usize,
+    predicted: usize,
+    true_loss: f64,
+    predicted_loss: f64,
+    ahead: usize,
+}
+
+/// What `probe` says of the rows numbered in `rows`.
+pub(crate) fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Predicted {
+    let scores = probe.scores_of(data.rows, rows);
+    let result = |(&row, scores): (&usize, ArrayView1<'_, f64>)| {
+        let (predicted, label) = (predicted_class(scores), data.labels[row]);
+        RowResult {
+            row,
+            predicted,
+            true_loss: row_loss(scores, label),
+            predicted_loss: row_loss(scores, predicted),
+            ahead: classes_ahead(scores, label),
+        }
+    };
+    let results = rows.iter().zip(scores.outer_iter()).map(result).collect();
+    let ranked = match scores.ncols() {
+        1 => scores.mapv(|score| score as f32),
+        _ => output_probabilities(scores.view()).mapv(|probability| probability.ln() as f32),
+    };
+    Predicted { rows: results, ranked }
+}
+
+/// All that was found on the test folds, in the order of the rows.
+pub(crate) fn evaluation(
+    data: &Labelled<'_, f32>,
+    tested: Vec<Tested>,
+    (fits, mut not_converged): (usize, Vec<NotConverged>),
+) -> Evaluation {
+    let in_folds = tested.iter().enumerate();
+    let mut rows: Vec<(usize, &RowResult)> =
+        in_folds.flat_map(|(fold, tested)| tested.rows.rows.iter().map(move |row| (fold, row))).collect();
+    rows.sort_by_key(|(_, result)| result.row);
+    let (scored_rows, labels) = rows.iter().map(|(_, result)| (result.row, data.labels[result.row])).unzip();
+    let (true_probability, predicted_probability) =
+        rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
+    not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
+    let top_five = || Score { correct: rows.iter().filter(|(_, row)| row.ahead < 5).count(), total: rows.len() };
+    Evaluation {
+        classes: data.classes,
+        scored_rows,
+        labels,
+        fold_of: rows.iter().map(|&(fold, _)| fold).collect(),
+        predicted: rows.iter().map(|(_, result)| result.predicted).collect(),
+        true_probability,
+        predicted_probability,
+        log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
+        top_five: (data.classes >= TOP_FIVE_CLASSES).then(top_five),
+        auroc: pooled_auroc(data, &tested),
+        folds: tested.iter().map(|tested| test_fold(data, tested)).collect(),
+        fits,
+        not_converged,
+    }
+}
+
+fn pooled_auroc(data: &Labelled<'_, f32>, tested: &[Tested]) -> Option<f64> {
+    let parts: Vec<_> = tested.iter().map(|tested| tested.rows.ranked.view()).collect();
+    let ranked = concatenate(Axis(0), &parts).expect("one number of outputs");
+    let labels: Vec<usize> =
+        tested.iter().flat_map(|tested| tested.rows.rows.iter().map(|row| data.labels[row.row])).collect();
+    auroc(ranked.view(), &labels)
+}
+
+fn test_fold(data: &Labelled<'_, f32>, tested: &Tested) -> TestFold {
+    let rows = &tested.rows.rows;
+    let correct = rows.iter().filter(|result| result.predicted == data.labels[result.row]).count();
+    TestFold { choice: tested.choice.clone(), test: Score { correct, total: rows.len() } }
+}

@@ -1,0 +1,117 @@
+//! `--group COLUMN`: which pictures belong together, such as those of one patient, module or camera.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tapline_core::StoredListing;
+use tapline_probe::{Error, ProtocolConfig, check_spread, grouped_folds};
+
+use crate::classes::Labelled;
+use crate::output::count;
+
+/// The groups of the pictures that are probed.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    /// The listing's column they come from.
+    pub column: String,
+    /// Their names, sorted; a group's number is its position.
+    pub names: Vec<String>,
+    /// The group number of each picture.
+    pub of_row: Vec<usize>,
+}
+
+/// The column and how many groups it makes, for reports.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupSizes {
+    /// The listing's column.
+    pub column: String,
+    /// Groups among the pictures probed.
+    pub groups: usize,
+}
+
+impl GroupSizes {
+    /// What follows the number of folds: ` of 44 groups (module)`.
+    pub fn text(&self) -> String {
+        format!(" of {} groups ({})", count(self.groups), self.column)
+    }
+}
+
+impl Groups {
+    /// The groups that `column` makes of the `rows` of a listing.
+    pub fn of(listing: &StoredListing, column: &str, rows: &[usize]) -> anyhow::Result<Self> {
+        let values = find(listing, column)?;
+        let empty: Vec<usize> = rows.iter().copied().filter(|&row| values[row].is_none()).collect();
+        if let Some(&first) = empty.first() {
+            bail!(
+                "{} picture(s) have no {column:?}, first {}: fill the column in, or take their label away",
+                empty.len(),
+                listing.path[first]
+            );
+        }
+        let name = |row: usize| values[row].as_deref().unwrap_or_default();
+        let mut numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (name(row), 0)).collect();
+        numbers.values_mut().enumerate().for_each(|(number, value)| *value = number);
+        Ok(Self {
+            column: column.to_owned(),
+            names: numbers.keys().map(|&name| name.to_owned()).collect(),
+            of_row: rows.iter().map(|&row| numbers[name(row)]).collect(),
+        })
+    }
+
+    /// The column and how many groups it makes.
+    pub fn sizes(&self) -> GroupSizes {
+        GroupSizes { column: self.column.clone(), groups: self.names.len() }
+    }
+}
+
+/// Refuses groups that folds cannot be made of, or that a split tears apart, in the words of the listing.
+pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<()> {
+    let folded = data.folded();
+    let chosen = |values: &[usize]| -> Vec<usize> { folded.iter().map(|&position| values[position]).collect() };
+    let (labels, of_row) = (chosen(&data.labels), chosen(&groups.of_row));
+    for position in data.with_role(tapline_probe::Role::Test) {
+        let group = groups.of_row[position];
+        if of_row.contains(&group) {
+            let (name, column) = (&groups.names[group], &groups.column);
+            bail!("{column} {name:?} has pictures marked train and pictures marked test: mark all of them alike");
+        }
+    }
+    // Nested folds leave out two at a time, those within a split's training pictures one.
+    let least = if data.split.is_some() { 2 } else { 3 };
+    let spread = grouped_folds(&labels, &of_row, config.folds, config.seed)
+        .and_then(|folds| check_spread(&labels, &folds, least));
+    match spread {
+        Err(Error::ClassInFewFolds { class, found, least }) => bail!(
+            "class {:?} lies in {found} of {} folds of whole {:?} groups, and takes {least} to be in every training set: \
+             use more groups with it, fewer folds (at least 3), or another seed",
+            data.names[class],
+            config.folds,
+            groups.column
+        ),
+        other => other.with_context(|| format!("--group {}", groups.column)),
+    }
+}
+
+fn find<'a>(listing: &'a StoredListing, column: &str) -> anyhow::Result<&'a [Option<String>]> {
+    match column {
+        "label" => bail!(
+            "--group label would put all pictures of a class into one fold: name a column of what belongs together"
+        ),
+        "path" | "split" | "sha256" | "skipped" => {
+            bail!("--group {column} is not one of your columns: name a column of what belongs together")
+        }
+        _ => {}
+    }
+    if let Some((_, values)) = listing.extra.iter().find(|(name, _)| name == column) {
+        return Ok(values);
+    }
+    let names: Vec<&str> = listing.extra.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        bail!(
+            "the listing has no column {column:?}, nor any of your own: extract again from a CSV with one (features are \
+             reused)"
+        );
+    }
+    bail!("the listing has no column {column:?}; it has {}", names.join(", "))
+}

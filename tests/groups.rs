@@ -1,0 +1,81 @@
+//! `--group`: pictures that belong together stay on one side of every fold.
+
+use crate::util::{Scratch, extract, run, tapline};
+
+/// A store of nine dark and nine light pictures; `row` gives each its further columns.
+fn stored(scratch: &Scratch, header: &str, row: &dyn Fn(&str, u32) -> String) -> String {
+    scratch.two_classes(9);
+    let mut table = format!("path,label,{header}\n");
+    for (class, seed) in ["dark", "light"].iter().flat_map(|class| (0..9).map(move |seed| (class, seed))) {
+        table += &format!("pictures/{class}/{seed}.png,{class},{}\n", row(class, seed));
+    }
+    scratch.write("list.csv", table);
+    let (list, store) = (scratch.text("list.csv"), scratch.text("store"));
+    run(extract(&list, &store, &["--taps", "conv1,pool1"])).ok();
+    store
+}
+
+#[test]
+fn groups_are_counted_and_the_interval_says_where_it_comes_from() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "module,camera", &|_, seed| format!("m{},c", seed / 2));
+    let report = run(tapline(&["compare", &store, "--group", "module", "--folds", "3", "--json"])).json();
+    assert_eq!(report["groups"], serde_json::json!({"column": "module", "groups": 5}));
+    assert_eq!(report["interval"], "bootstrap over groups");
+    assert_eq!(report["taps"][0]["accuracy"]["total"], 18);
+    let table = run(tapline(&["compare", &store, "--group", "module", "--folds", "3"])).ok();
+    assert!(table.contains("3 folds of 5 groups (module), seed 0"), "{table}");
+    assert!(table.contains("95 % bootstrap interval over groups"), "{table}");
+    // What was kept for one protocol is not taken for the other.
+    let saved = scratch.text("probe.json");
+    let args = ["probe", &store, "--tap", "conv1", "--folds", "3", "--json", "--save", &saved];
+    assert_eq!(run(tapline(&args)).json()["interval"], "Wilson");
+    let grouped = run(tapline(&[&args[..], &["--group", "module"]].concat())).json();
+    assert_eq!(grouped["interval"], "bootstrap over groups");
+    let sizes: Vec<_> = grouped["folds"].as_array().expect("folds").iter().map(|fold| fold["total"].as_u64()).collect();
+    assert!(sizes.iter().all(|size| size.is_some_and(|size| size % 2 == 0)), "{sizes:?}");
+}
+
+#[test]
+fn columns_that_make_no_groups_are_refused() {
+    let scratch = Scratch::new();
+    let row = |class: &str, seed: u32| format!("m{},{},{}", seed / 5, if seed == 3 { "" } else { "c" }, class);
+    let store = stored(&scratch, "module,camera,kind", &row);
+    let check = |column: &str, words: &[&str]| {
+        run(tapline(&["compare", &store, "--folds", "3", "--group", column])).fails_with(words);
+    };
+    check("modul", &["no column \"modul\"; it has module, camera, kind"]);
+    check("label", &["would put all pictures of a class into one fold"]);
+    check("path", &["not one of your columns"]);
+    check("camera", &["2 picture(s) have no \"camera\", first pictures/dark/3.png"]);
+    check("module", &["2 groups cannot fill 3 folds"]);
+    let folder = Scratch::new();
+    let (pictures, store) = (folder.two_classes(3), folder.text("store"));
+    run(extract(&pictures, &store, &[])).ok();
+    run(tapline(&["compare", &store, "--folds", "3", "--group", "module"])).fails_with(&["nor any of your own"]);
+}
+
+#[test]
+fn a_class_that_groups_keep_out_of_a_training_set_is_named() {
+    let scratch = Scratch::new();
+    let row = |class: &str, seed: u32| if class == "dark" { "night".to_owned() } else { format!("day{}", seed / 2) };
+    let store = stored(&scratch, "session", &row);
+    let args = ["compare", &store, "--folds", "3", "--group", "session"];
+    run(tapline(&args)).fails_with(&["class \"dark\" lies in 1 of 3 folds", "takes 3"]);
+}
+
+#[test]
+fn a_group_on_both_sides_of_a_split_is_named() {
+    let scratch = Scratch::new();
+    let row = |_: &str, seed: u32| format!("{},m{}", if seed < 6 { "train" } else { "test" }, seed / 2 + seed / 8 * 5);
+    let store = stored(&scratch, "split,module", &row);
+    let args = ["compare", &store, "--folds", "3", "--split", "--group", "module", "--json"];
+    let report = run(tapline(&args)).json();
+    assert_eq!(report["split"], serde_json::json!({"train": 12, "test": 6}));
+    assert_eq!(report["groups"]["groups"], 5);
+    let torn = Scratch::new();
+    let row = |_: &str, seed: u32| format!("{},m{}", if seed < 7 { "train" } else { "test" }, seed / 2);
+    let store = stored(&torn, "split,module", &row);
+    let args = ["compare", &store, "--folds", "3", "--split", "--group", "module"];
+    run(tapline(&args)).fails_with(&["module \"m3\" has pictures marked train and pictures marked test"]);
+}
