@@ -1,5 +1,6 @@
 //! Times each loss on made-up features: `time_solve ROWS COLUMNS CLASSES SETS [MEMORY]`, each set at C of 0.001, 0.01, 0.1
-//! and 1. Prints a row for each loss, tab-separated: name, seconds, problems, problems converged, steps of all, outputs.
+//! and 1. Prints a row for each loss, tab-separated: name, whether in the space of the rows (tried where they are fewer than the
+//! columns), seconds, problems, problems converged, steps of all, outputs.
 //!
 //! The features are rectified mixtures of 40 directions, as correlated and as skewed as those of a layer; each set leaves
 //! every fifth row out, another fifth for each. The labels of a row are its class, or for the losses of several outputs
@@ -32,9 +33,13 @@ fn main() {
         ("squared hinge", Loss::SquaredHinge(equal)),
         ("squared error", Loss::SquaredError(several.view())),
     ];
-    println!("loss\tseconds\tproblems\tconverged\tsteps\toutputs");
+    println!("loss\trow space\tseconds\tproblems\tconverged\tsteps\toutputs");
     for (name, loss) in losses {
-        println!("{name}\t{}", timed(&config, &LossTask { rows: features.view(), loss, sets: &sets }));
+        for row_space in [false, true].into_iter().take(if rows < columns { 2 } else { 1 }) {
+            let config = SolverConfig { row_space, ..config };
+            let timed = timed(&config, &LossTask { rows: features.view(), loss, sets: &sets });
+            println!("{name}\t{row_space}\t{timed}");
+        }
     }
 }
 

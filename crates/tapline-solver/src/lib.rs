@@ -58,6 +58,7 @@ mod loss;
 mod moments;
 mod params;
 mod products;
+mod rowspace;
 mod search;
 mod solve;
 mod target;

@@ -56,16 +56,16 @@ pub(crate) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// A search from `point`, with `rows` rows to score.
-    pub(crate) fn new(given: Given<'a>, point: Array1<f64>, rows: usize, outputs: usize) -> Self {
+    /// A search from `point`, after `iterations` steps elsewhere, of scores `[rows, outputs]` in number.
+    pub(crate) fn new(given: Given<'a>, point: Array1<f64>, iterations: u64, scores: (usize, usize)) -> Self {
         Self {
-            scores: Array2::zeros((rows, outputs)),
+            scores: Array2::zeros(scores),
             direction: Array1::zeros(0),
             gradient: Array1::zeros(point.len()),
             value: f64::INFINITY,
             decrement: f64::INFINITY,
             history: History::default(),
-            iterations: 0,
+            iterations,
             stuck: false,
             next: Next::Settle,
             given,

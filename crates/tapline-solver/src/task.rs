@@ -62,12 +62,15 @@ pub struct SolverConfig {
     pub memory: usize,
     /// Bytes that the problems under way may take together; at least one is always under way.
     pub max_bytes: usize,
+    /// Whether a training set of fewer rows than columns is first solved in the space of its rows: the same minimum, found
+    /// on a table of one column for each row, for one product of its rows with each other and one more copy of them.
+    pub row_space: bool,
 }
 
 impl Default for SolverConfig {
-    /// 5,000 iterations, a tolerance of 1e-8, a memory of 40 steps, 512 MiB.
+    /// 5,000 iterations, a tolerance of 1e-8, a memory of 40 steps, 512 MiB, all columns throughout.
     fn default() -> Self {
-        Self { max_iterations: 5000, tolerance: 1e-8, memory: 40, max_bytes: 512 << 20 }
+        Self { max_iterations: 5000, tolerance: 1e-8, memory: 40, max_bytes: 512 << 20, row_space: false }
     }
 }
 

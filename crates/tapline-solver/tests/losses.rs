@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView2, Axis, array};
 use serde::Deserialize;
 use tapline_solver::{
-    ClassWeights, Classes, Loss, LossTask, Problem, Solved, SolverConfig, Task, moments, solve, solve_loss,
+    ClassWeights, Classes, Loss, LossTask, Problem, Solved, SolverConfig, Start, Task, moments, solve, solve_loss,
 };
 
 /// Relative difference allowed between our objective and the reference's.
@@ -85,6 +85,11 @@ impl Case {
     }
 }
 
+/// The usual search, and the one that starts in the space of the rows where a set has fewer of them than columns.
+fn ways() -> [SolverConfig; 2] {
+    [false, true].map(|row_space| SolverConfig { row_space, ..SolverConfig::default() })
+}
+
 fn cases() -> Vec<Case> {
     serde_json::from_str::<Goldens>(include_str!("goldens/losses.json")).expect("goldens").cases
 }
@@ -98,8 +103,8 @@ fn solved(config: &SolverConfig, task: &LossTask<'_>, problems: &[Problem<'_>]) 
 
 #[test]
 fn objectives_are_those_of_scikit_learn_and_scipy() {
-    for case in cases() {
-        for (solved, golden) in case.solved(&SolverConfig::default()).iter().zip(&case.fits) {
+    for (case, config) in cases().iter().flat_map(|case| ways().map(|config| (case, config))) {
+        for (solved, golden) in case.solved(&config).iter().zip(&case.fits) {
             let (name, found) = (format!("{}, C = {}", case.name, golden.c), &solved.solution);
             assert!(found.converged, "{name}: {} {} after {}", found.objective, found.excess, found.iterations);
             let difference = found.objective - golden.objective;
@@ -116,12 +121,13 @@ fn objectives_are_those_of_scikit_learn_and_scipy() {
 
 #[test]
 fn the_bound_holds_wherever_a_search_is_stopped() {
-    for case in cases() {
+    for (case, way) in cases().iter().flat_map(|case| ways().map(|way| (case, way))) {
         for max_iterations in 0..12 {
-            let config = SolverConfig { max_iterations, ..SolverConfig::default() };
+            let config = SolverConfig { max_iterations, ..way };
             for (solved, golden) in case.solved(&config).iter().zip(&case.fits) {
                 let (found, difference) = (&solved.solution, solved.solution.objective - golden.objective);
                 let name = format!("{}, C = {}, {max_iterations} steps", case.name, golden.c);
+                assert!(found.iterations <= max_iterations, "{name}: {}", found.iterations);
                 assert!(difference >= -EXACT * golden.objective, "{name}: below the minimum");
                 assert!(difference <= found.excess + EXACT * golden.objective, "{name}: {difference} {}", found.excess);
             }
@@ -130,9 +136,39 @@ fn the_bound_holds_wherever_a_search_is_stopped() {
 }
 
 #[test]
+fn the_space_of_the_rows_leads_to_the_weights_of_all_columns() {
+    for case in cases().iter().filter(|case| case.columns > case.row_weights.len()) {
+        let [all, rows] = ways().map(|way| case.solved(&SolverConfig { tolerance: 1e-14, ..way }));
+        for (all, rows) in all.iter().zip(&rows) {
+            let highest = all.solution.weights.iter().fold(0.0, |highest: f64, weight| highest.max(weight.abs()));
+            let difference = &all.solution.weights - &rows.solution.weights;
+            assert!(difference.iter().all(|difference| difference.abs() <= 1e-6 * highest), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_search_from_its_own_end_is_over() {
+    for (case, config) in cases().iter().flat_map(|case| ways().map(|config| (case, config))) {
+        let half = SolverConfig { tolerance: 0.25 * config.tolerance, ..config };
+        let ends = case.solved(&half);
+        let starts = ends.iter().zip(&case.fits).map(|(end, fit)| {
+            let start = Start { weights: &end.solution.weights, intercept: &end.solution.intercept };
+            Problem { set: 0, c: fit.c, start: Some(start) }
+        });
+        let task = LossTask { rows: case.rows(), loss: case.loss(), sets: std::slice::from_ref(&case.row_weights) };
+        let again = solved(&config, &task, &starts.collect::<Vec<_>>());
+        assert!(again.iter().all(|solved| solved.solution.iterations == 0), "{}", case.name);
+    }
+}
+
+#[test]
 fn weights_of_squared_errors_are_those_of_the_normal_equations() {
-    let config = SolverConfig { tolerance: 1e-15, ..SolverConfig::default() };
-    for case in cases().iter().filter(|case| case.loss == "squared_error") {
+    for (case, way) in cases().iter().flat_map(|case| ways().map(|way| (case, way))) {
+        let config = SolverConfig { tolerance: 1e-15, ..way };
+        if case.loss != "squared_error" {
+            continue;
+        }
         for (solved, golden) in case.solved(&config).iter().zip(&case.fits) {
             let found = solved.solution.weights.iter().chain(&solved.solution.intercept);
             let expected = golden.weights.iter().chain(&golden.intercept);
@@ -146,13 +182,13 @@ fn weights_of_squared_errors_are_those_of_the_normal_equations() {
 
 #[test]
 fn a_batch_is_its_problems_one_by_one() {
-    for case in cases() {
+    for (case, config) in cases().iter().flat_map(|case| ways().map(|config| (case, config))) {
         let mut fewer = case.row_weights.clone();
         fewer.iter_mut().step_by(7).for_each(|weight| *weight = 0.0);
         let sets = [case.row_weights.clone(), fewer];
         let problems: Vec<_> = (0..2).flat_map(|set| [0.01, 1.0].map(|c| Problem { set, c, start: None })).collect();
         let task = LossTask { rows: case.rows(), loss: case.loss(), sets: &sets };
-        let solve = |problems: &[_]| solved(&SolverConfig::default(), &task, problems);
+        let solve = |problems: &[_]| solved(&config, &task, problems);
         for (together, problem) in solve(&problems).iter().zip(&problems) {
             let alone = &solve(&[*problem])[0];
             assert_eq!((&together.solution, &together.scores), (&alone.solution, &alone.scores), "{}", case.name);
