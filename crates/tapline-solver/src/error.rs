@@ -68,6 +68,61 @@ pub enum Error {
         /// What was found there.
         weight: f64,
     },
+    /// A training set without rows.
+    #[error("training set {set} gives no row a weight above 0: choose at least one row")]
+    NoRowOfWeight {
+        /// The first such set.
+        set: usize,
+    },
+    /// Class weights that cannot be paired with the classes.
+    #[error("{weights} class weights came with {classes} classes: give one weight for each class")]
+    ClassWeightCount {
+        /// Number of classes announced.
+        classes: usize,
+        /// Class weights given.
+        weights: usize,
+    },
+    /// A class weight that is not a positive number.
+    #[error("class {class} has the weight {weight}: use a positive, finite number")]
+    BadClassWeight {
+        /// The first such class.
+        class: usize,
+        /// What was found there.
+        weight: f64,
+    },
+    /// Targets without columns.
+    #[error("the targets have no column: give one for each output")]
+    NoOutputs,
+    /// A target that is NaN or infinite.
+    #[error("row {row}, output {output} of the targets is {value}: correct it or leave the row out")]
+    BadTarget {
+        /// The first such row.
+        row: usize,
+        /// Its first such output.
+        output: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// A label of several that says neither no nor yes.
+    #[error("row {row}, output {output} of the targets is {value}: use 0 or 1, or a loss for numbers")]
+    NotALabel {
+        /// The first such row.
+        row: usize,
+        /// Its first such output.
+        output: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// A label of several that is the same for all rows of a training set.
+    #[error("all rows of training set {set} have {side} for output {output}: give it a row of {} or drop the output", 1 - side)]
+    OneSided {
+        /// The first such set.
+        set: usize,
+        /// Its first such output.
+        output: usize,
+        /// What all its rows have: 0 or 1.
+        side: u8,
+    },
     /// A class that no row of a training set belongs to.
     #[error("training set {set} has no row of class {class}: give it one or drop the class")]
     NoRowOfClass {

@@ -3,9 +3,9 @@
 //! Where the derivative by the intercept is 0, the derivative by the weights alone bounds how far the objective is from
 //! its minimum; so every problem starts and ends here, for a few passes over its scores.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
-use crate::loss::{Targets, loss};
+use crate::loss::{Aims, Course, Targets, course, loss};
 
 /// Newton steps at most; three or four are usual.
 const STEPS: usize = 50;
@@ -14,7 +14,7 @@ const STEPS: usize = 50;
 pub(crate) struct Shift {
     /// What to add to the intercept of each output `[outputs]`.
     pub(crate) values: Array1<f64>,
-    /// Half the squared Newton decrement, in nats: the estimate of what the intercept still costs.
+    /// Half the squared Newton decrement, in the loss's unit: the estimate of what the intercept still costs.
     pub(crate) decrement: f64,
 }
 
@@ -27,14 +27,60 @@ struct Place {
 
 /// The shift that minimises the loss of `scores [rows, outputs]`.
 ///
+/// Outputs that know nothing of each other are shifted one by one.
+pub(crate) fn best_shift(scores: ArrayView2<'_, f64>, targets: Targets<'_>) -> Shift {
+    let (shape, aims) = match targets.aims {
+        Aims::Class(labels) => return best_shift_of_classes(scores, targets, labels),
+        Aims::Outputs(shape, aims) => (shape, aims),
+    };
+    let mut shift = Shift { values: Array1::zeros(scores.ncols()), decrement: 0.0 };
+    for output in 0..scores.ncols() {
+        let only = s![.., output..=output];
+        let targets = Targets { aims: Aims::Outputs(shape, aims.slice(only)), ..targets };
+        let (value, decrement) = best_shift_of_one(scores.slice(only), targets);
+        shift.values[output] = value;
+        shift.decrement += decrement;
+    }
+    shift
+}
+
+/// Newton's method with halved steps (Boyd and Vandenberghe, "Convex optimization", 2004, algorithm 9.5) on
+/// `φ(b) = Σ d ℓ(s + b)` of one output, `scores [rows, 1]`: `b ← b − t φ′ / φ″`. Returns `b` and the decrement.
+///
+/// Squares are exact in one step; a squared hinge, made of pieces of squares, in a few (Mangasarian, "A finite Newton method
+/// for classification", 2002).
+fn best_shift_of_one(scores: ArrayView2<'_, f64>, targets: Targets<'_>) -> (f64, f64) {
+    let ones = Array2::ones(scores.dim());
+    let at = |b: f64| course(scores, ones.view(), targets, b);
+    let (mut b, mut here, mut decrement) = (0.0, at(0.0), f64::INFINITY);
+    for _ in 0..STEPS {
+        if here.slope == 0.0 {
+            return (b, 0.0);
+        }
+        if here.curvature.is_nan() || here.curvature <= f64::MIN_POSITIVE {
+            return (b, f64::INFINITY);
+        }
+        let step = here.slope / here.curvature;
+        decrement = 0.5 * step * here.slope;
+        if decrement <= 1e-15 * here.value {
+            break;
+        }
+        let lengths = (0..40).map(|halvings| 0.5f64.powi(halvings));
+        let lower = |(length, next): &(f64, Course)| next.value <= here.value - 0.1 * length * decrement;
+        let Some((length, next)) = lengths.map(|length| (length, at(b - length * step))).find(lower) else { break };
+        (b, here) = (b - length * step, next);
+    }
+    (b, decrement)
+}
+
 /// Newton's method with halved steps (Boyd and Vandenberghe, "Convex optimization", 2004, algorithm 9.5): with
 /// `g = Σ d (p − y)` and `H = Σ d (diag(p) − p pᵀ)` over the rows, `b ← b − t H⁻¹ g`.
-pub(crate) fn best_shift(scores: ArrayView2<'_, f64>, targets: Targets<'_>) -> Shift {
+fn best_shift_of_classes(scores: ArrayView2<'_, f64>, targets: Targets<'_>, labels: &[usize]) -> Shift {
     let mut here = at(scores, targets, Array1::zeros(scores.ncols()));
     let mut decrement = f64::INFINITY;
     for _ in 0..STEPS {
         let gradient = here.residuals.sum_axis(Axis(0));
-        let Some(step) = solve(hessian(&here, targets), gradient.clone()) else {
+        let Some(step) = solve(hessian(&here, labels, targets.weights), gradient.clone()) else {
             decrement = f64::INFINITY;
             break;
         };
@@ -69,12 +115,10 @@ fn downhill(scores: ArrayView2<'_, f64>, targets: Targets<'_>, from: (&Place, &A
 ///
 /// With several outputs a shift of all of them changes nothing, so `H` is singular along `1`; adding
 /// `mean(diag H) / outputs · 1 1ᵀ` leaves `H⁻¹ g` alone, since `g` has no part along `1`.
-fn hessian(here: &Place, targets: Targets<'_>) -> Array2<f64> {
+fn hessian(here: &Place, labels: &[usize], weights: &[f64]) -> Array2<f64> {
     let outputs = here.residuals.ncols();
     let mut probabilities = Array2::zeros(here.residuals.dim());
-    for (row, (&label, &weight)) in
-        targets.labels.iter().zip(targets.weights).enumerate().filter(|(_, (_, d))| **d > 0.0)
-    {
+    for (row, (&label, &weight)) in labels.iter().zip(weights).enumerate().filter(|(_, (_, d))| **d > 0.0) {
         let mut probability = probabilities.row_mut(row);
         probability.zip_mut_with(&here.residuals.row(row), |p, residual| *p = residual / weight);
         match outputs {
@@ -83,7 +127,7 @@ fn hessian(here: &Place, targets: Targets<'_>) -> Array2<f64> {
         }
     }
     let mut weighted = probabilities.clone();
-    weighted.outer_iter_mut().zip(targets.weights).for_each(|(mut row, &weight)| row *= weight);
+    weighted.outer_iter_mut().zip(weights).for_each(|(mut row, &weight)| row *= weight);
     let mut hessian = -probabilities.t().dot(&weighted);
     hessian.diag_mut().scaled_add(1.0, &weighted.sum_axis(Axis(0)));
     if outputs > 1 {
@@ -128,9 +172,11 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::loss::Shape;
 
     fn check(labels: &[usize], weights: &[f64], outputs: usize) -> Array1<f64> {
-        let found = best_shift(Array2::zeros((labels.len(), outputs)).view(), Targets { labels, weights });
+        let found =
+            best_shift(Array2::zeros((labels.len(), outputs)).view(), Targets { aims: Aims::Class(labels), weights });
         assert!(found.decrement < 1e-13);
         found.values
     }
@@ -149,6 +195,26 @@ mod tests {
         for (share, expected) in found.iter().zip([1.0 / 6.0, 2.0 / 6.0, 3.0 / 6.0]) {
             assert!((share / found.sum() - expected).abs() < 1e-7, "{share}");
         }
+    }
+
+    fn check_output(shape: Shape, aims: &[f64], weights: &[f64], scores: &[f64], expected: f64) {
+        let column = |values: &[f64]| Array2::from_shape_vec((values.len(), 1), values.to_vec()).unwrap();
+        let aims = column(aims);
+        let targets = Targets { aims: Aims::Outputs(shape, aims.view()), weights };
+        let found = best_shift(column(scores).view(), targets);
+        assert!((found.values[0] - expected).abs() < 1e-7, "{} {expected}", found.values);
+        assert!(found.decrement < 1e-13);
+    }
+
+    #[test]
+    fn outputs_of_their_own_are_shifted_one_by_one() {
+        check_output(Shape::SquaredError, &[1.0, 5.0, 9.0], &[1.0, 3.0, 0.0], &[0.5, 1.0, 0.0], 3.125);
+        check_output(Shape::Logistic, &[0.0, 1.0, 1.0, 1.0], &[1.0; 4], &[0.0; 4], 3f64.ln());
+        check_output(Shape::Logistic, &[0.0, 1.0, 1.0, 1.0], &[1.0; 4], &[30.0; 4], 3f64.ln() - 30.0);
+        // Two rows against one: 2 (1 − b) = 1 + b.
+        check_output(Shape::SquaredHinge, &[0.0, 1.0, 1.0], &[1.0; 3], &[0.0; 3], 1.0 / 3.0);
+        // Far off, all rows but one are beyond their margin: the pieces change on the way.
+        check_output(Shape::SquaredHinge, &[0.0, 1.0, 1.0], &[1.0; 3], &[50.0; 3], 1.0 / 3.0 - 50.0);
     }
 
     #[test]

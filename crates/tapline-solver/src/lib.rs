@@ -1,4 +1,4 @@
-//! Logistic regressions of all folds and strengths at once: rows, training sets and strengths in, weights and proofs out.
+//! Linear models of all folds and strengths at once: rows, training sets and strengths in, weights and proofs out.
 //!
 //! Every training set (row weights) and every strength is a column of one weight matrix, or one for each class, so one
 //! pass over the features serves them all. Knows nothing of networks, folds, files or printing. The whole route:
@@ -29,6 +29,21 @@
 //! # Ok::<(), tapline_solver::Error>(())
 //! ```
 //!
+//! [`solve`] is for classes that exclude each other. [`solve_loss`] takes other losses ([`Loss`]: several labels for a row,
+//! squared hinge, squared error) and class weights as well:
+//!
+//! ```
+//! use ndarray::array;
+//! use tapline_solver::{Loss, LossTask, Problem, SolverConfig, solve_loss};
+//!
+//! let (rows, heights) = (array![[1.0], [2.0], [3.0], [4.0]], array![[2.5], [4.5], [6.5], [8.5]]);
+//! let task = LossTask { rows: rows.view(), loss: Loss::SquaredError(heights.view()), sets: &[vec![1.0; 4]] };
+//! solve_loss(&SolverConfig::default(), &task, &[Problem { set: 0, c: 1e6, start: None }], &mut |solved| {
+//!     assert!((solved.scores[[3, 0]] - 8.5).abs() < 1e-3);
+//! })?;
+//! # Ok::<(), tapline_solver::Error>(())
+//! ```
+//!
 //! Plain L-BFGS won the comparison (five layers of two networks and one made up, 1,574 rows, 320 to 1,280 columns, relative
 //! excess 1e-8). Preconditioned by the eigenvectors of `ZᵀZ` (Böhning, "Multinomial logistic regression algorithm", 1992)
 //! it took from a sixth of the steps to twice as many, most on the widest layer at weak regularisation; and one
@@ -43,12 +58,15 @@ mod loss;
 mod moments;
 mod params;
 mod products;
+mod rowspace;
 mod search;
 mod solve;
+mod target;
 mod task;
 
 pub use error::Error;
 pub use moments::{Moments, moments};
 pub use params::{LogisticModel, LogisticParams, LogisticValidParams};
-pub use solve::{Solution, Solved, solve};
-pub use task::{Problem, SolverConfig, Start, Task};
+pub use solve::{Solution, Solved, solve, solve_loss};
+pub use target::{ClassWeights, Classes, Loss};
+pub use task::{LossTask, Problem, SolverConfig, Start, Task};

@@ -44,9 +44,9 @@ pub(crate) struct Search<'a> {
     scores: Array2<f64>,
     direction: Array1<f64>,
     gradient: Array1<f64>,
-    /// Objective, in nats.
+    /// Objective.
     value: f64,
-    /// What the intercept still costs, in nats; known after the scores were settled.
+    /// What the intercept still costs; known after the scores were settled.
     decrement: f64,
     history: History,
     iterations: u64,
@@ -56,16 +56,16 @@ pub(crate) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// A search from `point`, with `rows` rows to score.
-    pub(crate) fn new(given: Given<'a>, point: Array1<f64>, rows: usize, outputs: usize) -> Self {
+    /// A search from `point`, after `iterations` steps elsewhere, of scores `[rows, outputs]` in number.
+    pub(crate) fn new(given: Given<'a>, point: Array1<f64>, iterations: u64, scores: (usize, usize)) -> Self {
         Self {
-            scores: Array2::zeros((rows, outputs)),
+            scores: Array2::zeros(scores),
             direction: Array1::zeros(0),
             gradient: Array1::zeros(point.len()),
             value: f64::INFINITY,
             decrement: f64::INFINITY,
             history: History::default(),
-            iterations: 0,
+            iterations,
             stuck: false,
             next: Next::Settle,
             given,
@@ -218,11 +218,13 @@ impl<'a> Search<'a> {
         -&self.gradient
     }
 
-    /// Largest possible distance of the objective from its minimum, in nats.
+    /// Largest possible distance of the objective from its minimum.
     ///
-    /// `F(W, b) = Σ d loss(Wᵀz + b) + α/2 ‖W‖²`, `∇W = Zᵀ R + αW`, `∇b = 1ᵀR`. With `∇b = 0` the residuals `R` are feasible
-    /// for the dual problem, and the duality gap is `F − min F ≤ ‖∇W‖² / (2α)` (Fenchel's duality, Boyd and Vandenberghe,
-    /// "Convex optimization", 2004, section 5.5; what the intercept still costs is added).
+    /// `F(W, b) = Σ d ℓ(Wᵀz + b) + α/2 ‖W‖²`, `∇W = Zᵀ R + αW`, `∇b = 1ᵀR` with `R = d ∘ ℓ′`, for any convex `ℓ` that has a
+    /// derivative. The dual problem is to maximise `D(R) = −Σ d ℓ*(R / d) − ‖Zᵀ R‖² / (2α)` over `1ᵀR = 0` (Fenchel's
+    /// duality, Boyd and Vandenberghe, "Convex optimization", 2004, section 5.5). With `∇b = 0` the residuals are feasible,
+    /// and as `ℓ(s) + ℓ*(ℓ′(s)) = s ℓ′(s)`,
+    /// `F − D = ⟨Zᵀ R, W⟩ + ‖Zᵀ R‖² / (2α) + α/2 ‖W‖² = ‖∇W‖² / (2α) ≥ F − min F`. What the intercept still costs is added.
     fn excess(&self) -> f64 {
         self.weight_excess() + self.decrement
     }

@@ -4,9 +4,21 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use crate::Error;
+use crate::{ClassWeights, Classes, Error, Loss};
 
-/// Features with their labels and the training sets drawn from them.
+/// Features with targets for any loss, and the training sets drawn from them; for [`solve_loss`](crate::solve_loss).
+#[derive(Debug, Clone, Copy)]
+pub struct LossTask<'a> {
+    /// Features `[rows, columns]`, in any unit; a column far from 0 against its spread loses digits: centre it first.
+    pub rows: ArrayView2<'a, f64>,
+    /// What the rows are fitted to.
+    pub loss: Loss<'a>,
+    /// Weight of each row in each training set `[sets][rows]`, at least 0: 1 for rows to learn from, 0 for others.
+    pub sets: &'a [Vec<f64>],
+}
+
+/// Features with classes that exclude each other, all of equal weight, for logistic regressions by [`solve`](crate::solve());
+/// the usual [`LossTask`] in short.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
     /// Features `[rows, columns]`, in any unit; a column far from 0 against its spread loses digits: centre it first.
@@ -50,24 +62,27 @@ pub struct SolverConfig {
     pub memory: usize,
     /// Bytes that the problems under way may take together; at least one is always under way.
     pub max_bytes: usize,
+    /// Whether a training set of fewer rows than columns is first solved in the space of its rows: the same minimum, found
+    /// on a table of one column for each row, for one product of its rows with each other and one more copy of them.
+    pub row_space: bool,
 }
 
 impl Default for SolverConfig {
-    /// 5,000 iterations, a tolerance of 1e-8, a memory of 40 steps, 512 MiB.
+    /// 5,000 iterations, a tolerance of 1e-8, a memory of 40 steps, 512 MiB, all columns throughout.
     fn default() -> Self {
-        Self { max_iterations: 5000, tolerance: 1e-8, memory: 40, max_bytes: 512 << 20 }
+        Self { max_iterations: 5000, tolerance: 1e-8, memory: 40, max_bytes: 512 << 20, row_space: false }
     }
 }
 
-impl Task<'_> {
-    /// One output tells two classes apart; more classes have one each.
-    pub(crate) fn outputs(&self) -> usize {
-        if self.classes == 2 { 1 } else { self.classes }
+impl<'a> From<Task<'a>> for LossTask<'a> {
+    fn from(task: Task<'a>) -> Self {
+        let classes = Classes { labels: task.labels, count: task.classes, weights: ClassWeights::Equal };
+        Self { rows: task.rows, loss: Loss::Logistic(classes), sets: task.sets }
     }
 }
 
-/// Checks everything that [`solve`](crate::solve()) is given.
-pub(crate) fn check(config: &SolverConfig, task: &Task<'_>, problems: &[Problem<'_>]) -> Result<(), Error> {
+/// Checks everything that [`solve_loss`](crate::solve_loss) is given.
+pub(crate) fn check(config: &SolverConfig, task: &LossTask<'_>, problems: &[Problem<'_>]) -> Result<(), Error> {
     check_config(config)?;
     check_rows(task)?;
     task.sets.iter().enumerate().try_for_each(|(set, weights)| check_set(task, set, weights))?;
@@ -90,28 +105,20 @@ pub(crate) fn check_strength(c: f64) -> Result<(), Error> {
     if c.is_finite() && c > 0.0 { Ok(()) } else { Err(Error::BadStrength { c }) }
 }
 
-fn check_rows(task: &Task<'_>) -> Result<(), Error> {
+fn check_rows(task: &LossTask<'_>) -> Result<(), Error> {
     let (rows, columns) = task.rows.dim();
     if rows == 0 || columns == 0 {
         return Err(Error::Empty { rows, columns });
     }
-    if task.labels.len() != rows {
-        return Err(Error::LabelCount { rows, labels: task.labels.len() });
-    }
-    if task.classes < 2 {
-        return Err(Error::FewClasses { classes: task.classes });
-    }
-    if let Some((row, &class)) = task.labels.iter().enumerate().find(|&(_, &class)| class >= task.classes) {
-        return Err(Error::ClassOutOfRange { row, class, classes: task.classes });
-    }
+    task.loss.check(rows)?;
     match task.rows.indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some(((row, column), &value)) => Err(Error::NotFinite { row, column, value }),
         None => Ok(()),
     }
 }
 
-fn check_set(task: &Task<'_>, set: usize, weights: &[f64]) -> Result<(), Error> {
-    let rows = task.labels.len();
+fn check_set(task: &LossTask<'_>, set: usize, weights: &[f64]) -> Result<(), Error> {
+    let rows = task.rows.nrows();
     if weights.len() != rows {
         return Err(Error::WeightCount { set, weights: weights.len(), rows });
     }
@@ -120,21 +127,19 @@ fn check_set(task: &Task<'_>, set: usize, weights: &[f64]) -> Result<(), Error> 
     {
         return Err(Error::BadWeight { set, row, weight });
     }
-    let mut seen = vec![false; task.classes];
-    task.labels.iter().zip(weights).filter(|&(_, &weight)| weight > 0.0).for_each(|(&class, _)| seen[class] = true);
-    match seen.iter().position(|&seen| !seen) {
-        Some(class) => Err(Error::NoRowOfClass { set, class }),
-        None => Ok(()),
+    if weights.iter().all(|&weight| weight == 0.0) {
+        return Err(Error::NoRowOfWeight { set });
     }
+    task.loss.check_set(set, weights)
 }
 
-fn check_problem(task: &Task<'_>, index: usize, problem: &Problem<'_>) -> Result<(), Error> {
+fn check_problem(task: &LossTask<'_>, index: usize, problem: &Problem<'_>) -> Result<(), Error> {
     check_strength(problem.c)?;
     if problem.set >= task.sets.len() {
         return Err(Error::NoSuchSet { problem: index, set: problem.set, sets: task.sets.len() });
     }
     let Some(start) = problem.start else { return Ok(()) };
-    let (columns, outputs) = (task.rows.ncols(), task.outputs());
+    let (columns, outputs) = (task.rows.ncols(), task.loss.outputs());
     let (found_columns, found_outputs) = start.weights.dim();
     if (found_columns, found_outputs) != (columns, outputs) || start.intercept.len() != outputs {
         return Err(Error::WarmStart { problem: index, columns, outputs, found_columns, found_outputs });

@@ -53,10 +53,11 @@ fn a_batch_is_its_problems_one_by_one() {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    for made in [Made::new(700, 12, 2), Made::new(700, 12, 4)] {
+    for made in [Made::new(700, 12, 2), Made::new(700, 12, 4), Made::new(60, 700, 3)] {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| made.solve(&SolverConfig::default(), &problems()))
+            let narrow = SolverConfig { row_space: true, ..SolverConfig::default() };
+            pool.install(|| (made.solve(&SolverConfig::default(), &problems()), made.solve(&narrow, &problems())))
         };
         assert_eq!(on(1), on(2));
         assert_eq!(on(1), on(5));
@@ -72,12 +73,16 @@ fn little_memory_means_fewer_at_a_time_and_the_same_numbers() {
 
 #[test]
 fn rows_of_weight_0_leave_no_trace() {
-    let made = Made::new(150, 12, 3);
-    let before = made.solve(&SolverConfig::default(), &problems());
+    check_no_trace(Made::new(150, 12, 3), &SolverConfig::default());
+    check_no_trace(Made::new(60, 80, 3), &SolverConfig { row_space: true, ..SolverConfig::default() });
+}
+
+fn check_no_trace(made: Made, config: &SolverConfig) {
+    let before = made.solve(config, &problems());
     let mut rows = made.rows.clone();
     rows.row_mut(5).fill(1e4);
     // Row 5 is outside set 0 alone.
-    let after = Made { rows, ..made }.solve(&SolverConfig::default(), &problems());
+    let after = Made { rows, ..made }.solve(config, &problems());
     let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before.solution == after.solution).collect();
     assert_eq!(same, [true, true, true, false, false, false, false, false, false]);
 }
