@@ -19,11 +19,12 @@ pub fn grouped_folds(labels: &[usize], groups: &[usize], folds: usize, seed: u64
     let mut order: Vec<usize> = (0..rows_of.len()).collect();
     shuffle(&mut order, &mut random_numbers(seed));
     order.sort_by_key(|&group| std::cmp::Reverse(rows_of[group].len()));
-    let totals = counts(labels, 0..labels.len());
-    let mut filled = vec![Filled { classes: vec![0; totals.len()], rows: 0 }; folds];
+    let classes = labels.iter().max().map_or(0, |&highest| highest + 1);
+    let totals = counts(labels, classes, 0..labels.len());
+    let mut filled = vec![Filled { classes: vec![0; classes], rows: 0 }; folds];
     let mut fold_of = vec![0; labels.len()];
     for group in order {
-        let added = counts(labels, rows_of[group].iter().copied());
+        let added = counts(labels, classes, rows_of[group].iter().copied());
         let fold = most_even(&filled, &added, &totals);
         filled[fold].rows += rows_of[group].len();
         filled[fold].classes.iter_mut().zip(&added).for_each(|(sum, added)| *sum += added);
@@ -79,8 +80,8 @@ fn rows_of_groups(groups: &[usize]) -> Vec<Vec<usize>> {
     found.into_values().collect()
 }
 
-fn counts(labels: &[usize], rows: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut counts = vec![0; labels.iter().max().map_or(0, |&highest| highest + 1)];
+fn counts(labels: &[usize], classes: usize, rows: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut counts = vec![0; classes];
     rows.for_each(|row| counts[labels[row]] += 1);
     counts
 }

@@ -1,11 +1,11 @@
 //! `--group COLUMN`: which pictures belong together, such as those of one patient, module or camera.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::StoredListing;
-use tapline_probe::{Error, ProtocolConfig, check_spread, grouped_folds};
+use tapline_probe::{Error, ProtocolConfig, Role, check_spread, grouped_folds};
 
 use crate::classes::Labelled;
 use crate::output::count;
@@ -70,9 +70,10 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
     let folded = data.folded();
     let chosen = |values: &[usize]| -> Vec<usize> { folded.iter().map(|&position| values[position]).collect() };
     let (labels, of_row) = (chosen(&data.labels), chosen(&groups.of_row));
-    for position in data.with_role(tapline_probe::Role::Test) {
+    let trained: HashSet<usize> = of_row.iter().copied().collect();
+    for position in data.with_role(Role::Test) {
         let group = groups.of_row[position];
-        if of_row.contains(&group) {
+        if trained.contains(&group) {
             let (name, column) = (&groups.names[group], &groups.column);
             bail!("{column} {name:?} has pictures marked train and pictures marked test: mark all of them alike");
         }
