@@ -40,6 +40,22 @@ fn classes_anybody_can_tell_apart_are_told_apart() {
 }
 
 #[test]
+fn exact_copies_are_told() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
+    scratch.picture("pictures/light/copy.png", 100);
+    run(extract(&pictures, &store, &[])).ok();
+    let ran = run(tapline(&["compare", &store, "--folds", "3"]));
+    assert_eq!(ran.code, 0);
+    let words = "1 picture with the bytes of another one (light/copy.png of light/0.png)";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    // Apart from them, nothing is said.
+    std::fs::remove_file(scratch.path("pictures/light/copy.png")).expect("removes");
+    run(extract(&pictures, &store, &[])).ok();
+    assert_eq!(run(tapline(&["compare", &store, "--folds", "3"])).stderr, "");
+}
+
+#[test]
 fn one_tap_in_detail_and_a_probe_to_keep() {
     let scratch = Scratch::new();
     let store = stored(&scratch);

@@ -2,12 +2,15 @@
 //!
 //! Whatever passed this file needs no more checks before the first fit.
 
-use tapline_core::StoredListing;
+use std::collections::HashMap;
+
+use tapline_core::{Digest, StoredListing};
 use tapline_probe::ProtocolConfig;
 
 use crate::args::ProtocolArgs;
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
+use crate::output::counted;
 use crate::split::{is_present, roles};
 
 /// Pictures and protocol of all probes of a run.
@@ -35,6 +38,9 @@ impl Plan {
         if !args.split && is_present(listing) {
             eprintln!("tapline: the listing has a split column; --split scores its test pictures alone");
         }
+        if let Some(warning) = plan.data.groups.is_none().then(|| copies(listing, &plan.data.rows)).flatten() {
+            eprintln!("tapline: {warning}");
+        }
         Ok(plan)
     }
 
@@ -50,6 +56,23 @@ impl Plan {
         let config = ProtocolConfig { control: true, ..self.config.clone() };
         self.control.then(|| Self { data: self.data.clone(), config, control: false })
     }
+}
+
+/// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart.
+fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
+    let mut first_of: HashMap<Digest, usize> = HashMap::new();
+    let copy_of = |&row: &usize| {
+        let first = *first_of.entry(listing.sha256[row]?).or_insert(row);
+        (first != row).then_some((row, first))
+    };
+    let copies: Vec<(usize, usize)> = rows.iter().filter_map(copy_of).collect();
+    let (copy, first) = copies.first()?;
+    Some(format!(
+        "{} with the bytes of another one ({} of {}): on both sides of a fold they make accuracies too high; keep one of each",
+        counted(copies.len(), "picture"),
+        listing.path[*copy],
+        listing.path[*first]
+    ))
 }
 
 fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
