@@ -7,6 +7,11 @@
 //!
 //! Each set needs its own `L`: rows rotated once for all sets, `X = L Qᵀ`, would leave `Z = L Qᵀ / σ`, and `Qᵀ / σ` is
 //! orthonormal for no two sets at once, unless all columns have the same scale.
+//!
+//! Measured with `examples/time_solve` (two cores, two classes, each set at four strengths, one in five rows left out): on
+//! 500 × 5,000, five sets, logistic regressions took 0.55 s instead of 1.18 s, squared hinges 2.6 s instead of 12.2 s. On
+//! 1,000 × 1,280, five sets, they took 2.0 s instead of 0.5 s and 6.7 s instead of 4.1 s. One run each, on a machine with
+//! other work to do. So it is for columns that are many times the rows, and off unless asked for.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 

@@ -63,7 +63,8 @@ pub struct SolverConfig {
     /// Bytes that the problems under way may take together; at least one is always under way.
     pub max_bytes: usize,
     /// Whether a training set of fewer rows than columns is first solved in the space of its rows: the same minimum, found
-    /// on a table of one column for each row, for one product of its rows with each other and one more copy of them.
+    /// on a table of one column for each row, for one product of its rows with each other and one more copy of them. Saves
+    /// time where the columns are many times the rows, and loses some where they are not.
     pub row_space: bool,
 }
 
