@@ -99,6 +99,23 @@ pub fn calibration_error(probability: &[f64], right: &[bool]) -> f64 {
     gaps.iter().map(|gap| gap.abs()).sum::<f64>() / right.len() as f64
 }
 
+/// Two-sided p of an exact sign test: how likely counts as uneven as `a` and `b` are, were each of `a + b` a coin's toss.
+///
+/// `min(1, 2 Σ_{i ≤ min(a, b)} C(n, i) / 2^n)` with `n = a + b` (McNemar's test in its exact form; McNemar, "Note on the
+/// sampling error of the difference between correlated proportions or percentages", 1947). It takes the pictures for
+/// independent, and knows nothing of how the two probes compared were picked.
+pub fn sign_test(a: usize, b: usize) -> f64 {
+    let n = a + b;
+    // ln C(n, i), from ln C(n, 0) = 0 on: the terms themselves would leave the range of f64.
+    let mut ln_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = ln_term.exp();
+    for i in 0..a.min(b) {
+        ln_term += ((n - i) as f64 / (i + 1) as f64).ln();
+        tail += ln_term.exp();
+    }
+    (2.0 * tail).min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -108,6 +125,21 @@ mod tests {
     fn check_interval(correct: usize, total: usize, expected: (f64, f64)) {
         let (low, high) = Score { correct, total }.interval();
         assert!((low - expected.0).abs() < 1e-7 && (high - expected.1).abs() < 1e-7, "{low} {high}");
+    }
+
+    #[test]
+    fn the_sign_test_is_the_exact_binomial_one() {
+        // Reference: SciPy, binomtest(a, a + b, 0.5).pvalue.
+        for (a, b, expected) in [
+            (4, 1, 0.375),
+            (0, 5, 0.0625),
+            (133, 108, 0.121_930_993_371_137_47),
+            (123, 77, 0.001_401_690_578_795_793_6),
+            (1000, 1000, 1.0),
+            (0, 0, 1.0),
+        ] {
+            assert!((sign_test(a, b) - expected).abs() < 1e-9, "{a} {b}: {}", sign_test(a, b));
+        }
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub struct ProtocolArgs {
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas: 0.001,0.01,0.1,1
     #[arg(long, value_delimiter = ',', value_name = "C", default_values_t = [0.001, 0.01, 0.1, 1.0])]
     pub strengths: Vec<f64>,
     /// What fits the probes; both minimise the same objective

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer, sign_test};
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
@@ -275,19 +275,31 @@ fn top_against_best(report: &Report) -> String {
     if behind == 0 {
         return format!("The {which}, {top_name}, has as many right.\n");
     }
-    format!(
+    let mut text = format!(
         "The {which}, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
         100.0 * behind as f64 / report.taps[top].accuracy.total as f64,
         count(only_best),
         count(only_top),
-    )
+    );
+    // Pictures of one group are not independent, as the test would take them.
+    if report.groups.is_none() {
+        let p = sign_test(only_best, only_top);
+        text += &match p {
+            p if p >= 0.05 => format!("That difference may be chance (paired sign test, p = {p:.2}).\n"),
+            p => format!(
+                "A paired sign test gives p = {p:.4}, before allowing for the choice of the best of {} taps.\n",
+                report.taps.len()
+            ),
+        };
+    }
+    text
 }
 
 fn warnings(report: &Report) -> String {
     let mut text = String::new();
     if report.taps.iter().any(|tap| tap.at_edge > 0) {
-        text +=
-            "* the strength lies at the edge of the grid in some fold; --strengths with a wider grid may do better.\n";
+        text += "* the strength lies at the edge of the grid in some fold; a wider one may do better, such as --strengths \
+             0.0001,0.001,0.01,0.1,1,10.\n";
     }
     for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
         text +=

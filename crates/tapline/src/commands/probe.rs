@@ -226,7 +226,8 @@ fn render(report: &Report) -> String {
     });
     text += &output::table(&[">fold", ">right", ">accuracy %", ">strength"], folds);
     if report.folds.iter().any(|fold| fold.at_edge) {
-        text += "* at the edge of the grid; --strengths with a wider grid may do better.\n";
+        text +=
+            "* at the edge of the grid; a wider one may do better, such as --strengths 0.0001,0.001,0.01,0.1,1,10.\n";
     }
     if report.classes.len() <= SHOWN_CLASSES {
         let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
