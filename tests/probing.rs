@@ -1,6 +1,6 @@
 //! `tapline compare` and `tapline probe`: honest scores, clear refusals.
 
-use crate::util::{Scratch, extract, run, tapline};
+use crate::util::{Scratch, extract, python, ran, run, tapline};
 
 /// Six dark and six light pictures: any layer tells them apart.
 fn stored(scratch: &Scratch) -> String {
@@ -66,6 +66,10 @@ fn one_tap_in_detail_and_a_probe_to_keep() {
     let probe: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(probe["classes"], serde_json::json!(["dark", "light"]));
     assert_eq!(probe["converged"], true);
+    let length = |key: &str| probe[key].as_array().map(Vec::len);
+    assert_eq!(["mean", "scale", "weights", "intercept"].map(length), [Some(128), Some(128), Some(128), Some(1)]);
+    let scored = ran(python("tests/reference/saved_probe.py", &[&store, &saved])).ok();
+    assert_eq!(scored.trim(), "12 of 12");
     run(tapline(&["probe", &store, "--tap", "fire9"])).fails_with(&["fire9", "conv1@mean"]);
     // A run that fails leaves the probe that was there.
     run(tapline(&["probe", &store, "--tap", "fire2", "--folds", "2", "--save", &saved])).fails_with(&["at least 3"]);

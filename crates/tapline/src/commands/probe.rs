@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::{Pooling, Store, TapInfo};
-use tapline_probe::{FinalFit, NotConverged, Probe, ProtocolConfig, fit_final};
+use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, fit_final};
 
 use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
@@ -78,7 +78,14 @@ struct SavedProbe<'a> {
     classes: &'a [String],
     strength: f64,
     converged: bool,
-    probe: &'a Probe,
+    /// Subtracted from the features `[features]`.
+    mean: Vec<f64>,
+    /// Divides the difference `[features]`.
+    scale: Vec<f64>,
+    /// `[features][outputs]`: one output, the log-odds of the second class, for two classes; else one for each class.
+    weights: Vec<Vec<f64>>,
+    /// `[outputs]`.
+    intercept: Vec<f64>,
 }
 
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
@@ -176,6 +183,7 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
         eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);
     }
     let space = &store.manifest().space;
+    let probe = &fit.probe;
     let saved = SavedProbe {
         model: &space.model,
         preprocess: &space.preprocess,
@@ -183,7 +191,10 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
         classes: &data.names,
         strength: choice.c,
         converged: fit.converged,
-        probe: &fit.probe,
+        mean: probe.standardisation.mean.to_vec(),
+        scale: probe.standardisation.scale.to_vec(),
+        weights: probe.weights.outer_iter().map(|row| row.to_vec()).collect(),
+        intercept: probe.intercept.to_vec(),
     };
     let bytes = serde_json::to_vec(&saved)?;
     file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
