@@ -1,6 +1,7 @@
 //! Model files and cards that cannot be used: one clear sentence each.
 
 use std::fs;
+use std::process::Command;
 
 use crate::util::{Scratch, extract, python, ran, root, run, tapline};
 
@@ -182,4 +183,44 @@ fn a_runtime_that_is_none_is_named() {
         command.env("ORT_DYLIB_PATH", &file);
         run(command).fails_with(&[file.to_str().expect("UTF-8"), words]);
     }
+}
+
+/// A library that has ONNX Runtime's entry point and reports an old version.
+const OLD_RUNTIME: &str = r#"
+static void *api(unsigned version) { return 0; }
+static const char *version(void) { return "1.10.0"; }
+static const struct { void *(*api)(unsigned); const char *(*version)(void); } base = {api, version};
+const void *OrtGetApiBase(void) { return &base; }
+"#;
+
+#[test]
+fn a_runtime_that_is_too_old_is_told_with_the_version_it_takes() {
+    let scratch = Scratch::new();
+    let (source, library) = (scratch.write("old.c", OLD_RUNTIME), scratch.path("libonnxruntime.so.1.10.0"));
+    let built = Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.expect("gcc").success());
+    let mut command = tapline(&["layers", "squeezenet1.1"]);
+    command.env("ORT_DYLIB_PATH", &library);
+    run(command).fails_with(&["version 1.10", "1.17 or newer", "make setup"]);
+}
+
+#[test]
+fn where_there_is_no_runtime_the_places_and_the_remedy_are_named() {
+    let scratch = Scratch::new();
+    let file = root().join("models/squeezenet1.1.toml");
+    let mut command = Command::new(copied_program(&scratch));
+    command.current_dir(scratch.path("")).env_remove("ORT_DYLIB_PATH").env_remove("TAPLINE_MODELS");
+    command.arg("layers").arg(file);
+    let ran = run(command);
+    // A machine with ONNX Runtime installed has one after all: the system's is the last place looked at.
+    if ran.code != 0 {
+        ran.fails_with(&["was not found", "libonnxruntime.so", "make setup", "ORT_DYLIB_PATH"]);
+    }
+}
+
+/// The program outside the checkout, so that it finds nothing by itself.
+fn copied_program(scratch: &Scratch) -> std::path::PathBuf {
+    let copy = scratch.path("tapline");
+    fs::copy(env!("CARGO_BIN_EXE_tapline"), &copy).expect("copies");
+    copy
 }
