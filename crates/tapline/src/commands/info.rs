@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tapline_core::{Manifest, Skipped, Store};
+use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
 
 use crate::args::InfoArgs;
 use crate::{Outcome, output};
@@ -60,13 +60,14 @@ fn render(report: &Report) -> String {
         ]
     });
     let mut text = format!(
-        "{}: {} pictures through {} ({} on {}), {} skipped\n\n{}",
+        "{}: {} pictures through {} ({} on {}), {} skipped\n{}\n\n{}",
         report.store,
         output::count(manifest.rows),
         manifest.space.model.name,
         manifest.run.runtime,
         manifest.run.device,
         report.skipped_pictures.len(),
+        prepared(&manifest.space),
         output::table(&["tap", "pooling", "map", ">features", ">cost", "file"], taps)
     );
     if !report.labels.is_empty() {
@@ -77,4 +78,22 @@ fn render(report: &Report) -> String {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
     }
     text
+}
+
+/// How the pictures were prepared and how features are stored, in the words of the flags.
+fn prepared(space: &FeatureSpace) -> String {
+    let how = &space.preprocess;
+    let resize = match how.resize {
+        Resize::ShortSide(side) => format!("short side to {side}, centre crop"),
+        Resize::Squash => "whole picture (--squash)".to_owned(),
+    };
+    let dtype = match space.dtype {
+        Dtype::F32 => "f32",
+        Dtype::F16 => "f16",
+    };
+    format!(
+        "pictures: {resize}, {} × {} pixels, {:?} filter, {:?} channels; features: {dtype}",
+        how.height, how.width, how.interpolation, how.channels
+    )
+    .to_lowercase()
 }
