@@ -158,7 +158,9 @@ fn more_pictures_a_pass_than_memory_holds_are_refused() {
     for batch in ["1000000000000", "18446744073709551615"] {
         run(extract(&pictures, &scratch.text("store"), &["--batch", batch])).fails_with(&["smaller batch"]);
     }
-    run(extract(&pictures, &scratch.text("store"), &["--batch", "1000", "--workers", "100000"])).ok();
+    let many = run(extract(&pictures, &scratch.text("store"), &["--workers", "100000"]));
+    assert!(many.code == 2 && many.stderr.contains("256"), "{}", many.stderr);
+    run(extract(&pictures, &scratch.text("store"), &["--batch", "1000", "--workers", "256"])).ok();
 }
 
 #[test]

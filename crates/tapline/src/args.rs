@@ -123,8 +123,8 @@ pub struct ExtractArgs {
     #[arg(long, value_name = "N")]
     pub batch: Option<std::num::NonZeroUsize>,
     /// Worker threads, each with a session of its own [default: one for each core, 3 on a GPU]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
     /// Largest picture to decode, in megapixels
     #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
     pub max_megapixels: u32,

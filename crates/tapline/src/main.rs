@@ -17,6 +17,7 @@ mod predictions;
 mod progress;
 mod project;
 mod replacement;
+mod report_scores;
 mod scores;
 mod split;
 

@@ -13,6 +13,7 @@ use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
+use crate::report_scores::Scores;
 use crate::scores::{Scored, score_tap};
 use crate::{Outcome, output, progress};
 
@@ -53,19 +54,8 @@ struct TapReport {
     features: usize,
     cost_share: f64,
     classifier: bool,
-    accuracy: Accuracy,
-    /// The score with shuffled labels, where it was asked for.
-    control: Option<Control>,
-    balanced_accuracy: f64,
-    /// Mean F1 score of the classes, 0 to 1.
-    macro_f1: f64,
-    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
-    top_five_accuracy: Option<f64>,
-    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
-    auroc: Option<f64>,
-    /// Expected calibration error, 0 to 1.
-    calibration_error: f64,
-    log_loss: f64,
+    #[serde(flatten)]
+    scores: Scores,
     /// Strength C chosen for each fold.
     strengths: Vec<f64>,
     /// Folds whose choice lies at the edge of the grid.
@@ -120,8 +110,9 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
     let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
     let evaluations: Vec<Evaluation> = scored.into_iter().map(|(scored, _)| scored.evaluation).collect();
-    let best = (1..taps.len())
-        .fold(0, |best, tap| if taps[tap].accuracy.correct > taps[best].accuracy.correct { tap } else { best });
+    let best = (1..taps.len()).fold(0, |best, tap| {
+        if taps[tap].scores.accuracy.correct > taps[best].scores.accuracy.correct { tap } else { best }
+    });
     let top = taps.iter().rposition(|tap| !tap.classifier);
     let nested = select_layer(&evaluations)?;
     Ok(Report {
@@ -151,14 +142,7 @@ fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), pla
         features: info.features,
         cost_share: info.cost_share,
         classifier: info.classifier,
-        accuracy: Accuracy::of(evaluation, plan),
-        control: control.clone(),
-        balanced_accuracy: evaluation.balanced_accuracy(),
-        macro_f1: evaluation.macro_f1(),
-        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
-        auroc: evaluation.auroc,
-        calibration_error: evaluation.calibration_error(),
-        log_loss: evaluation.log_loss,
+        scores: Scores::of(evaluation, control.clone(), plan),
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
         not_converged: evaluation.not_converged.clone(),
@@ -194,9 +178,9 @@ fn render(report: &Report) -> String {
             tap.pooling.clone(),
             tap.features.to_string(),
             format!("{} %", percent(tap.cost_share)),
-            percent(tap.accuracy.accuracy),
-            tap.accuracy.interval_text(),
-            percent(tap.balanced_accuracy),
+            percent(tap.scores.accuracy.accuracy),
+            tap.scores.accuracy.interval_text(),
+            percent(tap.scores.balanced_accuracy),
             format!("{}{}", usual_strength(&tap.strengths), if tap.at_edge > 0 { "*" } else { "" }),
             format!("{:.1}", tap.seconds),
         ]
@@ -234,7 +218,7 @@ fn render(report: &Report) -> String {
         output::table(&headers, rows)
     );
     text += &verdict(report);
-    text += &sentence(&report.taps.iter().filter_map(|tap| tap.control.as_ref()).collect::<Vec<_>>());
+    text += &sentence(&report.taps.iter().filter_map(|tap| tap.scores.control.as_ref()).collect::<Vec<_>>());
     text += &warnings(report);
     text
 }
@@ -244,10 +228,10 @@ fn verdict(report: &Report) -> String {
     let mut text = format!(
         "Best stage: {}, {} % of {} pictures right (95 % {} {}).\n",
         label(&report.taps, report.best),
-        percent(best.accuracy.accuracy),
-        count(best.accuracy.total),
+        percent(best.scores.accuracy.accuracy),
+        count(best.scores.accuracy.total),
         report.interval.name(),
-        best.accuracy.interval_text()
+        best.scores.accuracy.interval_text()
     );
     text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
@@ -266,7 +250,8 @@ fn top_against_best(report: &Report) -> String {
         return String::new();
     };
     let (best_name, top_name) = (label(&report.taps, report.best), label(&report.taps, top));
-    let behind = report.taps[report.best].accuracy.correct.saturating_sub(report.taps[top].accuracy.correct);
+    let behind =
+        report.taps[report.best].scores.accuracy.correct.saturating_sub(report.taps[top].scores.accuracy.correct);
     // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
     let which = if report.taps.iter().any(|tap| tap.classifier) { "top layer" } else { "deepest layer probed" };
     if top == report.best {
@@ -277,7 +262,7 @@ fn top_against_best(report: &Report) -> String {
     }
     let mut text = format!(
         "The {which}, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
-        100.0 * behind as f64 / report.taps[top].accuracy.total as f64,
+        100.0 * behind as f64 / report.taps[top].scores.accuracy.total as f64,
         count(only_best),
         count(only_top),
     );
@@ -339,18 +324,18 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.pooling.clone(),
             tap.features.to_string(),
             tap.cost_share.to_string(),
-            tap.accuracy.correct.to_string(),
-            tap.accuracy.total.to_string(),
-            tap.accuracy.accuracy.to_string(),
-            tap.accuracy.interval.0.to_string(),
-            tap.accuracy.interval.1.to_string(),
-            tap.balanced_accuracy.to_string(),
-            tap.control.as_ref().map(|control| control.accuracy.accuracy.to_string()).unwrap_or_default(),
-            tap.macro_f1.to_string(),
-            tap.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
-            tap.auroc.map(|area| area.to_string()).unwrap_or_default(),
-            tap.calibration_error.to_string(),
-            tap.log_loss.to_string(),
+            tap.scores.accuracy.correct.to_string(),
+            tap.scores.accuracy.total.to_string(),
+            tap.scores.accuracy.accuracy.to_string(),
+            tap.scores.accuracy.interval.0.to_string(),
+            tap.scores.accuracy.interval.1.to_string(),
+            tap.scores.balanced_accuracy.to_string(),
+            tap.scores.control.as_ref().map(|control| control.accuracy.accuracy.to_string()).unwrap_or_default(),
+            tap.scores.macro_f1.to_string(),
+            tap.scores.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
+            tap.scores.auroc.map(|area| area.to_string()).unwrap_or_default(),
+            tap.scores.calibration_error.to_string(),
+            tap.scores.log_loss.to_string(),
             usual_strength(&tap.strengths).to_string(),
             tap.at_edge.to_string(),
             tap.not_converged.len().to_string(),

@@ -17,6 +17,7 @@ use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
+use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_tap};
 use crate::{Outcome, output, predictions, progress};
 
@@ -38,19 +39,8 @@ struct Report {
     groups: Option<GroupSizes>,
     /// How the intervals are made.
     interval: Interval,
-    accuracy: Accuracy,
-    /// The score with shuffled labels, where it was asked for.
-    control: Option<Control>,
-    balanced_accuracy: f64,
-    /// Mean F1 score of the classes, 0 to 1.
-    macro_f1: f64,
-    /// Of more than five classes: share of pictures whose class is among the five most probable, 0 to 1.
-    top_five_accuracy: Option<f64>,
-    /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
-    auroc: Option<f64>,
-    /// Expected calibration error, 0 to 1.
-    calibration_error: f64,
-    log_loss: f64,
+    #[serde(flatten)]
+    scores: Scores,
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
     confusion: Vec<Vec<usize>>,
@@ -115,14 +105,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
-        accuracy: Accuracy::of(evaluation, &plan),
-        control,
-        balanced_accuracy: evaluation.balanced_accuracy(),
-        macro_f1: evaluation.macro_f1(),
-        top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
-        auroc: evaluation.auroc,
-        calibration_error: evaluation.calibration_error(),
-        log_loss: evaluation.log_loss,
+        scores: Scores::of(evaluation, control, &plan),
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
         fits: evaluation.fits,
@@ -203,18 +186,18 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
 /// What else there is to say of the predictions, in one line.
 fn other_scores(report: &Report) -> String {
     let mut scores = vec![
-        format!("balanced accuracy {} %", percent(report.balanced_accuracy)),
-        format!("macro F1 {} %", percent(report.macro_f1)),
+        format!("balanced accuracy {} %", percent(report.scores.balanced_accuracy)),
+        format!("macro F1 {} %", percent(report.scores.macro_f1)),
     ];
-    scores.extend(report.top_five_accuracy.map(|share| format!("top-5 accuracy {} %", percent(share))));
-    scores.extend(report.auroc.map(|area| format!("AUROC {area:.3}")));
-    scores.push(format!("log loss {:.3} nats", report.log_loss));
-    scores.push(format!("calibration error {} %", percent(report.calibration_error)));
+    scores.extend(report.scores.top_five_accuracy.map(|share| format!("top-5 accuracy {} %", percent(share))));
+    scores.extend(report.scores.auroc.map(|area| format!("AUROC {area:.3}")));
+    scores.push(format!("log loss {:.3} nats", report.scores.log_loss));
+    scores.push(format!("calibration error {} %", percent(report.scores.calibration_error)));
     scores.join(", ")
 }
 
 fn render(report: &Report) -> String {
-    let accuracy = &report.accuracy;
+    let accuracy = &report.scores.accuracy;
     let mut text = format!(
         "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
         report.model,
@@ -250,7 +233,7 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
-    text += &sentence(&report.control.iter().collect::<Vec<_>>());
+    text += &sentence(&report.scores.control.iter().collect::<Vec<_>>());
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
     }
