@@ -3,16 +3,18 @@
 //! The one file that knows tapline-solver. Its solutions carry the same proof that [`fit`](crate::fit()) computes for linfa's.
 
 use ndarray::Array2;
-use tapline_solver::{Problem, Solution, SolverConfig, Start, Task, solve};
+use tapline_solver::{Problem, Solution, SolverConfig, Task, solve};
 
 use crate::fit::ROUNDS;
 use crate::strength::{GridFit, Part, Refit, Setting, grid_fit, tally_scores};
 use crate::{Fit, FitConfig, Probe, Standardisation};
 
-/// Beyond this many classes a long memory costs more than it saves: on 101 classes, 10 steps need 200 where 40 need 195.
+/// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
 const MANY_CLASSES: usize = 20;
+/// A strength that is wanted alone is reached by steps of so many strengths of the grid.
+const STRIDE: usize = 4;
 
-/// A probe for each part and strength `[parts][strengths]`, all started from zero.
+/// A probe for each part and strength `[parts][strengths]`, each set going through the strengths in turn.
 pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part]) -> Vec<Vec<GridFit>> {
     let sets: Vec<Vec<f64>> = parts.iter().map(|part| weights(setting, &part.train)).collect();
     let strengths = setting.grid.len();
@@ -25,7 +27,8 @@ pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part]) -> Vec<Vec<Gr
             tally_scores(labelled)
         };
         let tallies = part.held_out.iter().map(of_fold).collect();
-        grid_fit(fit, tallies, (part, problems[index].c))
+        (setting.progress)();
+        grid_fit(&fit, tallies, (part, problems[index].c))
     };
     let mut fits = in_order(setting, &sets, &problems, finished).into_iter();
     parts.iter().map(|_| fits.by_ref().take(strengths).collect()).collect()
@@ -34,13 +37,17 @@ pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part]) -> Vec<Vec<Gr
 /// A probe for each of `refits`.
 pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<Fit> {
     let sets: Vec<Vec<f64>> = refits.iter().map(|refit| weights(setting, &refit.train)).collect();
-    let problems: Vec<Problem<'_>> = refits.iter().enumerate().map(problem_of).collect();
-    in_order(setting, &sets, &problems, |_, fit, _| fit)
-}
-
-fn problem_of<'a>((set, refit): (usize, &Refit<'a>)) -> Problem<'a> {
-    let start = Start { weights: &refit.start.weights, intercept: &refit.start.intercept };
-    Problem { set, c: refit.config.c, start: Some(start) }
+    let (mut problems, mut wanted) = (Vec::new(), Vec::new());
+    for (set, refit) in refits.iter().enumerate() {
+        let below: Vec<f64> = setting.grid.iter().map(|config| config.c).take_while(|&c| c < refit.config.c).collect();
+        problems.extend(below.into_iter().step_by(STRIDE).map(|c| Problem { set, c, start: None }));
+        wanted.push(problems.len());
+        problems.push(Problem { set, c: refit.config.c, start: None });
+    }
+    let keep = |index: usize, fit: Fit, _| wanted.contains(&index).then_some(fit);
+    let fits = in_order(setting, &sets, &problems, keep);
+    (0..refits.len()).for_each(|_| (setting.progress)());
+    fits.into_iter().flatten().collect()
 }
 
 /// What `finished` makes of each problem (its position, its fit, the scores of all rows), in the order of the problems.
@@ -51,12 +58,10 @@ fn in_order<T>(
     mut finished: impl FnMut(usize, Fit, Array2<f64>) -> T,
 ) -> Vec<T> {
     let data = setting.data;
-    let rows = data.rows.mapv(f64::from);
-    let task = Task { rows: rows.view(), labels: data.labels, classes: data.classes, sets };
+    let task = Task { rows: &data.rows, labels: data.labels, classes: data.classes, sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
     let result = solve(&solver_config(&setting.grid[0], data.classes), &task, problems, &mut |solved| {
         found[solved.problem] = Some(finished(solved.problem, fit_of(solved.solution), solved.scores));
-        (setting.progress)();
     });
     result.expect("rows, labels, folds and strengths were checked");
     found.into_iter().map(|found| found.expect("every problem is finished")).collect()

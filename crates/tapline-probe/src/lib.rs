@@ -61,7 +61,7 @@ pub use grouped::{check_spread, grouped_folds};
 pub use labelled::Labelled;
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;
-pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, evaluate, fit_final, holdout};
+pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
 pub use ranking::{auroc, classes_ahead};
 pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score, sign_test};
 pub use standardise::{Standardisation, standardisation, standardise};

@@ -36,13 +36,10 @@ pub(crate) struct Refit<'a> {
     pub(crate) train: Vec<usize>,
     /// The strength chosen, and when to stop.
     pub(crate) config: &'a FitConfig,
-    /// Where to start.
-    pub(crate) start: &'a Probe,
 }
 
-/// One probe of a grid, and how it did on each fold held out.
+/// How one probe of a grid did on each fold held out.
 pub(crate) struct GridFit {
-    pub(crate) probe: Probe,
     pub(crate) tallies: Vec<Tally>,
     pub(crate) not_converged: Option<NotConverged>,
 }
@@ -71,9 +68,9 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<
     }
 }
 
-/// A fit with what the grid keeps of it.
-pub(crate) fn grid_fit(fit: Fit, tallies: Vec<Tally>, (part, c): (&Part, f64)) -> GridFit {
-    GridFit { tallies, not_converged: not_converged(&fit, &part.left_out, c), probe: fit.probe }
+/// What the grid keeps of a fit.
+pub(crate) fn grid_fit(fit: &Fit, tallies: Vec<Tally>, (part, c): (&Part, f64)) -> GridFit {
+    GridFit { tallies, not_converged: not_converged(fit, &part.left_out, c) }
 }
 
 /// The strength that got most rows right; of equals, the one of lowest loss; of equals again, the strongest.
@@ -115,17 +112,19 @@ pub(crate) fn tally_scores<'a>(rows: impl Iterator<Item = (ArrayView1<'a, f64>, 
 fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
     let training = training_rows(setting.data, &part.train);
     let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
+    let mut before: Option<Probe> = None;
     for config in &setting.grid {
-        let fit = fit_training_rows(config, &training, fits.last().map(|fit| &fit.probe));
+        let fit = fit_training_rows(config, &training, before.as_ref());
         (setting.progress)();
         let tallies = part.held_out.iter().map(|rows| tally(&fit.probe, setting.data, rows)).collect();
-        fits.push(grid_fit(fit, tallies, (part, config.c)));
+        fits.push(grid_fit(&fit, tallies, (part, config.c)));
+        before = Some(fit.probe);
     }
     fits
 }
 
 fn fit_one(setting: &Setting<'_, '_>, refit: &Refit<'_>) -> Fit {
-    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train), Some(refit.start));
+    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train), None);
     (setting.progress)();
     fit
 }

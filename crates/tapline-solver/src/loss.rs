@@ -1,16 +1,16 @@
-//! Loss, residuals and the course of the loss along a line, each stable for scores of any size.
+//! Losses of single rows with their derivatives, each stable for scores of any size.
 //!
-//! Scores are `[rows, outputs]`. Where classes exclude each other, one output is the log-odds of class 1, more are one for
-//! each class; otherwise each output has a loss of its own. Rows of weight 0 are passed over, so nothing that is in them can
-//! reach a fit.
+//! Where classes exclude each other, one output is the log-odds of class 1, more are one for each class; otherwise each
+//! output has a loss of its own. Rows of weight 0 are passed over, so nothing that is in them can reach a fit.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::ArrayView2;
 
 /// What scores are held against, and the weights `[rows]` of one training set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Targets<'a> {
     pub(crate) aims: Aims<'a>,
     pub(crate) weights: &'a [f64],
+    pub(crate) outputs: usize,
 }
 
 /// Targets, and the loss that goes with them.
@@ -33,53 +33,58 @@ pub(crate) enum Shape {
     SquaredError,
 }
 
-/// Loss and its derivatives along a line, by the length of the way gone.
+/// A loss with its first two derivatives by the score.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Course {
-    pub(crate) value: f64,
-    pub(crate) slope: f64,
-    pub(crate) curvature: f64,
+struct Here {
+    value: f64,
+    slope: f64,
+    curvature: f64,
 }
 
-/// `Σ dᵢ lossᵢ` of `scores [rows, outputs]`, with its derivatives by the scores written to `residuals`.
-pub(crate) fn loss(scores: ArrayView2<'_, f64>, targets: Targets<'_>, mut residuals: ArrayViewMut2<'_, f64>) -> f64 {
-    residuals.fill(0.0);
-    match targets.aims {
-        Aims::Class(labels) => class_loss(scores, labelled(labels, targets.weights), residuals),
-        Aims::Outputs(shape, aims) => {
-            let mut sum = 0.0;
-            for (row, weight) in used(targets.weights) {
-                for ((residual, &score), &aim) in
-                    residuals.row_mut(row).iter_mut().zip(scores.row(row)).zip(aims.row(row))
-                {
-                    let here = shape.course(score, aim);
-                    *residual = weight * here.slope;
-                    sum += weight * here.value;
-                }
-            }
-            sum
-        }
+impl Targets<'_> {
+    /// Whether the second derivative is continuous, so that the curvature here says how far the minimum is.
+    pub(crate) fn is_smooth(&self) -> bool {
+        !matches!(self.aims, Aims::Outputs(Shape::SquaredHinge, _))
     }
-}
 
-/// `φ(t) = Σ dᵢ lossᵢ(S + t T)` with `φ′` and `φ″`, for scores `S` and their change `T`, both `[rows, outputs]`.
-///
-/// Of outputs with losses `ℓ` of their own, `φ′ = Σ dᵢ Σ tₖ ℓ′(sₖ)` and `φ″ = Σ dᵢ Σ tₖ² ℓ″(sₖ)`.
-pub(crate) fn course(scores: ArrayView2<'_, f64>, change: ArrayView2<'_, f64>, targets: Targets<'_>, t: f64) -> Course {
-    match targets.aims {
-        Aims::Class(labels) => class_course(scores, change, labelled(labels, targets.weights), t),
-        Aims::Outputs(shape, aims) => {
-            let mut sum = Course::default();
-            for (row, weight) in used(targets.weights) {
-                for ((&score, &step), &aim) in scores.row(row).iter().zip(change.row(row)).zip(aims.row(row)) {
-                    let here = shape.course(score + t * step, aim);
-                    sum.value += weight * here.value;
-                    sum.slope += weight * step * here.slope;
-                    sum.curvature += weight * step * step * here.curvature;
+    /// The weighted loss of a row of `scores [outputs]`, which become the residual `d ℓ′ [outputs]`; `d ℓ″` of each output is
+    /// added to `curvature [outputs]`.
+    ///
+    /// Classes that exclude each other: `ℓ = ln Σ e^(sₖ) − s_class`, `ℓ′ = p − y`, `ℓ″ = p (1 − p)`; the row's own maximum is
+    /// taken out before the exponentials (Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax
+    /// functions", 2021).
+    pub(crate) fn differentiate(&self, row: usize, scores: &mut [f64], curvature: &mut [f64]) -> f64 {
+        let weight = self.weights[row];
+        if weight == 0.0 {
+            scores.fill(0.0);
+            return 0.0;
+        }
+        let one_by_one = |shape: Shape, aim: &dyn Fn(usize) -> f64, scores: &mut [f64], curvature: &mut [f64]| {
+            let mut loss = 0.0;
+            for (output, (score, curvature)) in scores.iter_mut().zip(curvature).enumerate() {
+                let here = shape.at(*score, aim(output));
+                *score = weight * here.slope;
+                *curvature += weight * here.curvature;
+                loss += here.value;
+            }
+            loss
+        };
+        weight
+            * match self.aims {
+                Aims::Outputs(shape, aims) => one_by_one(shape, &|output| aims[[row, output]], scores, curvature),
+                Aims::Class(labels) if scores.len() == 1 => {
+                    one_by_one(Shape::Logistic, &|_| labels[row] as f64, scores, curvature)
+                }
+                Aims::Class(labels) => {
+                    let loss = softmax(scores, labels[row]);
+                    for (share, curvature) in scores.iter_mut().zip(curvature) {
+                        *curvature += weight * *share * (1.0 - *share);
+                        *share *= weight;
+                    }
+                    scores[labels[row]] -= weight;
+                    loss
                 }
             }
-            sum
-        }
     }
 }
 
@@ -89,94 +94,23 @@ impl Shape {
     /// The squared hinge has no second derivative at its knee; there `ℓ″ = 0` is the one from above, and an element of the
     /// generalised Hessian (Keerthi and DeCoste, "A modified finite Newton method for fast solution of large scale linear
     /// SVMs", 2005).
-    fn course(self, score: f64, aim: f64) -> Course {
+    fn at(self, score: f64, aim: f64) -> Here {
         match self {
             Self::Logistic => {
                 let (value, probability) = two_classes(score, usize::from(aim == 1.0));
-                Course { value, slope: probability - aim, curvature: probability * (1.0 - probability) }
+                Here { value, slope: probability - aim, curvature: probability * (1.0 - probability) }
             }
             Self::SquaredHinge => {
                 let side = 2.0 * aim - 1.0;
                 let lack = (1.0 - side * score).max(0.0);
-                Course { value: lack * lack, slope: -2.0 * side * lack, curvature: if lack > 0.0 { 2.0 } else { 0.0 } }
+                Here { value: lack * lack, slope: -2.0 * side * lack, curvature: if lack > 0.0 { 2.0 } else { 0.0 } }
             }
             Self::SquaredError => {
                 let error = score - aim;
-                Course { value: 0.5 * error * error, slope: error, curvature: 1.0 }
+                Here { value: 0.5 * error * error, slope: error, curvature: 1.0 }
             }
         }
     }
-}
-
-/// Row and weight of each row of weight above 0.
-fn used(weights: &[f64]) -> impl Iterator<Item = (usize, f64)> {
-    weights.iter().copied().enumerate().filter(|&(_, weight)| weight > 0.0)
-}
-
-/// Row, label and weight of each row of weight above 0.
-fn labelled(labels: &[usize], weights: &[f64]) -> impl Iterator<Item = (usize, usize, f64)> {
-    used(weights).map(|(row, weight)| (row, labels[row], weight))
-}
-
-/// [`loss`] of classes: the derivatives are `d ∘ (P − Y)`.
-///
-/// One output: `loss = ln(1 + e^(∓s))`, minus for class 1. More: `loss = ln Σ e^(sₖ) − s_label`, with the row's own
-/// maximum taken out before the exponentials (Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and
-/// softmax functions", 2021).
-fn class_loss(
-    scores: ArrayView2<'_, f64>,
-    rows: impl Iterator<Item = (usize, usize, f64)>,
-    mut residuals: ArrayViewMut2<'_, f64>,
-) -> f64 {
-    let mut sum = 0.0;
-    if scores.ncols() == 1 {
-        for (row, label, weight) in rows {
-            let (loss, probability) = two_classes(scores[[row, 0]], label);
-            residuals[[row, 0]] = weight * (probability - label as f64);
-            sum += weight * loss;
-        }
-        return sum;
-    }
-    let mut shares = vec![0.0; scores.ncols()];
-    for (row, label, weight) in rows {
-        shares.iter_mut().zip(scores.row(row)).for_each(|(share, &score)| *share = score);
-        sum += weight * softmax(&mut shares, label);
-        shares[label] -= 1.0;
-        residuals.row_mut(row).iter_mut().zip(&shares).for_each(|(residual, share)| *residual = weight * share);
-    }
-    sum
-}
-
-/// [`course`] of classes: `φ′ = Σ dᵢ (Σ pₖ tₖ − t_label)` and `φ″ = Σ dᵢ (Σ pₖ tₖ² − (Σ pₖ tₖ)²)`, the variance of `t` under
-/// `p` (Boyd and Vandenberghe, "Convex optimization", 2004, section 3.1.5); one output is two with the first at 0.
-fn class_course(
-    scores: ArrayView2<'_, f64>,
-    change: ArrayView2<'_, f64>,
-    rows: impl Iterator<Item = (usize, usize, f64)>,
-    t: f64,
-) -> Course {
-    let mut sum = Course::default();
-    if scores.ncols() == 1 {
-        for (row, label, weight) in rows {
-            let step = change[[row, 0]];
-            let (loss, probability) = two_classes(scores[[row, 0]] + t * step, label);
-            sum.value += weight * loss;
-            sum.slope += weight * step * (probability - label as f64);
-            sum.curvature += weight * step * step * probability * (1.0 - probability);
-        }
-        return sum;
-    }
-    let mut shares = vec![0.0; scores.ncols()];
-    for (row, label, weight) in rows {
-        let step = change.row(row);
-        shares.iter_mut().zip(scores.row(row)).zip(step).for_each(|((share, score), step)| *share = score + t * step);
-        sum.value += weight * softmax(&mut shares, label);
-        let mean: f64 = shares.iter().zip(step).map(|(share, step)| share * step).sum();
-        let variance: f64 = shares.iter().zip(step).map(|(share, step)| share * (step - mean) * (step - mean)).sum();
-        sum.slope += weight * (mean - step[label]);
-        sum.curvature += weight * variance;
-    }
-    sum
 }
 
 /// Loss of a score and probability of class 1, from one exponential.
@@ -202,74 +136,62 @@ fn softmax(scores: &mut [f64], label: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     use super::*;
 
-    const LABELS: [usize; 3] = [1, 0, 1];
-    const WEIGHTS: [f64; 3] = [1.0, 0.5, 0.0];
-
-    fn targets() -> Targets<'static> {
-        Targets { aims: Aims::Class(&LABELS), weights: &WEIGHTS }
+    fn at(targets: Targets<'_>, row: usize, scores: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
+        let (mut scores, mut curvature) = (scores.to_vec(), vec![0.0; scores.len()]);
+        let loss = targets.differentiate(row, &mut scores, &mut curvature);
+        (loss, scores, curvature)
     }
 
-    fn loss_of(scores: &Array2<f64>) -> f64 {
-        loss(scores.view(), targets(), Array2::zeros(scores.dim()).view_mut())
-    }
-
-    fn check_derivatives(targets: Targets<'_>, scores: Array2<f64>, change: Array2<f64>) {
-        let (mut residuals, step) = (Array2::zeros(scores.dim()), 1e-5);
-        let value = loss(scores.view(), targets, residuals.view_mut());
-        let found = course(scores.view(), change.view(), targets, 0.0);
-        let along = |t: f64| loss((&scores + &(&change * t)).view(), targets, Array2::zeros(scores.dim()).view_mut());
-        assert!((found.value - value).abs() < 1e-14);
-        assert!((found.slope - (&residuals * &change).sum()).abs() < 1e-13);
-        assert!((found.slope - (along(step) - along(-step)) / (2.0 * step)).abs() < 1e-8);
-        let curvature = (along(step) + along(-step) - 2.0 * value) / (step * step);
-        assert!((found.curvature - curvature).abs() < 1e-4, "{} {curvature}", found.curvature);
+    fn check_derivatives(aims: Aims<'_>, scores: &[f64]) {
+        let targets = Targets { aims, weights: &[0.0, 1.5], outputs: 0 };
+        let (loss, slope, curvature) = at(targets, 1, scores);
+        for output in 0..scores.len() {
+            let along = |step: f64| {
+                let mut moved = scores.to_vec();
+                moved[output] += step;
+                at(targets, 1, &moved).0
+            };
+            let step = 1e-4;
+            assert!((slope[output] - (along(step) - along(-step)) / (2.0 * step)).abs() < 1e-6);
+            let second = (along(step) + along(-step) - 2.0 * loss) / (step * step);
+            assert!((curvature[output] - second).abs() < 1e-4, "{} {second}", curvature[output]);
+        }
+        assert_eq!(at(targets, 0, scores), (0.0, vec![0.0; scores.len()], vec![0.0; scores.len()]));
     }
 
     #[test]
     fn slope_and_curvature_are_the_derivatives_of_the_loss() {
-        check_derivatives(targets(), array![[0.3], [-1.2], [4.0]], array![[1.0], [0.5], [-3.0]]);
-        check_derivatives(
-            targets(),
-            array![[0.3, -1.2, 2.0], [1.0, 0.1, -0.4], [9.0, 9.0, 9.0]],
-            array![[1.0, 0.0, -0.5], [0.2, 2.0, 1.0], [7.0, 7.0, 1.0]],
-        );
-    }
-
-    #[test]
-    fn so_they_are_for_outputs_with_losses_of_their_own() {
-        let aims = array![[1.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]];
+        check_derivatives(Aims::Class(&[0, 1]), &[-1.2]);
+        check_derivatives(Aims::Class(&[0, 2]), &[0.3, -1.2, 2.0]);
+        let aims = array![[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]];
         for shape in [Shape::Logistic, Shape::SquaredHinge, Shape::SquaredError] {
-            check_derivatives(
-                Targets { aims: Aims::Outputs(shape, aims.view()), weights: &WEIGHTS },
-                array![[0.3, -1.2, 2.0], [1.5, 0.1, -0.4], [9.0, 9.0, 9.0]],
-                array![[1.0, 0.0, -0.5], [0.2, 2.0, 1.0], [7.0, 7.0, 1.0]],
-            );
+            check_derivatives(Aims::Outputs(shape, aims.view()), &[1.5, 0.1, -0.4]);
         }
     }
 
     #[test]
     fn beyond_its_margin_a_hinge_is_flat() {
-        let flat = Course { value: 0.0, slope: 0.0, curvature: 0.0 };
-        assert_eq!(Shape::SquaredHinge.course(1.0, 1.0), flat);
-        assert_eq!(Shape::SquaredHinge.course(-7.0, 0.0), flat);
-        assert_eq!(Shape::SquaredHinge.course(0.0, 0.0), Course { value: 1.0, slope: 2.0, curvature: 2.0 });
+        assert_eq!(Shape::SquaredHinge.at(1.0, 1.0), Here::default());
+        assert_eq!(Shape::SquaredHinge.at(-7.0, 0.0), Here::default());
+        assert_eq!(Shape::SquaredHinge.at(0.0, 0.0), Here { value: 1.0, slope: 2.0, curvature: 2.0 });
     }
 
     #[test]
     fn rows_far_below_the_highest_keep_their_loss() {
-        let scores = array![[900.0, 900.0, 0.0], [-900.0, -900.0, -900.0], [0.0, 0.0, 0.0]];
-        assert!((loss_of(&scores) - (2f64.ln() + 0.5 * 3f64.ln())).abs() < 1e-12);
+        let targets = Targets { aims: Aims::Class(&[1, 0]), weights: &[1.0, 0.5], outputs: 0 };
+        assert!((at(targets, 0, &[900.0, 900.0, 0.0]).0 - 2f64.ln()).abs() < 1e-12);
+        assert!((at(targets, 1, &[-900.0, -900.0, -900.0]).0 - 0.5 * 3f64.ln()).abs() < 1e-12);
     }
 
     #[test]
     fn one_output_is_two_outputs_with_the_first_at_zero() {
+        let targets = Targets { aims: Aims::Class(&[1]), weights: &[1.0], outputs: 0 };
         for score in [-800.0, -3.0, 0.0, 0.5, 40.0, 800.0] {
-            let one = loss_of(&array![[score], [-score], [1.0]]);
-            let two = loss_of(&array![[0.0, score], [0.0, -score], [0.0, 1.0]]);
+            let (one, two) = (at(targets, 0, &[score]).0, at(targets, 0, &[0.0, score]).0);
             assert!((one - two).abs() <= 1e-12 * one.abs().max(1e-3), "{score}: {one} {two}");
         }
     }

@@ -61,7 +61,9 @@ pub struct LogisticModel {
     pub solution: Solution,
 }
 
-impl<D: Data<Elem = f64>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error> for LogisticValidParams {
+impl<D: Data<Elem = f64> + Sync, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error>
+    for LogisticValidParams
+{
     type Object = LogisticModel;
 
     /// Classes are numbered from 0; every one up to the highest label needs a row.
@@ -72,7 +74,7 @@ impl<D: Data<Elem = f64>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2
             Some(weights) => weights.iter().map(|&weight| f64::from(weight)).collect(),
             None => vec![1.0; labels.len()],
         }];
-        let task = Task { rows: dataset.records.view(), labels: &labels, classes, sets: &sets };
+        let task = Task { rows: &dataset.records, labels: &labels, classes, sets: &sets };
         let mut solution = None;
         solve(&self.solver, &task, &[Problem { set: 0, c: self.c, start: None }], &mut |solved| {
             solution = Some(solved.solution);

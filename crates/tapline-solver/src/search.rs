@@ -1,249 +1,382 @@
-//! One problem under way: where it stands, where it goes next, and the proof of how near the minimum it is.
+//! One training set on its way through the strengths: where it stands, where it goes next, and the proof of how near the
+//! minimum it is.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array1, Array2};
 
-use crate::history::History;
-use crate::intercept::best_shift;
-use crate::loss::{Course, Targets, course, loss};
-use crate::moments::{Moments, to_raw, to_standardised};
-use crate::{Solution, Solved, SolverConfig};
+use crate::history::{History, add, dot};
+use crate::loss::Targets;
+use crate::moments::Moments;
+use crate::pass::{Look, View};
+use crate::table::Units;
+use crate::{Solution, Solved, SolverConfig, Start};
 
-/// The line search ends where the slope has fallen to this share of the first one.
-const FLAT: f64 = 0.1;
-/// Points that one line search looks at, at most.
-const LOOKS: usize = 40;
+/// Share of the promised descent that a step has to bring (Armijo).
+const FAIR: f64 = 1e-4;
 /// Rise of the objective, as a share of it, that counts as rounding.
-const ROUNDING: f64 = 1e-12;
+const ROUNDING: f64 = 2e-6;
+/// Times that one step is shortened, at most.
+const SHORTENED: usize = 30;
+/// Steps without a better proof after which there is nothing left to gain.
+const PATIENCE: u64 = 60;
+/// Share of the tolerance that the Newton decrement has to stay below, for two turns together or for one.
+const SETTLED: [f64; 2] = [0.1, 0.01];
+/// Share of the first loss that counts as nothing.
+const NOTHING: f64 = 1e-12;
 
-/// What the next product of rows and weights is for.
+/// What the search is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Next {
-    /// To compute the scores anew, free of the rounding of all steps before, and to put the intercept in its best place.
-    Settle,
-    /// To take a step along the direction.
-    Step,
-    /// Nothing: this is the end.
-    Stop,
+    /// Looking at the place it starts from; the flag says that the place was guessed ahead.
+    Arrive { guessed: bool },
+    /// A direction is wanted.
+    Turn,
+    /// Looking at a step of this share of the direction.
+    Step { share: f64, shortened: usize },
+    /// Nothing: this strength is done with.
+    Rest,
 }
 
-/// A problem as given, ready to be worked on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Given<'a> {
-    pub(crate) index: usize,
-    pub(crate) alpha: f64,
-    pub(crate) targets: Targets<'a>,
-    pub(crate) moments: &'a Moments,
+/// A place that a search stood at.
+#[derive(Debug, Clone)]
+struct Place {
+    c: f64,
+    point: Vec<f64>,
+    /// `Σ d loss` there.
+    loss: f64,
 }
 
-/// Where a problem stands. Points, directions and gradients are weights row by row, then intercepts:
-/// `[(columns + 1) · outputs]`, in the standardised unit of the problem's own set.
+/// Points, directions and gradients are weights row by row, then intercepts: `[(columns + 1) · outputs]`, in the table's units.
 #[derive(Debug)]
 pub(crate) struct Search<'a> {
-    given: Given<'a>,
-    point: Array1<f64>,
-    scores: Array2<f64>,
-    direction: Array1<f64>,
-    gradient: Array1<f64>,
+    targets: Targets<'a>,
+    moments: &'a Moments,
+    units: &'a Units,
+    pub(crate) outputs: usize,
+    /// Penalty of each weight: `Σ ρ v² / (2 C)` `[columns]`.
+    rho: Vec<f64>,
+    /// What each weight is divided by for the penalty to be the one that the shared curvature has `[columns]`.
+    ratio: Vec<f64>,
+    c: f64,
+    point: Vec<f64>,
+    trial: Vec<f64>,
+    direction: Vec<f64>,
+    view: View,
     /// Objective.
     value: f64,
-    /// What the intercept still costs; known after the scores were settled.
-    decrement: f64,
+    /// Gradient of the objective.
+    gradient: Vec<f64>,
     history: History,
-    iterations: u64,
-    /// Whether even straight down no step lowers the objective measurably.
-    stuck: bool,
+    /// Where the two strengths before ended, the last one last.
+    ends: Vec<Place>,
     next: Next,
+    iterations: u64,
+    /// Loss at the first place looked at.
+    first_loss: f64,
+    /// The best proof at this strength and the steps taken since.
+    best: (f64, u64),
+    stuck: bool,
+    /// Half the slope of the last direction: what it promises to gain.
+    decrement: f64,
+    /// Whether the decrement says that the minimum is reached.
+    settled: bool,
 }
 
 impl<'a> Search<'a> {
-    /// A search from `point`, after `iterations` steps elsewhere, of scores `[rows, outputs]` in number.
-    pub(crate) fn new(given: Given<'a>, point: Array1<f64>, iterations: u64, scores: (usize, usize)) -> Self {
+    /// At zero, with `shared [columns]` the penalties that the shared curvature has.
+    pub(crate) fn new(targets: Targets<'a>, moments: &'a Moments, units: &'a Units, shared: &[f64]) -> Self {
+        let outputs = targets.outputs;
+        let rho: Vec<f64> = moments
+            .scale
+            .iter()
+            .zip(&units.inverse)
+            .map(|(scale, &inverse)| (scale * f64::from(inverse)).powi(2))
+            .collect();
+        let ratio = rho.iter().zip(shared).map(|(rho, shared)| (rho / shared).sqrt()).collect();
+        let length = (rho.len() + 1) * outputs;
+        let view = View { loss: 0.0, gradient: vec![0.0; length], curvature: vec![0.0; outputs], scores: Vec::new() };
         Self {
-            scores: Array2::zeros(scores),
-            direction: Array1::zeros(0),
-            gradient: Array1::zeros(point.len()),
+            point: vec![0.0; length],
+            trial: vec![0.0; length],
+            direction: Vec::new(),
+            gradient: vec![0.0; length],
             value: f64::INFINITY,
-            decrement: f64::INFINITY,
             history: History::default(),
-            iterations,
+            ends: Vec::new(),
+            next: Next::Rest,
+            iterations: 0,
+            best: (f64::INFINITY, 0),
             stuck: false,
-            next: Next::Settle,
-            given,
-            point,
+            decrement: f64::INFINITY,
+            settled: false,
+            first_loss: f64::NAN,
+            c: f64::NAN,
+            targets,
+            moments,
+            units,
+            outputs,
+            rho,
+            ratio,
+            view,
         }
     }
 
-    /// Whether nothing is left to do.
-    pub(crate) fn is_over(&self) -> bool {
-        self.next == Next::Stop
-    }
-
-    /// Writes the weights whose scores are wanted next, for raw rows `[columns, outputs]`; returns what to add to the scores.
-    pub(crate) fn ask(&self, target: ArrayViewMut2<'_, f64>) -> Array1<f64> {
-        let wanted = if self.next == Next::Settle { &self.point } else { &self.direction };
-        to_raw(self.given.moments, wanted.view(), target)
-    }
-
-    /// Moves by the scores asked for `[rows, outputs]`, and writes the residuals of the new place `[rows, outputs]`.
-    pub(crate) fn advance(&mut self, answer: Array2<f64>, residuals: ArrayViewMut2<'_, f64>) {
-        match self.next {
-            Next::Settle => self.settle(answer),
-            _ => self.step(answer.view()),
-        }
-        self.value = loss(self.scores.view(), self.given.targets, residuals) + self.penalty();
-    }
-
-    /// Takes up the gradient from `Xᵀ R [columns, outputs]` and `R [rows, outputs]`, and decides what comes next.
-    pub(crate) fn judge(
-        &mut self,
-        products: ArrayView2<'_, f64>,
-        residuals: ArrayView2<'_, f64>,
-        config: &SolverConfig,
-    ) {
-        let mut gradient = to_standardised(self.given.moments, products, residuals);
-        let weights = self.weight_count();
-        gradient.slice_mut(s![..weights]).scaled_add(self.given.alpha, &self.point.slice(s![..weights]));
-        if self.next == Next::Step {
-            let step = std::mem::take(&mut self.direction);
-            self.history.push(step, &gradient - &self.gradient, config.memory);
-        }
-        self.gradient = gradient;
-        self.next = self.decide(config);
-        if self.next == Next::Step {
-            self.direction = self.downhill();
-        }
-    }
-
-    /// The end, with the scores of all rows.
-    pub(crate) fn finish(self, config: &SolverConfig) -> Solved {
-        let (excess, outputs) = (self.excess(), self.scores.ncols());
-        let weights = self.point.slice(s![..self.weight_count()]).to_vec();
-        let columns = weights.len() / outputs;
-        let solution = Solution {
-            weights: Array2::from_shape_vec((columns, outputs), weights).expect("columns × outputs weights"),
-            intercept: self.point.slice(s![columns * outputs..]).to_owned(),
-            moments: self.given.moments.clone(),
-            objective: self.value,
-            gradient_norm: self.gradient.dot(&self.gradient).sqrt(),
-            excess,
-            iterations: self.iterations,
-            converged: excess <= config.tolerance * self.value,
-        };
-        Solved { problem: self.given.index, solution, scores: self.scores }
-    }
-
-    fn settle(&mut self, scores: Array2<f64>) {
-        let shift = best_shift(scores.view(), self.given.targets);
-        let weights = self.weight_count();
-        self.scores = scores + &shift.values;
-        self.point.slice_mut(s![weights..]).scaled_add(1.0, &shift.values);
-        self.decrement = shift.decrement;
-    }
-
-    /// Steps along the direction, which becomes the step taken: of length 0 where none goes down.
-    fn step(&mut self, change: ArrayView2<'_, f64>) {
-        let length = self.length(change).unwrap_or_else(|| self.give_up());
-        self.direction *= length;
-        self.point += &self.direction;
-        self.scores.scaled_add(length, &change);
-        self.decrement = f64::INFINITY;
-        self.iterations += 1;
-    }
-
-    /// Forgets the past, for the next direction to be straight down; after that there is nothing left to try.
-    fn give_up(&mut self) -> f64 {
-        self.stuck = self.history.is_empty();
-        self.history.clear();
-        0.0
-    }
-
-    /// The length of a step that lowers the objective and leaves the slope nearly flat; none where rounding hides the way.
+    /// Takes up strength `c`: from `start`, or else from where the path through the strengths before points to.
     ///
-    /// Newton's method on `φ(t) = F(w + t d)`, kept inside a bracket of the minimum; `φ` is convex and costs one pass over
-    /// the scores, no product with the rows (Nocedal and Wright, "Numerical optimization", 2006, section 3.5).
-    fn length(&self, change: ArrayView2<'_, f64>) -> Option<f64> {
-        let first = self.gradient.dot(&self.direction);
-        let (mut low, mut high) = (0.0, f64::INFINITY);
-        let mut t = if self.history.is_empty() { newton(0.0, &self.course(change, 0.0)) } else { 1.0 };
-        for _ in 0..LOOKS {
-            let here = self.course(change, t);
-            let rises = here.value.is_nan() || here.value > self.value * (1.0 + ROUNDING);
-            if !rises && here.slope.abs() <= FLAT * first.abs() {
-                return Some(t);
-            }
-            if rises || here.slope > 0.0 {
-                high = t;
-            } else {
-                low = t;
-            }
-            t = match newton(t, &here) {
-                guess if low < guess && guess < high => guess,
-                _ if high.is_finite() => 0.5 * (low + high),
-                _ => 2.0 * t,
-            };
+    /// The path of minima is smooth in `ln C`; a straight line through the last two ends is followed (predictor and
+    /// corrector; Allgower and Georg, "Introduction to numerical continuation methods", 2003, chapter 2).
+    pub(crate) fn begin(&mut self, c: f64, start: Option<Start<'_>>) {
+        let before = std::mem::replace(&mut self.c, c);
+        (self.iterations, self.best, self.stuck) = (0, (f64::INFINITY, 0), false);
+        (self.decrement, self.settled) = (f64::INFINITY, false);
+        self.trial.copy_from_slice(&self.point);
+        self.next = Next::Arrive { guessed: false };
+        if let Some(start) = start {
+            self.trial = self.to_table(start);
+            self.history.clear();
+            self.ends.clear();
+            return;
         }
-        (low > 0.0).then_some(low)
-    }
-
-    /// `φ(t)`, `φ′(t)` and `φ″(t)` of the whole objective along the direction.
-    fn course(&self, change: ArrayView2<'_, f64>, t: f64) -> Course {
-        let weights = self.weight_count();
-        let (point, direction) = (self.point.slice(s![..weights]), self.direction.slice(s![..weights]));
-        let (cross, square) = (self.given.alpha * point.dot(&direction), self.given.alpha * direction.dot(&direction));
-        let loss = course(self.scores.view(), change, self.given.targets, t);
-        Course {
-            value: loss.value + self.penalty() + t * cross + 0.5 * t * t * square,
-            slope: loss.slope + cross + t * square,
-            curvature: loss.curvature + square,
+        if before.is_finite() {
+            let mut difference: Vec<f64> = self.rho.iter().map(|rho| rho * (1.0 / c - 1.0 / before)).collect();
+            difference.push(0.0);
+            self.history.shift(&difference, self.outputs);
+        }
+        if let [one, two] = self.ends.as_slice() {
+            let ahead = (c / two.c).ln() / (two.c / one.c).ln();
+            self.trial = two.point.iter().zip(&one.point).map(|(two, one)| two + ahead * (two - one)).collect();
+            self.next = Next::Arrive { guessed: true };
         }
     }
 
-    /// The proof holds at settled scores alone, so no search stops elsewhere; none goes on below the objective's rounding.
-    fn decide(&self, config: &SolverConfig) -> Next {
-        let goal = config.tolerance.max(f64::EPSILON) * self.value;
-        let spent = self.stuck || self.iterations >= config.max_iterations;
+    pub(crate) fn is_resting(&self) -> bool {
+        self.next == Next::Rest
+    }
+
+    pub(crate) fn wants_direction(&self) -> bool {
+        self.next == Next::Turn
+    }
+
+    /// Where to look next.
+    pub(crate) fn look(&self) -> Look<'_, 'a> {
+        Look { point: &self.trial, targets: &self.targets }
+    }
+
+    /// Takes up what was seen there.
+    pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
+        let value = view.loss + self.penalty(&self.trial);
+        if self.first_loss.is_nan() {
+            self.first_loss = view.loss;
+        }
         match self.next {
-            Next::Settle if spent || self.excess() <= goal => Next::Stop,
-            Next::Step if spent || self.weight_excess() <= goal => Next::Settle,
-            _ => Next::Step,
+            Next::Arrive { guessed: true } if !self.is_worth(value) => {
+                self.trial.copy_from_slice(&self.point);
+                self.next = Next::Arrive { guessed: false };
+            }
+            Next::Arrive { .. } => {
+                std::mem::swap(&mut self.point, &mut self.trial);
+                self.settle(view, value);
+                self.decide(config);
+            }
+            Next::Step { share, shortened } => self.judge(view, value, (share, shortened), config),
+            Next::Turn | Next::Rest => {}
         }
     }
 
-    fn downhill(&mut self) -> Array1<f64> {
-        let direction = self.history.direction(&self.gradient);
-        if direction.dot(&self.gradient) < 0.0 {
-            return direction;
+    /// What the preconditioner is to be applied to, and what [`Search::turn`] needs afterwards.
+    pub(crate) fn ask(&self) -> (Vec<f64>, Vec<f64>) {
+        let mut direction: Vec<f64> = self.gradient.iter().map(|g| -g).collect();
+        let shares = self.history.down(&mut direction);
+        self.rescale(&mut direction);
+        (direction, shares)
+    }
+
+    fn rescale(&self, direction: &mut [f64]) {
+        let rows = direction.chunks_exact_mut(self.outputs).zip(&self.ratio);
+        rows.for_each(|(row, ratio)| row.iter_mut().for_each(|value| *value /= ratio));
+    }
+
+    /// Takes up the direction, or rests where it promises nothing.
+    pub(crate) fn turn(&mut self, mut direction: Vec<f64>, shares: &[f64], config: &SolverConfig) {
+        self.rescale(&mut direction);
+        self.history.up(&mut direction, shares);
+        let slope = dot(&direction, &self.gradient);
+        if slope.is_nan() || slope >= 0.0 {
+            // The shared curvature alone, or straight down where even that fails.
+            if self.history.is_empty() {
+                direction = self.gradient.iter().map(|g| -g).collect();
+                self.stuck = true;
+            } else {
+                self.history.clear();
+                return;
+            }
         }
-        self.history.clear();
-        -&self.gradient
+        let before = std::mem::replace(&mut self.decrement, -0.5 * dot(&direction, &self.gradient));
+        let goal = config.tolerance * self.value;
+        let settled = before.max(self.decrement) <= SETTLED[0] * goal || self.decrement <= SETTLED[1] * goal;
+        self.settled = settled && self.targets.is_smooth();
+        self.direction = direction;
+        if self.settled {
+            self.next = Next::Rest;
+        } else {
+            self.try_step(1.0, 0);
+        }
+    }
+
+    /// Adds the mean second derivative of the rows `sampled` over the outputs to `sums [sampled]`.
+    pub(crate) fn add_curvature(&self, sampled: &[usize], sums: &mut [f64]) {
+        let (mut scores, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
+        for (&row, sum) in sampled.iter().zip(sums) {
+            let own = &self.view.scores[row * self.outputs..(row + 1) * self.outputs];
+            scores.iter_mut().zip(own).for_each(|(score, &value)| *score = f64::from(value));
+            curvature.fill(0.0);
+            self.targets.differentiate(row, &mut scores, &mut curvature);
+            *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
+        }
+    }
+
+    /// The end at this strength, with the scores of all rows.
+    pub(crate) fn finish(&mut self, problem: usize, config: &SolverConfig) -> Solved {
+        if self.ends.len() == 2 {
+            self.ends.remove(0);
+        }
+        self.ends.push(Place { c: self.c, point: self.point.clone(), loss: self.view.loss });
+        let excess = self.excess();
+        let (weights, intercept) = self.to_standardised();
+        let roots = self.rho.iter().map(|rho| rho.sqrt()).chain([1.0]);
+        let slope = self.gradient.chunks_exact(self.outputs).zip(roots);
+        let square: f64 = slope.map(|(row, root)| row.iter().map(|g| (g / root).powi(2)).sum::<f64>()).sum();
+        let rows = self.view.scores.len() / self.outputs;
+        let scores = self.view.scores.iter().map(|&score| f64::from(score)).collect();
+        Solved {
+            problem,
+            solution: Solution {
+                weights,
+                intercept,
+                moments: self.moments.clone(),
+                objective: self.value,
+                gradient_norm: square.sqrt(),
+                excess,
+                iterations: self.iterations,
+                decrement: self.decrement,
+                converged: self.settled || self.is_near(excess, config),
+            },
+            scores: Array2::from_shape_vec((rows, self.outputs), scores).expect("rows × outputs scores"),
+        }
+    }
+
+    /// Whether a place guessed ahead is no worse than the end of the strength before.
+    fn is_worth(&self, value: f64) -> bool {
+        let stay = self.ends.last().map_or(f64::INFINITY, |end| end.loss + self.penalty(&end.point));
+        value <= stay
+    }
+
+    fn judge(&mut self, view: View, value: f64, (share, shortened): (f64, usize), config: &SolverConfig) {
+        let slope = share * dot(&self.direction, &self.gradient);
+        let gradient = self.gradient_of(&view, &self.trial);
+        let after = share * dot(&self.direction, &gradient);
+        // Near the minimum the objective's rounding hides the descent; the slope does not (Hager and Zhang, "A new conjugate
+        // gradient method with guaranteed descent and an efficient line search", 2005, equation 4.1).
+        let down = value <= self.value + FAIR * slope;
+        let flat = value <= self.value + ROUNDING * self.value.abs() && after.abs() <= 0.9 * slope.abs();
+        self.best.1 += 1;
+        if down || flat {
+            self.iterations += 1;
+            let step = self.trial.iter().zip(&self.point).map(|(new, old)| new - old).collect();
+            let change = gradient.iter().zip(&self.gradient).map(|(new, old)| new - old).collect();
+            self.history.push(step, change, config.memory);
+            std::mem::swap(&mut self.point, &mut self.trial);
+            self.settle(view, value);
+            self.decide(config);
+        } else if shortened < SHORTENED {
+            // The zero of the slope, as a line through its two ends has it.
+            let zero = if after > slope { -slope / (after - slope) } else { 0.5 };
+            self.try_step(share * zero.clamp(0.1, 0.6), shortened + 1);
+        } else if self.history.is_empty() {
+            self.next = Next::Rest;
+        } else {
+            self.history.clear();
+            self.next = Next::Turn;
+        }
+    }
+
+    fn settle(&mut self, view: View, value: f64) {
+        self.gradient = self.gradient_of(&view, &self.point);
+        (self.view, self.value) = (view, value);
+    }
+
+    fn decide(&mut self, config: &SolverConfig) {
+        let excess = self.excess();
+        if excess < 0.9 * self.best.0 {
+            self.best = (excess, 0);
+        }
+        let spent = self.iterations >= config.max_iterations || self.best.1 >= PATIENCE || self.stuck;
+        let done = self.is_near(excess, config);
+        self.next = if done || spent || excess.is_nan() { Next::Rest } else { Next::Turn };
+    }
+
+    fn is_near(&self, excess: f64, config: &SolverConfig) -> bool {
+        excess <= (config.tolerance * self.value).max(NOTHING * self.first_loss)
+    }
+
+    fn try_step(&mut self, share: f64, shortened: usize) {
+        self.trial.copy_from_slice(&self.point);
+        add(&mut self.trial, share, &self.direction);
+        self.next = Next::Step { share, shortened };
     }
 
     /// Largest possible distance of the objective from its minimum.
     ///
-    /// `F(W, b) = Σ d ℓ(Wᵀz + b) + α/2 ‖W‖²`, `∇W = Zᵀ R + αW`, `∇b = 1ᵀR` with `R = d ∘ ℓ′`, for any convex `ℓ` that has a
-    /// derivative. The dual problem is to maximise `D(R) = −Σ d ℓ*(R / d) − ‖Zᵀ R‖² / (2α)` over `1ᵀR = 0` (Fenchel's
-    /// duality, Boyd and Vandenberghe, "Convex optimization", 2004, section 5.5). With `∇b = 0` the residuals are feasible,
-    /// and as `ℓ(s) + ℓ*(ℓ′(s)) = s ℓ′(s)`,
-    /// `F − D = ⟨Zᵀ R, W⟩ + ‖Zᵀ R‖² / (2α) + α/2 ‖W‖² = ‖∇W‖² / (2α) ≥ F − min F`. What the intercept still costs is added.
+    /// `F(V, b) = Σ d ℓ(Vᵀx + b) + Σ ρ v² / (2 C)`, `∇V = Xᵀ R + ρ V / C`, `∇b = 1ᵀ R` with `R = d ∘ ℓ′`, for any convex `ℓ`
+    /// that has a derivative. The dual problem is to maximise `D(R) = −Σ d ℓ*(R / d) − C/2 Σ (Xᵀ R)² / ρ` over `1ᵀ R = 0`
+    /// (Fenchel's duality, Boyd and Vandenberghe, "Convex optimization", 2004, section 5.5). With `∇b = 0` the residuals are
+    /// feasible, and as `ℓ(s) + ℓ*(ℓ′(s)) = s ℓ′(s)`, `F − D = C/2 Σ ∇V² / ρ ≥ F − min F`. What the intercepts still cost is
+    /// added to first order: `Σ (∇b)² / Σ d ℓ″`, twice what each alone would gain.
     fn excess(&self) -> f64 {
-        self.weight_excess() + self.decrement
+        let weights = self.gradient.chunks_exact(self.outputs).zip(&self.rho);
+        let of_weights: f64 = weights.map(|(row, rho)| row.iter().map(|g| g * g).sum::<f64>() / rho).sum();
+        let intercepts = &self.gradient[self.rho.len() * self.outputs..];
+        let of_intercepts = intercepts.iter().zip(&self.view.curvature);
+        let cost = |(&slope, &curvature): (&f64, &f64)| if slope == 0.0 { 0.0 } else { slope * slope / curvature };
+        0.5 * self.c * of_weights + of_intercepts.map(cost).sum::<f64>()
     }
 
-    fn weight_excess(&self) -> f64 {
-        let slope = self.gradient.slice(s![..self.weight_count()]);
-        slope.dot(&slope) / (2.0 * self.given.alpha)
+    fn gradient_of(&self, view: &View, point: &[f64]) -> Vec<f64> {
+        let mut gradient = view.gradient.clone();
+        let rows = gradient.chunks_exact_mut(self.outputs).zip(point.chunks_exact(self.outputs)).zip(&self.rho);
+        rows.for_each(|((gradient, weights), rho)| add(gradient, rho / self.c, weights));
+        gradient
     }
 
-    fn penalty(&self) -> f64 {
-        let weights = self.point.slice(s![..self.weight_count()]);
-        0.5 * self.given.alpha * weights.dot(&weights)
+    fn penalty(&self, point: &[f64]) -> f64 {
+        let rows = point.chunks_exact(self.outputs).zip(&self.rho);
+        0.5 / self.c * rows.map(|(weights, rho)| rho * dot(weights, weights)).sum::<f64>()
     }
 
-    fn weight_count(&self) -> usize {
-        self.point.len() - self.scores.ncols()
+    /// `v = w / (σ i)` and `b + Σ w (μ − m) / σ`, with mean `m` and scale `σ` of the set, `μ` and `i` the table's units.
+    fn to_table(&self, start: Start<'_>) -> Vec<f64> {
+        let mut point = Vec::with_capacity(self.point.len());
+        let mut intercept = start.intercept.to_vec();
+        for (column, weights) in start.weights.outer_iter().enumerate() {
+            let (mean, scale) = (self.moments.mean[column], self.moments.scale[column]);
+            let (centre, inverse) = (f64::from(self.units.mean[column]), f64::from(self.units.inverse[column]));
+            point.extend(weights.iter().map(|weight| weight / (scale * inverse)));
+            intercept.iter_mut().zip(weights).for_each(|(b, weight)| *b += weight * (centre - mean) / scale);
+        }
+        point.extend(intercept);
+        point
     }
-}
 
-fn newton(t: f64, course: &Course) -> f64 {
-    t - course.slope / course.curvature
+    /// The way back: `w = v σ i` and `b − Σ w (μ − m) / σ`.
+    fn to_standardised(&self) -> (Array2<f64>, Array1<f64>) {
+        let columns = self.rho.len();
+        let (weights, intercept) = self.point.split_at(columns * self.outputs);
+        let mut weights = Array2::from_shape_vec((columns, self.outputs), weights.to_vec()).expect("columns × outputs");
+        let mut intercept = Array1::from_vec(intercept.to_vec());
+        for (column, mut weights) in weights.outer_iter_mut().enumerate() {
+            let (mean, scale) = (self.moments.mean[column], self.moments.scale[column]);
+            weights *= scale * f64::from(self.units.inverse[column]);
+            intercept.scaled_add((mean - f64::from(self.units.mean[column])) / scale, &weights);
+        }
+        (weights, intercept)
+    }
 }

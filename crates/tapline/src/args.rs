@@ -210,8 +210,9 @@ pub struct ProtocolArgs {
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas: 0.001,0.01,0.1,1
-    #[arg(long, value_delimiter = ',', value_name = "C", default_values_t = [0.001, 0.01, 0.1, 1.0])]
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas [default: 45 from
+    /// 1e-6 to 1e5, four in each decade; with linfa-logistic 0.001,0.01,0.1,1]
+    #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
     /// What fits the probes; both minimise the same objective
     #[arg(long, default_value = "batched")]
@@ -258,7 +259,7 @@ pub struct ProbeArgs {
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
              2,000 resamples of the groups (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
-  strength   the regularisation strength C chosen most often over the folds
+  strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
 
 Scores are kept in the store, so that a second run prints them at once.

@@ -5,6 +5,12 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+/// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
+pub fn strength(c: f64) -> String {
+    let rounded: f64 = format!("{c:.2e}").parse().unwrap_or(c);
+    if (1e-3..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
 /// Writes a struct as indented JSON.
 pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::ProtocolConfig;
+use tapline_probe::{ProtocolConfig, default_grid};
 
-use crate::args::ProtocolArgs;
+use crate::args::{ProtocolArgs, SolverArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::counted;
@@ -79,8 +79,17 @@ fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
     ProtocolConfig {
         folds: args.folds,
         seed: args.seed,
-        grid: args.strengths.clone(),
+        grid: grid(args),
         solver: args.solver.into(),
         ..ProtocolConfig::default()
+    }
+}
+
+/// What was typed, or the solver's default: linfa-logistic would take hours for the whole grid.
+fn grid(args: &ProtocolArgs) -> Vec<f64> {
+    match (args.strengths.as_slice(), args.solver) {
+        ([], SolverArg::Batched) => default_grid(),
+        ([], SolverArg::LinfaLogistic) => vec![0.001, 0.01, 0.1, 1.0],
+        (typed, _) => typed.to_vec(),
     }
 }

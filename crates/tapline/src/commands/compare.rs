@@ -164,10 +164,11 @@ fn label(taps: &[TapReport], tap: usize) -> String {
     if same > 1 { format!("{}@{}", taps[tap].name, taps[tap].pooling) } else { taps[tap].name.clone() }
 }
 
-/// The strength chosen most often, the weaker regularisation of equals.
+/// The median of the strengths chosen over the folds, the lower of two.
 fn usual_strength(strengths: &[f64]) -> f64 {
-    let votes = |c: f64| strengths.iter().filter(|&&other| other == c).count();
-    strengths.iter().copied().max_by(|&a, &b| votes(a).cmp(&votes(b)).then(a.total_cmp(&b))).unwrap_or(f64::NAN)
+    let mut sorted = strengths.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn render(report: &Report) -> String {
@@ -181,7 +182,7 @@ fn render(report: &Report) -> String {
             percent(tap.scores.accuracy.accuracy),
             tap.scores.accuracy.interval_text(),
             percent(tap.scores.balanced_accuracy),
-            format!("{}{}", usual_strength(&tap.strengths), if tap.at_edge > 0 { "*" } else { "" }),
+            format!("{}{}", output::strength(usual_strength(&tap.strengths)), if tap.at_edge > 0 { "*" } else { "" }),
             format!("{:.1}", tap.seconds),
         ]
     });
@@ -283,8 +284,7 @@ fn top_against_best(report: &Report) -> String {
 fn warnings(report: &Report) -> String {
     let mut text = String::new();
     if report.taps.iter().any(|tap| tap.at_edge > 0) {
-        text += "* the strength lies at the edge of the grid in some fold; a wider one may do better, such as --strengths \
-             0.0001,0.001,0.01,0.1,1,10.\n";
+        text += "* the strength lies at the edge of the grid in some fold; a wider one (--strengths) may do better.\n";
     }
     for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
         text +=
@@ -350,8 +350,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_strength_is_the_one_chosen_most_often_and_the_larger_of_equals() {
+    fn the_usual_strength_is_the_median() {
         assert_eq!(usual_strength(&[0.1, 0.01, 0.1, 1.0, 0.1]), 0.1);
-        assert_eq!(usual_strength(&[0.1, 0.1, 1.0, 1.0, 0.01]), 1.0);
+        assert_eq!(usual_strength(&[0.1, 10.0, 1.0, 0.01]), 0.1);
     }
 }

@@ -215,13 +215,12 @@ fn render(report: &Report) -> String {
             if report.split.is_some() { "test".to_owned() } else { (index + 1).to_string() },
             format!("{} of {}", fold.accuracy.correct, fold.accuracy.total),
             percent(fold.accuracy.accuracy),
-            format!("{}{}", fold.strength, if fold.at_edge { "*" } else { "" }),
+            format!("{}{}", output::strength(fold.strength), if fold.at_edge { "*" } else { "" }),
         ]
     });
     text += &output::table(&[">fold", ">right", ">accuracy %", ">strength"], folds);
     if report.folds.iter().any(|fold| fold.at_edge) {
-        text +=
-            "* at the edge of the grid; a wider one may do better, such as --strengths 0.0001,0.001,0.01,0.1,1,10.\n";
+        text += "* at the edge of the grid; a wider one (--strengths) may do better.\n";
     }
     if report.classes.len() <= SHOWN_CLASSES {
         let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
