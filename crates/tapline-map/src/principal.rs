@@ -4,9 +4,9 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
+use crate::Error;
 use crate::sample::next;
 use crate::symmetric::eigen;
-use crate::Error;
 
 /// Directions kept beyond those asked for, and passes over the rows: with both, the components asked for converge fast.
 const SPARE: usize = 10;

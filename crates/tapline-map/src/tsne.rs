@@ -72,7 +72,9 @@ fn neighbours(rows: ArrayView2<'_, f32>, k: usize) -> Vec<Vec<Neighbor<f32>>> {
             near.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             near.truncate(k);
             near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            found.push(near.into_iter().map(|(_, index)| Neighbor { index, distance: distance(rows, this, index) }).collect());
+            found.push(
+                near.into_iter().map(|(_, index)| Neighbor { index, distance: distance(rows, this, index) }).collect(),
+            );
         }
     }
     found

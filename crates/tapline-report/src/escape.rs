@@ -97,12 +97,7 @@ pub(crate) fn name(text: &str) -> String {
     let letters = text.chars().count();
     let whole: String = text.chars().take(KEPT).collect();
     let cut = if letters > KEPT { "…" } else { "" };
-    format!(
-        "<bdi title=\"{}{cut} ({} letters)\">{}</bdi>",
-        html(&whole),
-        crate::numbers::count(letters),
-        html(&short)
-    )
+    format!("<bdi title=\"{}{cut} ({} letters)\">{}</bdi>", html(&whole), crate::numbers::count(letters), html(&short))
 }
 
 #[cfg(test)]

@@ -98,9 +98,13 @@ const COLUMNS: &[(&str, &str, &str, bool, Read)] = &[
     ("control_accuracy", "control %", "accuracy with shuffled labels: chance", true, |_, t| {
         score(t, |s| s.control.map(share))
     }),
-    ("strength", "strength", "regularisation strength C chosen most often; * at the grid's edge in some fold", true, |_, t| {
-        score(t, |s| Some(number(s.strength, format!("{}{}", s.strength, if s.at_edge { "*" } else { "" }))))
-    }),
+    (
+        "strength",
+        "strength",
+        "regularisation strength C chosen most often; * at the grid's edge in some fold",
+        true,
+        |_, t| score(t, |s| Some(number(s.strength, format!("{}{}", s.strength, if s.at_edge { "*" } else { "" })))),
+    ),
     ("not_worse", "not worse", "not significantly worse than the best", false, |_, t| {
         t.comparison.not_worse.map(|is| words(if is { "yes" } else { "no" }))
     }),

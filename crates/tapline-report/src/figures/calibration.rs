@@ -40,7 +40,11 @@ pub(crate) fn calibration(report: &Report, layer: &Layer) -> Option<Figure> {
         let top = counts.y.at(bin.total as f64);
         svg.rect("bar", (62.0 + index as f64 * width + 1.0, top), (width - 2.0, 384.0 - top), &title);
     }
-    counts.draw(&mut svg, (5, 1), |value| if value > 1.0 { crate::numbers::count(value as usize) } else { per_cent(value) });
+    counts.draw(
+        &mut svg,
+        (5, 1),
+        |value| if value > 1.0 { crate::numbers::count(value as usize) } else { per_cent(value) },
+    );
     let error = report.taps[layer.tap].scores.as_ref().map_or(f64::NAN, |scores| scores.calibration_error);
     let description = format!(
         "Reliability diagram at {}: share of pictures right against the probability given, mean gap {} points. \

@@ -48,7 +48,12 @@ pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
             let centre = (at.0 + side / 2.0, at.1 + side / 2.0);
             if classes <= 6 {
                 svg.text(text, Anchor::Middle, (centre.0, centre.1), &count(pictures));
-                svg.text(&format!("{text} small"), Anchor::Middle, (centre.0, centre.1 + 16.0), &format!("{} %", percent(share)));
+                svg.text(
+                    &format!("{text} small"),
+                    Anchor::Middle,
+                    (centre.0, centre.1 + 16.0),
+                    &format!("{} %", percent(share)),
+                );
             } else if pictures > 0 {
                 svg.text(&format!("{text} small"), Anchor::Middle, (centre.0, centre.1 + 4.0), &count(pictures));
             }

@@ -82,13 +82,15 @@ fn legend(svg: &mut Svg, lines: &[Line], all: usize) {
         svg.mark("", series, (LEFT + 17.0, y), "");
         svg.text("name", Anchor::Start, (LEFT + 44.0, y + 4.0), &shortened_to(&line.name, 60));
     }
-    let more = if all > lines.len() { format!("; {} lines more are in the table", all - lines.len()) } else { String::new() };
+    let more =
+        if all > lines.len() { format!("; {} lines more are in the table", all - lines.len()) } else { String::new() };
     let note = format!("shaded: 95 % interval; hollow: the network's own classifier{more}");
     svg.text("small", Anchor::End, (RIGHT, 18.0), &note);
 }
 
 fn draw_line(svg: &mut Svg, frame: &Frame<'_>, report: &Report, (series, line): (usize, &Line)) {
-    let scored = line.taps.iter().filter_map(|&tap| Some((tap, report.taps[tap].cost_share, report.taps[tap].scores.as_ref()?)));
+    let scored =
+        line.taps.iter().filter_map(|&tap| Some((tap, report.taps[tap].cost_share, report.taps[tap].scores.as_ref()?)));
     let scored: Vec<_> = scored.collect();
     let mut band: Vec<(f64, f64)> = scored.iter().map(|(_, x, s)| frame.at(*x, s.interval.0)).collect();
     band.extend(scored.iter().rev().map(|(_, x, s)| frame.at(*x, s.interval.1)));
@@ -135,8 +137,11 @@ fn label_best(svg: &mut Svg, frame: &Frame<'_>, report: &Report) {
 fn describe(report: &Report, lines: &[Line]) -> String {
     let mut text = String::from("Line chart of accuracy against depth.");
     for line in lines {
-        let scored: Vec<(&TapRow, f64)> =
-            line.taps.iter().filter_map(|&t| Some((&report.taps[t], report.taps[t].scores.as_ref()?.accuracy))).collect();
+        let scored: Vec<(&TapRow, f64)> = line
+            .taps
+            .iter()
+            .filter_map(|&t| Some((&report.taps[t], report.taps[t].scores.as_ref()?.accuracy)))
+            .collect();
         let Some(first) = scored.first() else { continue };
         let best = scored.iter().fold(first, |best, this| if this.1 > best.1 { this } else { best });
         let last = scored[scored.len() - 1];

@@ -32,7 +32,12 @@ pub(crate) fn learning(report: &Report) -> Option<Figure> {
         svg.polyline(&format!("line s{series}"), &fit.iter().map(|p| at(p, p.accuracy)).collect::<Vec<_>>());
         for p in &curve.points {
             svg.line(&format!("whisker s{series}"), at(p, p.interval.0), at(p, p.interval.1));
-            svg.mark("", series, at(p, p.accuracy), &format!("{} pictures: {} %", count(p.pictures), percent(p.accuracy)));
+            svg.mark(
+                "",
+                series,
+                at(p, p.accuracy),
+                &format!("{} pictures: {} %", count(p.pictures), percent(p.accuracy)),
+            );
         }
         let legend = 14.0 + 20.0 * series as f64;
         svg.mark("", series, (70.0, legend), "");

@@ -27,7 +27,10 @@ pub(crate) fn class_series(report: &Report) -> Vec<Option<usize>> {
 /// Places of points in the drawing, whole tenths of a pixel, as wide as it can be without stretching one axis.
 pub(crate) fn place(points: &[[f32; 2]]) -> Vec<(f64, f64)> {
     let range = |axis: usize| {
-        points.iter().map(|p| f64::from(p[axis])).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)))
+        points
+            .iter()
+            .map(|p| f64::from(p[axis]))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)))
     };
     let (x, y) = (range(0), range(1));
     let room = (SIDE.0 - 2.0 * AIR, SIDE.1 - 2.0 * AIR);
@@ -76,7 +79,8 @@ pub(crate) fn map(report: &Report, layer: &MapLayer) -> Option<Figure> {
             percent(layer.explained[1])
         ),
     };
-    let sampled = if map.points.len() < map.pictures { format!(", a sample of {}", count(map.pictures)) } else { String::new() };
+    let sampled =
+        if map.points.len() < map.pictures { format!(", a sample of {}", count(map.pictures)) } else { String::new() };
     let description = format!(
         "Map of {} pictures{sampled} by their features at {}, by {how}: near points look alike to the network.",
         count(map.points.len()),

@@ -3,8 +3,8 @@
 mod calibration;
 mod confusion;
 mod frame;
-mod learning;
 mod layers;
+mod learning;
 mod map;
 
 pub(crate) use calibration::calibration;

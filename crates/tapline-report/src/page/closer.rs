@@ -51,8 +51,11 @@ fn panel(report: &Report, layer: &Layer, index: usize) -> String {
     out += &confusion_part(report, layer);
     if let Some(diagram) = calibration(report, layer) {
         out += "<div><h3>Calibration</h3>\n";
-        out += &overview::figure(&diagram, "Above: share right among pictures given a probability, with 95 % intervals; on \
-             the dashed line probabilities keep their promise. Below: how many pictures were given it.");
+        out += &overview::figure(
+            &diagram,
+            "Above: share right among pictures given a probability, with 95 % intervals; on \
+             the dashed line probabilities keep their promise. Below: how many pictures were given it.",
+        );
         out += "</div>\n";
     }
     out += "</div>\n";
@@ -65,8 +68,11 @@ fn confusion_part(report: &Report, layer: &Layer) -> String {
     let mut out = "<div><h3>Confusion</h3>\n".to_owned();
     match confusion(report, layer) {
         Some(matrix) => {
-            out += &overview::figure(&matrix, "Rows are true classes, columns what they were taken for; shades and per cent \
-                 are shares of the row.");
+            out += &overview::figure(
+                &matrix,
+                "Rows are true classes, columns what they were taken for; shades and per cent \
+                 are shares of the row.",
+            );
             out += &format!("<details><summary>As a table</summary>{}</details>\n", counts_table(report, layer));
         }
         None => {
@@ -129,7 +135,9 @@ fn card(report: &Report, picture: &Picture) -> String {
             "<div class=\"thumb t{index}\" role=\"img\" aria-label=\"{}\"></div>",
             html(&crate::escape::shortened(&picture.path))
         ),
-        None => "<div class=\"thumb absent\" role=\"img\" aria-label=\"picture not available\">no file</div>".to_owned(),
+        None => {
+            "<div class=\"thumb absent\" role=\"img\" aria-label=\"picture not available\">no file</div>".to_owned()
+        }
     };
     let verdict = if picture.label == picture.predicted {
         format!("<span class=\"right\">✓ {}</span>", name(truth))

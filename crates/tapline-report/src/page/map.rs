@@ -77,7 +77,8 @@ fn legend(report: &Report) -> String {
 }
 
 fn caption(report: &Report, first: &MapLayer) -> String {
-    let mut text = "Point at a picture to see it; with the map in focus, the arrow keys go from picture to picture.".to_owned();
+    let mut text =
+        "Point at a picture to see it; with the map in focus, the arrow keys go from picture to picture.".to_owned();
     if first.tsne.is_some() {
         text += " t-SNE keeps neighbours together; distances between groups mean little.";
     }

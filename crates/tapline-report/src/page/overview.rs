@@ -14,7 +14,8 @@ pub(super) fn header(report: &Report) -> String {
         html(&crate::escape::shortened_to(&report.title, 160))
     );
     for sentence in &report.verdict {
-        out += &format!("<p class=\"verdict\" dir=\"auto\">{}</p>\n", html(&crate::escape::shortened_to(sentence, 1_200)));
+        out +=
+            &format!("<p class=\"verdict\" dir=\"auto\">{}</p>\n", html(&crate::escape::shortened_to(sentence, 1_200)));
     }
     out += &key_figures(report);
     if !report.notes.is_empty() {
@@ -89,8 +90,11 @@ pub(super) fn sections(report: &Report) -> String {
     let mut out = String::new();
     if let Some(curve) = layers(report) {
         out += "<section id=\"depth\" aria-labelledby=\"depth-h\">\n<h2 id=\"depth-h\">By depth</h2>\n";
-        out += &figure(&curve, "Share of pictures that a linear classifier gets right on the features of each layer. \
-             Every picture is scored by a classifier that never saw it. The exact numbers are in the table below.");
+        out += &figure(
+            &curve,
+            "Share of pictures that a linear classifier gets right on the features of each layer. \
+             Every picture is scored by a classifier that never saw it. The exact numbers are in the table below.",
+        );
         if let Some(similarity) = similarity(report) {
             out += &figure(&similarity, &html(&similarity.title));
         }
@@ -98,12 +102,16 @@ pub(super) fn sections(report: &Report) -> String {
     }
     out += &all_taps(report);
     if let Some(curve) = learning(report) {
-        out += "<section id=\"learning\" aria-labelledby=\"learning-h\">\n<h2 id=\"learning-h\">Enough pictures?</h2>\n";
+        out +=
+            "<section id=\"learning\" aria-labelledby=\"learning-h\">\n<h2 id=\"learning-h\">Enough pictures?</h2>\n";
         for sentence in report.learning.iter().filter_map(|curve| curve.fit.as_ref()) {
             out += &format!("<p>{}</p>\n", html(&sentence.sentence));
         }
-        out += &figure(&curve, "Accuracy against the number of pictures to learn from. Marks are measured, with their \
-             interval; lines are the law fitted to them, which may lead beyond.");
+        out += &figure(
+            &curve,
+            "Accuracy against the number of pictures to learn from. Marks are measured, with their \
+             interval; lines are the law fitted to them, which may lead beyond.",
+        );
         out += "</section>\n";
     }
     out
@@ -121,7 +129,8 @@ pub(super) fn figure(figure: &Figure, caption: &str) -> String {
 fn all_taps(report: &Report) -> String {
     let table = table(report);
     let hidden = |column: &Column| {
-        (column.key == "backbone" && report.backbones.len() == 1) || matches!(column.key, "correct" | "top_five_accuracy")
+        (column.key == "backbone" && report.backbones.len() == 1)
+            || matches!(column.key, "correct" | "top_five_accuracy")
     };
     let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !hidden(&table.columns[c])).collect();
     let mut out = format!(

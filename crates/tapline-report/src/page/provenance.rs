@@ -46,7 +46,11 @@ fn pictures(report: &Report) -> String {
         text += &format!(
             " {} shown as an empty frame: the file is not where the listing says, or has other bytes than the features were \
              computed from.",
-            if provenance.without_file == 1 { "1 is".to_owned() } else { format!("{} are", count(provenance.without_file)) }
+            if provenance.without_file == 1 {
+                "1 is".to_owned()
+            } else {
+                format!("{} are", count(provenance.without_file))
+            }
         );
     }
     text
@@ -60,7 +64,9 @@ fn classes(report: &Report) -> String {
         .classes
         .iter()
         .take(LISTED)
-        .map(|(class, n)| format!("<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td></tr>", name(class), count(*n)))
+        .map(|(class, n)| {
+            format!("<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td></tr>", name(class), count(*n))
+        })
         .collect();
     let more = match report.classes.len().saturating_sub(LISTED) {
         0 => String::new(),
@@ -69,7 +75,11 @@ fn classes(report: &Report) -> String {
     format!(
         "<details><summary>{}</summary><table><caption class=\"visually-hidden\">Pictures of each class</caption><thead><tr>\
          <th scope=\"col\">class</th><th scope=\"col\" class=\"num\">pictures</th></tr></thead><tbody>{rows}</tbody></table>{more}</details>\n",
-        if report.classes.len() == 1 { "1 class".to_owned() } else { format!("{} classes", count(report.classes.len())) }
+        if report.classes.len() == 1 {
+            "1 class".to_owned()
+        } else {
+            format!("{} classes", count(report.classes.len()))
+        }
     )
 }
 
@@ -80,10 +90,17 @@ fn skipped(report: &Report) -> String {
     }
     let mut out = format!("<details><summary>{} skipped</summary><ul>\n", counted(skipped.len(), "picture"));
     for picture in skipped.iter().take(LISTED) {
-        out += &format!("<li>{}: {}</li>\n", name(&picture.path), html(&crate::escape::shortened_to(&picture.reason, 400)));
+        out += &format!(
+            "<li>{}: {}</li>\n",
+            name(&picture.path),
+            html(&crate::escape::shortened_to(&picture.reason, 400))
+        );
     }
     if skipped.len() > LISTED {
-        out += &format!("<li>and {} more; <code>tapline info STORE</code> lists them all</li>\n", count(skipped.len() - LISTED));
+        out += &format!(
+            "<li>and {} more; <code>tapline info STORE</code> lists them all</li>\n",
+            count(skipped.len() - LISTED)
+        );
     }
     out + "</ul></details>\n"
 }

@@ -152,7 +152,7 @@ fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), pla
 }
 
 /// Pictures that only `a` got right, and that only `b` got right.
-fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
+pub fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
     let right = |e: &Evaluation, i: usize| e.predicted[i] == e.labels[i];
     let only = |x: &Evaluation, y: &Evaluation| (0..x.labels.len()).filter(|&i| right(x, i) && !right(y, i)).count();
     (only(a, b), only(b, a))
@@ -165,7 +165,7 @@ fn label(taps: &[TapReport], tap: usize) -> String {
 }
 
 /// The strength chosen most often, the weaker regularisation of equals.
-fn usual_strength(strengths: &[f64]) -> f64 {
+pub fn usual_strength(strengths: &[f64]) -> f64 {
     let votes = |c: f64| strengths.iter().filter(|&&other| other == c).count();
     strengths.iter().copied().max_by(|&a, &b| votes(a).cmp(&votes(b)).then(a.total_cmp(&b))).unwrap_or(f64::NAN)
 }
