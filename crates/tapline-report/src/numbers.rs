@@ -29,9 +29,13 @@ pub(crate) fn interval((low, high): (f64, f64)) -> String {
     format!("{} to {}", percent(low), percent(high))
 }
 
-/// About `wanted` round numbers that cover `low` to `high`, ascending: multiples of 1, 2 or 5 times a power of ten.
+/// Up to about `wanted` round numbers that cover `low` to `high`, ascending: multiples of 1, 2 or 5 times a power of ten.
 pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
-    let rough = (high - low) / wanted as f64;
+    if wanted == 0 {
+        return Vec::new();
+    }
+    // A little denser than asked for is better than half as dense.
+    let rough = (high - low) / (wanted as f64 + 2.0);
     if !rough.is_finite() || rough <= 0.0 {
         return vec![low];
     }
@@ -59,7 +63,7 @@ mod tests {
             assert_eq!(found.len(), expected.len(), "{found:?}");
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
         };
-        check(74.0, 88.0, &[75.0, 80.0, 85.0]);
+        check(74.0, 88.0, &[74.0, 76.0, 78.0, 80.0, 82.0, 84.0, 86.0, 88.0]);
         check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         check(3.0, 3.0, &[3.0]);
     }

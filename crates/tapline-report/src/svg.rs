@@ -63,7 +63,7 @@ pub(crate) fn styles() -> String {
     for level in 0..=9 {
         let _ = write!(css, ".q{level}{{fill-opacity:.{}}}", level * 9 + if level > 0 { 10 } else { 0 });
     }
-    css
+    css + ".mark.open{fill:var(--ground)}"
 }
 
 /// The style sheet with the colours of light put in.
@@ -149,7 +149,7 @@ impl Svg {
     pub fn define_marks(&mut self) {
         self.body += "<defs>";
         for (series, shape) in MARKS.iter().enumerate() {
-            let _ = write!(self.body, "<path id=\"m{series}\" d=\"{shape}\"/>");
+            let _ = write!(self.body, "<path id=\"m{series}\" transform=\"scale(.8)\" d=\"{shape}\"/>");
         }
         self.body += "</defs>";
     }
@@ -157,6 +157,15 @@ impl Svg {
     /// A point of a map: a shared shape.
     pub fn point(&mut self, class: &str, series: usize, (x, y): (f64, f64)) {
         let _ = write!(self.body, "<use class=\"pt {class}\" href=\"#m{series}\" x=\"{}\" y=\"{}\"/>", n(x), n(y));
+    }
+
+    /// Puts what follows into a group, until [`Self::close`].
+    pub fn open(&mut self, class: &str) {
+        let _ = write!(self.body, "<g class=\"{class}\">");
+    }
+
+    pub fn close(&mut self) {
+        self.body += "</g>";
     }
 
     fn end_with(&mut self, title: &str, element: &str) {

@@ -2,7 +2,7 @@
 
 use super::Figure;
 use super::frame::{Frame, per_cent};
-use crate::numbers::{counted, percent};
+use crate::numbers::{count, counted, percent};
 use crate::svg::{Scale, Svg};
 use crate::{Layer, Report};
 
@@ -10,7 +10,7 @@ use crate::{Layer, Report};
 pub(crate) fn calibration(report: &Report, layer: &Layer) -> Option<Figure> {
     let bins: Vec<_> = layer.calibration.iter().filter(|bin| bin.total > 0).collect();
     let most = bins.iter().map(|bin| bin.total).max()? as f64;
-    let mut svg = Svg::new(400.0, 430.0);
+    let mut svg = Svg::new(412.0, 430.0);
     let x = Scale { domain: (0.0, 1.0), range: (62.0, 386.0) };
     let frame = Frame {
         x,
@@ -18,7 +18,7 @@ pub(crate) fn calibration(report: &Report, layer: &Layer) -> Option<Figure> {
         x_name: "",
         y_name: "share of pictures right",
     };
-    frame.draw(&mut svg, (0, 5), per_cent);
+    frame.draw(&mut svg, (0, 5), [per_cent; 2]);
     svg.line("diagonal", frame.at(0.0, 0.0), frame.at(1.0, 1.0));
     let counts = Frame {
         x,
@@ -40,11 +40,8 @@ pub(crate) fn calibration(report: &Report, layer: &Layer) -> Option<Figure> {
         let top = counts.y.at(bin.total as f64);
         svg.rect("bar", (62.0 + index as f64 * width + 1.0, top), (width - 2.0, 384.0 - top), &title);
     }
-    counts.draw(
-        &mut svg,
-        (5, 1),
-        |value| if value > 1.0 { crate::numbers::count(value as usize) } else { per_cent(value) },
-    );
+    let whole = |value: f64| count(value as usize);
+    counts.draw(&mut svg, (5, 1), [per_cent, whole]);
     let error = report.taps[layer.tap].scores.as_ref().map_or(f64::NAN, |scores| scores.calibration_error);
     let description = format!(
         "Reliability diagram at {}: share of pictures right against the probability given, mean gap {} points. \

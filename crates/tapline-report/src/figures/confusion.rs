@@ -13,13 +13,14 @@ pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
         return None;
     }
     let classes = counts.len();
-    let side = if classes <= 6 { 76.0 } else { 36.0 };
+    let side = if classes <= 6 { 84.0 } else { 36.0 };
     let letters = 18;
-    let (left, top) = (158.0, if classes <= 6 { 58.0 } else { 130.0 });
+    let longest = report.classes.iter().map(|(name, _)| name.chars().count().min(letters)).max().unwrap_or(0);
+    let (left, top) = ((40.0 + 6.8 * longest as f64).max(90.0), if classes <= 6 { 58.0 } else { 130.0 });
     let size = side * classes as f64;
     let mut svg = Svg::new((left + size + if classes <= 6 { 20.0 } else { 70.0 }).max(330.0), top + size + 12.0);
-    svg.text("", Anchor::Start, (left, 14.0), "predicted");
-    svg.text("", Anchor::End, (left - 12.0, 14.0), "true class");
+    svg.text("", Anchor::Middle, (left + size / 2.0, 14.0), "predicted");
+    svg.turned_text("", Anchor::Middle, (14.0, top + size / 2.0), -90, "true class");
     for (class, row) in counts.iter().enumerate() {
         let name = shortened_to(report.class_name(class), letters);
         let middle = (class as f64 + 0.5) * side;

@@ -16,17 +16,17 @@ impl Frame<'_> {
         (self.x.at(x), self.y.at(y))
     }
 
-    /// Draws the grid, the axes and their names, with about `wanted` numbers on each.
-    pub fn draw(&self, svg: &mut Svg, wanted: (usize, usize), label: impl Fn(f64) -> String) {
+    /// Draws the grid, the axes and their names, with about `wanted` numbers on each (none where that is 0).
+    pub fn draw(&self, svg: &mut Svg, wanted: (usize, usize), labels: [fn(f64) -> String; 2]) {
         let (left, right) = self.x.range;
         let (bottom, top) = self.y.range;
         for value in ticks(self.y.domain.0, self.y.domain.1, wanted.1) {
             let y = self.y.at(value);
             svg.line("grid", (left, y), (right, y));
-            svg.text("small", Anchor::End, (left - 7.0, y + 4.0), &label(value));
+            svg.text("small", Anchor::End, (left - 7.0, y + 4.0), &labels[1](value));
         }
         for value in ticks(self.x.domain.0, self.x.domain.1, wanted.0) {
-            svg.text("small", Anchor::Middle, (self.x.at(value), bottom + 17.0), &label(value));
+            svg.text("small", Anchor::Middle, (self.x.at(value), bottom + 17.0), &labels[0](value));
         }
         svg.line("axis", (left, bottom), (right, bottom));
         svg.text("", Anchor::Middle, ((left + right) / 2.0, bottom + 36.0), self.x_name);

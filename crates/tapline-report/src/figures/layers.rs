@@ -9,7 +9,7 @@ use crate::{Report, TapRow};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = WIDTH - 18.0;
+const RIGHT: f64 = WIDTH - 24.0;
 const X_NAME: &str = "depth: share of the network's arithmetic needed to reach the layer";
 
 /// Taps of one network and one pooling, from shallow to deep: positions in `taps`.
@@ -64,7 +64,7 @@ pub(crate) fn layers(report: &Report) -> Option<Figure> {
         x_name: X_NAME,
         y_name: "pictures right",
     };
-    frame.draw(&mut svg, (5, 6), per_cent);
+    frame.draw(&mut svg, (5, 5), [per_cent; 2]);
     legend(&mut svg, &lines, all);
     for (series, line) in lines.iter().enumerate() {
         draw_line(&mut svg, &frame, report, (series, line));
@@ -193,8 +193,5 @@ pub(crate) fn similarity(report: &Report) -> Option<Figure> {
 /// Per cent along the depth, plain numbers upwards.
 fn draw_similarity_axes(frame: &Frame<'_>, svg: &mut Svg) {
     let round = |value: f64| format!("{}", (value * 1e6).round() / 1e6);
-    frame.draw(svg, (0, 4), round);
-    for value in crate::numbers::ticks(0.0, 1.0, 5) {
-        svg.text("small", Anchor::Middle, (frame.x.at(value), frame.y.range.0 + 17.0), &per_cent(value));
-    }
+    frame.draw(svg, (5, 4), [per_cent, round]);
 }

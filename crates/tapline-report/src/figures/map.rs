@@ -66,11 +66,20 @@ pub(crate) fn map(report: &Report, layer: &MapLayer) -> Option<Figure> {
             None => svg.point("other", 0, *at),
         }
     }
+    svg.open("classes");
     for (entry, &class) in named.iter().enumerate() {
         let at = (14.0 + (entry % columns) as f64 * 176.0, SIDE.1 + 8.0 + 20.0 * (entry / columns) as f64);
         svg.mark("", series[class].unwrap_or(0), at, "");
         svg.text("name", Anchor::Start, (at.0 + 12.0, at.1 + 4.0), &shortened_to(report.class_name(class), 22));
     }
+    svg.close();
+    // Shown by the page where points are coloured by what was predicted.
+    svg.open("errors");
+    svg.mark("is-right", 0, (14.0, SIDE.1 + 8.0), "");
+    svg.text("name", Anchor::Start, (26.0, SIDE.1 + 12.0), "right");
+    svg.mark("is-wrong", crate::svg::CROSS, (190.0, SIDE.1 + 8.0), "");
+    svg.text("name", Anchor::Start, (202.0, SIDE.1 + 12.0), "wrong");
+    svg.close();
     let how = match layer.tsne {
         Some(_) => "t-SNE".to_owned(),
         None => format!(

@@ -1,7 +1,7 @@
 //! A closer look at single layers: confusion, calibration, pictures, map. One switch for all of them.
 
 use super::{map, overview, shown_taps};
-use crate::escape::{html, name};
+use crate::escape::{html, name, shortened, shortened_to};
 use crate::figures::{calibration, confusion};
 use crate::numbers::{count, percent};
 use crate::{Layer, Picture, Report};
@@ -133,7 +133,7 @@ fn card(report: &Report, picture: &Picture) -> String {
     let image = match picture.thumbnail.filter(|&index| index < report.thumbnails.pictures.len()) {
         Some(index) => format!(
             "<div class=\"thumb t{index}\" role=\"img\" aria-label=\"{}\"></div>",
-            html(&crate::escape::shortened(&picture.path))
+            html(&shortened(&picture.path))
         ),
         None => {
             "<div class=\"thumb absent\" role=\"img\" aria-label=\"picture not available\">no file</div>".to_owned()
@@ -148,6 +148,16 @@ fn card(report: &Report, picture: &Picture) -> String {
         "<li>{image}<div class=\"said\">{verdict}<span class=\"sure\">{} % sure</span></div>\
          <div class=\"path\">{}</div></li>\n",
         percent(picture.probability),
-        name(&picture.path)
+        file_name(&picture.path)
     )
+}
+
+/// The last part of a path, with the whole in a tooltip.
+fn file_name(path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    if last == path {
+        name(path)
+    } else {
+        format!("<bdi title=\"{}\">{}</bdi>", html(&shortened_to(path, 400)), html(&shortened(last)))
+    }
 }

@@ -40,7 +40,7 @@ fn key_figures(report: &Report) -> String {
     }
     if let Some(expected) = report.expected {
         entries.push((
-            "to expect of new pictures",
+            "to expect of new ones",
             format!("{} %", percent(expected.accuracy)),
             format!("95 % interval {}", interval(expected.interval)),
         ));
@@ -132,7 +132,9 @@ fn all_taps(report: &Report) -> String {
         (column.key == "backbone" && report.backbones.len() == 1)
             || matches!(column.key, "correct" | "top_five_accuracy")
     };
-    let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !hidden(&table.columns[c])).collect();
+    let mut columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !hidden(&table.columns[c])).collect();
+    // The tap first: its column stays in sight when the table is moved sideways.
+    columns.sort_by_key(|&c| table.columns[c].key != "tap");
     let mut out = format!(
         "<section id=\"taps\" aria-labelledby=\"taps-h\">\n<h2 id=\"taps-h\">All layers</h2>\n<p class=\"lead\">{}. \
          Click a heading to sort.</p>\n<p class=\"visually-hidden\" role=\"status\" id=\"sorted\"></p>\n\
