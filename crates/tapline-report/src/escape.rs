@@ -9,7 +9,7 @@ use std::borrow::Cow;
 pub(crate) const SHOWN: usize = 80;
 
 /// Letters of a name that are kept for those who ask.
-const KEPT: usize = 2_000;
+const KEPT: usize = 300;
 
 /// Text inside an HTML or SVG element, and inside double or single quotes of an attribute.
 ///
@@ -88,7 +88,7 @@ pub(crate) fn shortened_to(text: &str, shown: usize) -> Cow<'_, str> {
 }
 
 /// A name as HTML, apart from the text around it, whichever way it runs; a shortened one says so and has the whole (its
-/// first 2,000 letters) in a tooltip.
+/// first 300 letters) in a tooltip.
 pub(crate) fn name(text: &str) -> String {
     let short = shortened(text);
     if short == text {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(short.chars().count(), SHOWN);
         assert!(short.starts_with("start") && short.ends_with("end.png"));
         let html = name(&long);
-        assert!(html.contains("(10,012 letters)") && html.len() < 3_000, "{}", html.len());
+        assert!(html.contains("(10,012 letters)") && html.len() < 1_000, "{}", html.len());
         assert_eq!(name("cat"), "<bdi>cat</bdi>");
     }
 

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::escape::shortened;
+
 /// Everything a report shows. Positions in `taps` and `backbones` are referred to by number.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
@@ -321,14 +323,15 @@ pub struct Skipped {
 }
 
 impl Report {
-    /// A tap's name in a sentence: with its pooling and its network where the name alone is not enough.
+    /// A tap's name in a sentence, not too long for one: with its pooling and its network where the name alone is not enough.
     pub fn tap_name(&self, tap: usize) -> String {
         let this = &self.taps[tap];
         let same = |other: &&TapRow| other.backbone == this.backbone && other.name == this.name;
         let pooled = self.taps.iter().filter(same).count() > 1;
-        let name = if pooled { format!("{}@{}", this.name, this.pooling) } else { this.name.clone() };
+        let name = shortened(&this.name);
+        let name = if pooled { format!("{name}@{}", this.pooling) } else { name.into_owned() };
         match self.backbones.get(this.backbone) {
-            Some(backbone) if self.backbones.len() > 1 => format!("{name} of {}", backbone.name),
+            Some(backbone) if self.backbones.len() > 1 => format!("{name} of {}", shortened(&backbone.name)),
             _ => name,
         }
     }

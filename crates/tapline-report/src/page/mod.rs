@@ -36,7 +36,7 @@ pub fn page(report: &Report) -> String {
          <style>{style}</style>\n<style>{pictures}</style>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#main\">Skip to the findings</a>\n{}<main id=\"main\">\n{}{}{}</main>\n{}{}\
          <script>{SCRIPT}</script>\n</body>\n</html>\n",
-        html(&report.title),
+        html(&crate::escape::shortened_to(&report.title, 160)),
         overview::header(report),
         overview::sections(report),
         closer::section(report),

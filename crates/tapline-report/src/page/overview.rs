@@ -133,8 +133,19 @@ fn all_taps(report: &Report) -> String {
             || matches!(column.key, "correct" | "top_five_accuracy")
     };
     let mut columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !hidden(&table.columns[c])).collect();
-    // The tap first: its column stays in sight when the table is moved sideways.
-    columns.sort_by_key(|&c| table.columns[c].key != "tap");
+    // What matters first, for those whose screen is narrow; the tap's own column stays in sight.
+    let first = [
+        "tap",
+        "backbone",
+        "accuracy",
+        "interval",
+        "not_worse",
+        "balanced_accuracy",
+        "cost_share",
+        "features",
+        "pooling",
+    ];
+    columns.sort_by_key(|&c| first.iter().position(|key| *key == table.columns[c].key).unwrap_or(first.len()));
     let mut out = format!(
         "<section id=\"taps\" aria-labelledby=\"taps-h\">\n<h2 id=\"taps-h\">All layers</h2>\n<p class=\"lead\">{}. \
          Click a heading to sort.</p>\n<p class=\"visually-hidden\" role=\"status\" id=\"sorted\"></p>\n\

@@ -58,7 +58,7 @@ fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
     if let Probed::Scored(scored) = &probed {
         report.layers = closer::layers(&report, &shown, scored, stores, &mut pictures);
     }
-    report.map = maps::map(stores, &shown, &probed, args.protocol.seed, &mut pictures)?;
+    report.map = maps::map(stores, &shown, &probed, &mut pictures)?;
     let found = thumbnails::make(stores, &pictures, args.pictures.as_deref());
     thumbnails::put(found, &pictures, &mut report);
     report.provenance = provenance::provenance(stores, &probed, args, report.provenance.without_file);
