@@ -41,6 +41,8 @@ def fits_every_width(page: chromium.Page, file: Path) -> None:
             check(page.complaints() == [], f"{width} px, {scheme}: {page.complaints()}")
             found = page.run("document.documentElement.scrollWidth")
             check(found <= width, f"the page is {found} px wide on a screen of {width}")
+            over = page.run("[...document.querySelectorAll('.sortable td')].filter((c) => c.scrollWidth > c.clientWidth + 1).length")
+            check(over == 0, f"{over} cells of the table are too narrow for what is in them at {width} px")
             ground = page.run("getComputedStyle(document.documentElement).backgroundColor")
             check((ground == "rgb(255, 255, 255)") == (scheme == "light"), f"the ground is {ground} in {scheme}")
 

@@ -53,9 +53,11 @@ pub(crate) fn learning(report: &Report) -> Option<Figure> {
     Some(Figure { name: "learning", title: "Accuracy by number of pictures".to_owned(), description, svg })
 }
 
-/// Sizes that were measured, ascending, each once.
+/// Sizes that were measured, and where the fitted laws end: ascending, each once.
 fn sizes(curves: &[&LearningCurve]) -> Vec<usize> {
-    let mut sizes: Vec<usize> = curves.iter().flat_map(|c| c.points.iter().map(|p| p.pictures)).collect();
+    let ends = curves.iter().filter_map(|c| c.fit.as_ref()?.curve.last());
+    let points = curves.iter().flat_map(|c| &c.points).chain(ends);
+    let mut sizes: Vec<usize> = points.map(|p| p.pictures).filter(|&pictures| pictures > 0).collect();
     sizes.sort_unstable();
     sizes.dedup();
     sizes

@@ -104,7 +104,8 @@
     text.replaceChildren(...parts.map((part, k) => {
       const line = document.createElement(k === 1 ? "strong" : "bdi");
       line.dir = "auto";
-      line.textContent = part;
+      // The file's name is enough beside its picture; the whole path is read out below the map.
+      line.textContent = k === 0 ? part.slice(part.lastIndexOf("/") + 1) : part;
       line.style.display = "block";
       return line;
     }));
