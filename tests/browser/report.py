@@ -13,7 +13,9 @@ from pathlib import Path
 import chromium
 
 WIDTHS = (1280, 768, 390)
-CENTRE = """(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: "center"}});
+# Two frames later, since the page hears of the scrolling in the next one, and hides its thumbnail then.
+CENTRE = """(async () => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: "center"}});
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const r = e.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }})()"""
 COLUMN = """[...document.querySelectorAll("table.sortable tbody tr")].map((row) => row.cells[{column}].dataset.v)"""
 
