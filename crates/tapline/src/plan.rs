@@ -59,7 +59,7 @@ impl Plan {
 }
 
 /// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart.
-fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
+pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
     let mut first_of: HashMap<Digest, usize> = HashMap::new();
     let copy_of = |&row: &usize| {
         let first = *first_of.entry(listing.sha256[row]?).or_insert(row);

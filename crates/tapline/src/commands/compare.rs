@@ -152,7 +152,7 @@ fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), pla
 }
 
 /// Pictures that only `a` got right, and that only `b` got right.
-fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
+pub fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
     let right = |e: &Evaluation, i: usize| e.predicted[i] == e.labels[i];
     let only = |x: &Evaluation, y: &Evaluation| (0..x.labels.len()).filter(|&i| right(x, i) && !right(y, i)).count();
     (only(a, b), only(b, a))
@@ -165,7 +165,7 @@ fn label(taps: &[TapReport], tap: usize) -> String {
 }
 
 /// The median of the strengths chosen over the folds, the lower of two.
-fn usual_strength(strengths: &[f64]) -> f64 {
+pub fn usual_strength(strengths: &[f64]) -> f64 {
     let mut sorted = strengths.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)

@@ -6,3 +6,4 @@ pub mod info;
 pub mod layers;
 pub mod models;
 pub mod probe;
+pub mod report;

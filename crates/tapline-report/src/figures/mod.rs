@@ -1,0 +1,65 @@
+//! The figures of a report, each a drawing with a title and a description that says what it shows.
+
+mod calibration;
+mod confusion;
+mod frame;
+mod layers;
+mod learning;
+mod map;
+
+pub(crate) use calibration::calibration;
+pub(crate) use confusion::confusion;
+pub(crate) use layers::{layers, similarity};
+pub(crate) use learning::learning;
+pub(crate) use map::{SIDE as MAP_SIDE, class_series, map, place};
+
+use crate::svg::Svg;
+use crate::{Error, Report, png};
+
+/// A drawing with its words.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// What its file is called, without an ending.
+    pub name: &'static str,
+    /// Its title.
+    pub title: String,
+    /// What it shows, for those who cannot see it.
+    pub description: String,
+    pub(crate) svg: Svg,
+}
+
+impl Figure {
+    /// The drawing as an SVG file, in the colours of light.
+    pub fn file(&self) -> String {
+        self.svg.file(&self.title, &self.description)
+    }
+
+    /// The same as a PNG file, at twice the size.
+    ///
+    /// # Errors
+    /// If the renderer refuses the drawing.
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
+        png::png(&self.file(), 2.0).map_err(|source| Error::Png { name: self.name, source })
+    }
+
+    /// The drawing as part of a page that has the style sheet.
+    pub(crate) fn inline(&self) -> String {
+        self.svg.inline(&self.description)
+    }
+}
+
+/// The figures that can be drawn of what the report holds, closer looks at the best tap alone.
+pub fn figures(report: &Report) -> Vec<Figure> {
+    let mut found = Vec::new();
+    found.extend(layers(report));
+    found.extend(similarity(report));
+    found.extend(learning(report));
+    if let Some(layer) = report.layers.first() {
+        found.extend(confusion(report, layer));
+        found.extend(calibration(report, layer));
+    }
+    if let Some(map_layer) = report.map.as_ref().and_then(|map| map.layers.first()) {
+        found.extend(map(report, map_layer));
+    }
+    found
+}

@@ -1,0 +1,70 @@
+//! Numbers as people read them.
+
+/// A whole number with thousands apart: `2,624`.
+pub(crate) fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun, in the plural where there is not exactly one.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", count(number))
+}
+
+/// A share as per cent with one decimal: `86.3`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// An interval in per cent: `84.0 to 86.7`.
+pub(crate) fn interval((low, high): (f64, f64)) -> String {
+    format!("{} to {}", percent(low), percent(high))
+}
+
+/// Up to about `wanted` round numbers that cover `low` to `high`, ascending: multiples of 1, 2 or 5 times a power of ten.
+pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
+    if wanted == 0 {
+        return Vec::new();
+    }
+    // A little denser than asked for is better than half as dense.
+    let rough = (high - low) / (wanted as f64 + 2.0);
+    if !rough.is_finite() || rough <= 0.0 {
+        return vec![low];
+    }
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(10.0 * power);
+    let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+    (first..=last).map(|i| i as f64 * step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_people_read_them() {
+        assert_eq!((count(0), count(2_624), count(1_234_567)), ("0".into(), "2,624".into(), "1,234,567".into()));
+        assert_eq!((counted(1, "class"), counted(2, "picture")), ("1 class".into(), "2 pictures".into()));
+        assert_eq!(interval((0.8401, 0.867)), "84.0 to 86.7");
+    }
+
+    #[test]
+    fn ticks_are_round_and_cover_the_range() {
+        let check = |low, high, expected: &[f64]| {
+            let found = ticks(low, high, 5);
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+        };
+        check(74.0, 88.0, &[74.0, 76.0, 78.0, 80.0, 82.0, 84.0, 86.0, 88.0]);
+        check(0.0, 1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        check(3.0, 3.0, &[3.0]);
+    }
+}

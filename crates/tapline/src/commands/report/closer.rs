@@ -1,0 +1,148 @@
+//! Closer looks at a few taps: confusion, calibration, the pictures that say most.
+
+use tapline_probe::{Evaluation, Score};
+use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
+
+use super::probed::Scored;
+use super::stores::Stores;
+use super::thumbnails::Wanted;
+
+/// Taps looked at, at most.
+const TAPS: usize = 6;
+/// Classes whose confusion matrix can still be read.
+const MATRIX: usize = 20;
+/// Pairs of classes and pictures of each kind that are shown.
+const PAIRS: usize = 20;
+const PICTURES: usize = 12;
+/// Bins of equal width, those of the expected calibration error.
+const BINS: usize = 15;
+
+/// Taps worth a closer look: the best, the top of its network, best and top of the others, the shallowest of its network.
+pub fn shown(report: &Report) -> Vec<usize> {
+    let best = report.best.unwrap_or_else(|| report.taps.iter().rposition(|tap| tap.top).unwrap_or(0));
+    let mut shown = vec![best];
+    let home = report.taps[best].backbone;
+    let others = (0..report.backbones.len()).filter(|&backbone| backbone != home);
+    for backbone in std::iter::once(home).chain(others) {
+        let of: Vec<usize> = (0..report.taps.len()).filter(|&tap| report.taps[tap].backbone == backbone).collect();
+        let right = |tap: usize| report.taps[tap].scores.as_ref().map_or(0, |scores| scores.correct);
+        shown.extend(
+            of.iter().copied().reduce(|a, b| if right(b) > right(a) { b } else { a }).filter(|_| report.best.is_some()),
+        );
+        shown.extend(of.iter().copied().find(|&tap| report.taps[tap].top));
+    }
+    let first = (0..report.taps.len()).find(|&tap| report.taps[tap].backbone == home);
+    let middle = report.taps.iter().enumerate().filter(|(_, tap)| tap.backbone == home && !tap.classifier);
+    let middle = middle.min_by(|a, b| (a.1.cost_share - 0.5).abs().total_cmp(&(b.1.cost_share - 0.5).abs()));
+    shown.extend(first);
+    shown.extend(middle.map(|(tap, _)| tap));
+    let mut seen = Vec::new();
+    shown.retain(|tap| {
+        !seen.contains(tap) && {
+            seen.push(*tap);
+            true
+        }
+    });
+    shown.truncate(TAPS);
+    shown
+}
+
+/// The closer looks; pictures they show are noted in `wanted`.
+pub fn layers(report: &Report, shown: &[usize], scored: &Scored, stores: &Stores, wanted: &mut Wanted) -> Vec<Layer> {
+    shown
+        .iter()
+        .map(|&tap| {
+            let evaluation = &scored.evaluations[tap];
+            Layer {
+                tap,
+                confusion: confusion(evaluation, report.classes.len()),
+                calibration: calibration(evaluation),
+                mistakes: pictures(evaluation, scored, stores, (false, wanted)),
+                hits: pictures(evaluation, scored, stores, (true, wanted)),
+            }
+        })
+        .collect()
+}
+
+fn confusion(evaluation: &Evaluation, classes: usize) -> Confusion {
+    let counts = evaluation.confusion();
+    let of: Vec<usize> = counts.outer_iter().map(|row| row.sum()).collect();
+    let wrong = counts.indexed_iter().filter(|((truth, predicted), n)| truth != predicted && **n > 0);
+    let mut pairs: Vec<Confused> =
+        wrong.map(|((truth, predicted), &pictures)| Confused { truth, predicted, pictures, of: of[truth] }).collect();
+    pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.pictures), pair.truth, pair.predicted));
+    pairs.truncate(PAIRS);
+    let counts = if classes <= MATRIX { counts.outer_iter().map(|row| row.to_vec()).collect() } else { Vec::new() };
+    Confusion { counts, pairs }
+}
+
+/// Bins `((m − 1) / 15, m / 15]` of the predicted classes' probabilities.
+fn calibration(evaluation: &Evaluation) -> Vec<Bin> {
+    let mut bins = vec![Bin::default(); BINS];
+    for (i, &probability) in evaluation.predicted_probability.iter().enumerate() {
+        let bin = &mut bins[((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        bin.total += 1;
+        bin.correct += usize::from(evaluation.predicted[i] == evaluation.labels[i]);
+        bin.probability += probability;
+    }
+    for bin in &mut bins {
+        if bin.total > 0 {
+            bin.probability /= bin.total as f64;
+        }
+        bin.interval = Score { correct: bin.correct, total: bin.total }.interval();
+    }
+    bins
+}
+
+/// Right pictures, the least sure first, or wrong ones, the surest first.
+fn pictures(e: &Evaluation, scored: &Scored, stores: &Stores, (right, wanted): (bool, &mut Wanted)) -> Vec<Picture> {
+    let mut found: Vec<usize> = (0..e.labels.len()).filter(|&i| (e.predicted[i] == e.labels[i]) == right).collect();
+    let sure = |i: usize| e.predicted_probability[i];
+    found.sort_by(|&a, &b| if right { sure(a).total_cmp(&sure(b)) } else { sure(b).total_cmp(&sure(a)) });
+    found.truncate(PICTURES);
+    found
+        .into_iter()
+        .map(|i| {
+            let row = scored.plan.data.rows[e.scored_rows[i]];
+            Picture {
+                path: stores.listing().path[row].clone(),
+                label: e.labels[i],
+                predicted: e.predicted[i],
+                probability: sure(i),
+                thumbnail: Some(wanted.large(row)),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tapline_report::{Backbone, Scores, TapRow};
+
+    use super::*;
+
+    #[test]
+    fn the_best_tap_comes_first_then_the_tops_and_none_twice() {
+        let tap = |backbone, cost_share, top, correct| TapRow {
+            backbone,
+            cost_share,
+            top,
+            scores: Some(Scores { correct, ..Scores::default() }),
+            ..TapRow::default()
+        };
+        let report = Report {
+            backbones: vec![Backbone::default(); 2],
+            taps: vec![
+                tap(0, 0.1, false, 5),
+                tap(0, 1.0, true, 9),
+                tap(1, 0.1, false, 6),
+                tap(1, 0.5, false, 12),
+                tap(1, 0.9, false, 7),
+                tap(1, 1.0, true, 8),
+            ],
+            best: Some(3),
+            ..Report::default()
+        };
+        assert_eq!(shown(&report), [3, 5, 1, 2]);
+    }
+}

@@ -1,0 +1,101 @@
+//! `tapline report`: everything that was found, as a page, figures and tables.
+//!
+//! This module gathers; `tapline-report` renders. Nothing that differs from run to run (times, absolute paths beyond those
+//! typed) goes into the report, so that the same stores give the same bytes.
+
+mod closer;
+mod maps;
+mod probed;
+mod provenance;
+mod stores;
+mod thumbnails;
+mod verdict;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use tapline_report::{Report, figures, page, table};
+
+use self::probed::Probed;
+use self::stores::Stores;
+use crate::args::ReportArgs;
+use crate::replacement::Replacement;
+use crate::{Outcome, output};
+
+pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
+    let stores = Stores::open(&args.stores)?;
+    let out = args.out.as_deref().map(Replacement::create).transpose()?;
+    if let Some(folder) = &args.figures {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let report = match gather(&stores, args) {
+        Ok(report) => report,
+        Err(error) => {
+            // What was opened beside the page holds nothing yet.
+            out.iter().for_each(|out| drop(fs::remove_file(&out.beside)));
+            return Err(error);
+        }
+    };
+    let size = out.map(|out| write_page(out, &report)).transpose()?;
+    let written = args.figures.as_deref().map(|folder| write_figures(folder, &report)).transpose()?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::text(&summary(args, &report, (size, written)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
+    let probed = Probed::of(stores, &args.protocol)?;
+    let mut report = stores.describe();
+    probed.fill(stores, &mut report)?;
+    report.title = args.title.clone().unwrap_or_else(|| stores.title(report.pictures));
+    let shown = closer::shown(&report);
+    let mut pictures = thumbnails::Wanted::default();
+    if let Probed::Scored(scored) = &probed {
+        report.layers = closer::layers(&report, &shown, scored, stores, &mut pictures);
+    }
+    report.map = maps::map(stores, &shown, &probed, &mut pictures)?;
+    let found = thumbnails::make(stores, &pictures, args.pictures.as_deref());
+    thumbnails::put(found, &pictures, &mut report);
+    report.provenance = provenance::provenance(stores, &probed, args, report.provenance.without_file);
+    Ok(report)
+}
+
+fn write_page(mut out: Replacement, report: &Report) -> anyhow::Result<usize> {
+    let html = page(report);
+    out.file.write_all(html.as_bytes()).with_context(|| format!("{} cannot be written", out.beside.display()))?;
+    out.put_in_place()?;
+    Ok(html.len())
+}
+
+/// Writes figures and tables, and says how many files.
+fn write_figures(folder: &Path, report: &Report) -> anyhow::Result<usize> {
+    let write = |name: String, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+    };
+    let figures = figures(report);
+    for figure in &figures {
+        write(format!("{}.svg", figure.name), figure.file().as_bytes())?;
+        write(format!("{}.png", figure.name), &figure.png()?)?;
+    }
+    let table = table(report);
+    write("taps.csv".to_owned(), table.csv()?.as_bytes())?;
+    write("taps.md".to_owned(), table.markdown().as_bytes())?;
+    Ok(2 * figures.len() + 2)
+}
+
+fn summary(args: &ReportArgs, report: &Report, (size, written): (Option<usize>, Option<usize>)) -> String {
+    let mut text: String = report.verdict.iter().chain(&report.notes).map(|line| format!("{line}\n")).collect();
+    if let (Some(out), Some(size)) = (&args.out, size) {
+        text += &format!("Written: {} ({:.1} MB)\n", out.display(), size as f64 / 1e6);
+    }
+    if let (Some(folder), Some(written)) = (&args.figures, written) {
+        text += &format!("Written: {} in {}\n", output::counted(written, "file"), folder.display());
+    }
+    text
+}

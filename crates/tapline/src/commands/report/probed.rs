@@ -1,0 +1,193 @@
+//! Scores of all taps of all stores, or why there are none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tapline_probe::{Evaluation, LayerChoice, select_layer};
+use tapline_report::{Report, Scores};
+
+use super::stores::Stores;
+use super::verdict;
+use crate::accuracy::{Accuracy, Interval};
+use crate::args::ProtocolArgs;
+use crate::classes::Labelled;
+use crate::commands::compare::usual_strength;
+use crate::control::Control;
+use crate::plan::{Plan, copies};
+use crate::progress;
+use crate::report_scores;
+use crate::scores::score_tap;
+
+/// What probing the taps came to.
+pub enum Probed {
+    /// Every tap was scored.
+    Scored(Box<Scored>),
+    /// Nothing can be probed, and why.
+    Not(String),
+}
+
+/// The evaluations of all taps, in the report's order.
+pub struct Scored {
+    /// Pictures and protocol.
+    pub plan: Plan,
+    /// One for each tap.
+    pub evaluations: Vec<Evaluation>,
+    controls: Vec<Option<Control>>,
+    /// The tap chosen on inner folds.
+    pub nested: LayerChoice,
+}
+
+impl Probed {
+    /// Scores all taps, or takes the scores kept; what cannot be probed for want of labels is no error.
+    pub fn of(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Self> {
+        if let Some(reason) = cannot_be_probed(stores, args)? {
+            eprintln!("tapline: nothing is probed: {reason}");
+            return Ok(Self::Not(reason));
+        }
+        let plan = Plan::of(stores.listing(), args)?;
+        let bar = progress::bar("probing", stores.taps.len() * plan.fits()?, "fits");
+        let (mut evaluations, mut controls) = (Vec::new(), Vec::new());
+        for (done, &(store, tap)) in stores.taps.iter().enumerate() {
+            let store = &stores.stores[store];
+            evaluations.push(score_tap(store, tap, &plan, &|| bar.inc(1))?.evaluation);
+            controls.push(Control::of(store, tap, &plan, &|| bar.inc(1))?);
+            bar.set_position(((done + 1) * plan.fits()?) as u64);
+        }
+        bar.finish_and_clear();
+        let nested = select_layer(&evaluations)?;
+        Ok(Self::Scored(Box::new(Scored { plan, evaluations, controls, nested })))
+    }
+
+    /// Puts scores, classes and verdict into the report.
+    pub fn fill(&self, stores: &Stores, report: &mut Report) -> anyhow::Result<()> {
+        match self {
+            Self::Scored(scored) => scored.fill(stores, report),
+            Self::Not(reason) => {
+                report.pictures = stores.good_rows().len();
+                report.classes = classes(stores);
+                report.verdict = verdict::without_probes(reason, report);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of the listing that are shown: those probed, or all with features.
+    pub fn rows(&self, stores: &Stores) -> Vec<usize> {
+        match self {
+            Self::Scored(scored) => scored.plan.data.rows.clone(),
+            Self::Not(_) => stores.good_rows(),
+        }
+    }
+}
+
+impl Scored {
+    fn fill(&self, stores: &Stores, report: &mut Report) {
+        let data = &self.plan.data;
+        for (index, tap) in report.taps.iter_mut().enumerate() {
+            tap.scores = Some(self.scores(index));
+        }
+        let right = |tap: usize| self.evaluations[tap].score().correct;
+        let best = (1..self.evaluations.len()).fold(0, |best, tap| if right(tap) > right(best) { tap } else { best });
+        report.best = Some(best);
+        report.pictures = self.evaluations[best].labels.len();
+        report.classes = data.classes().into_iter().map(|class| (class.name, class.pictures)).collect();
+        report.interval = Interval::of(&self.plan).name().to_owned();
+        let expected = Accuracy::of_predicted(&self.evaluations[0], &self.nested.predicted, &self.plan);
+        report.expected = Some(plain(&expected));
+        report.verdict = verdict::with_probes(self, report);
+        report.notes = self.notes(stores, report);
+    }
+
+    fn scores(&self, tap: usize) -> Scores {
+        let evaluation = &self.evaluations[tap];
+        let found = report_scores::Scores::of(evaluation, self.controls[tap].clone(), &self.plan);
+        let strengths: Vec<f64> = evaluation.folds.iter().map(|fold| fold.choice.c).collect();
+        Scores {
+            correct: found.accuracy.correct,
+            total: found.accuracy.total,
+            accuracy: found.accuracy.accuracy,
+            interval: found.accuracy.interval,
+            balanced_accuracy: found.balanced_accuracy,
+            macro_f1: found.macro_f1,
+            top_five_accuracy: found.top_five_accuracy,
+            auroc: found.auroc,
+            calibration_error: found.calibration_error,
+            log_loss: found.log_loss,
+            control: found.control.map(|control| control.accuracy.accuracy),
+            strength: usual_strength(&strengths),
+            at_edge: evaluation.folds.iter().any(|fold| fold.choice.at_edge),
+            not_converged: evaluation.not_converged.len(),
+        }
+    }
+
+    /// What a reader must know to trust the scores.
+    fn notes(&self, stores: &Stores, report: &Report) -> Vec<String> {
+        let data = &self.plan.data;
+        let mut notes = Vec::new();
+        notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
+        if data.groups.is_none() {
+            notes.extend(copies(stores.listing(), &data.rows).map(|note| capitalised(&note) + "."));
+        }
+        for (index, tap) in report.taps.iter().enumerate() {
+            match tap.scores.as_ref().map_or(0, |scores| scores.not_converged) {
+                0 => {}
+                n => notes.push(format!(
+                    "{n} of {} fits on {} did not converge.",
+                    self.evaluations[index].fits,
+                    report.tap_name(index)
+                )),
+            }
+        }
+        notes
+    }
+}
+
+/// An accuracy in the words of the report.
+fn plain(found: &Accuracy) -> tapline_report::Accuracy {
+    tapline_report::Accuracy {
+        correct: found.correct,
+        total: found.total,
+        accuracy: found.accuracy,
+        interval: found.interval,
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Why the pictures cannot be probed whatever is typed; a protocol that does not suit them is an error instead.
+fn cannot_be_probed(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Option<String>> {
+    let listing = stores.listing();
+    let rows = stores.good_rows();
+    let labels: BTreeSet<&str> = rows.iter().filter_map(|&row| listing.label[row].as_deref()).collect();
+    match labels.len() {
+        0 => return Ok(Some("no picture has a label".to_owned())),
+        1 => return Ok(Some("all labelled pictures belong to one class, and a classifier needs two".to_owned())),
+        _ => {}
+    }
+    if args.split || args.group.is_some() {
+        return Ok(None);
+    }
+    Ok(Labelled::of(listing, None)?.check_folds(args.folds).err().map(|error| error.to_string()))
+}
+
+/// Classes of the pictures with features, for a report without probes.
+fn classes(stores: &Stores) -> Vec<(String, usize)> {
+    let mut sizes = BTreeMap::new();
+    for row in stores.good_rows() {
+        if let Some(label) = &stores.listing().label[row] {
+            *sizes.entry(label.clone()).or_insert(0) += 1;
+        }
+    }
+    sizes.into_iter().collect()
+}
+
+/// The number of each class in the report.
+pub fn class_numbers(stores: &Stores, probed: &Probed) -> BTreeMap<String, usize> {
+    let names: Vec<String> = match probed {
+        Probed::Scored(scored) => scored.plan.data.names.clone(),
+        Probed::Not(_) => classes(stores).into_iter().map(|(name, _)| name).collect(),
+    };
+    names.into_iter().enumerate().map(|(number, name)| (name, number)).collect()
+}

@@ -1,0 +1,159 @@
+//! How a report was made, and the commands that make it again.
+
+use std::path::Path;
+
+use tapline_core::{Resize, Store};
+use tapline_probe::{ProtocolConfig, Solver};
+use tapline_report::{Provenance, Skipped};
+
+use super::probed::Probed;
+use super::stores::Stores;
+use crate::args::{ProtocolArgs, ReportArgs};
+use crate::commands::compare::SplitSizes;
+use crate::groups::Groups;
+use crate::output::count;
+
+/// Everything but the counts of missing files, which are given.
+pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
+    let listing = stores.listing();
+    let skipped = listing.path.iter().zip(&listing.skipped);
+    let skipped = skipped.filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }));
+    let mut commands: Vec<String> = stores.stores.iter().map(|store| extract(store, args)).collect();
+    commands.push(report(args));
+    Provenance {
+        program: format!("tapline {}", env!("CARGO_PKG_VERSION")),
+        protocol: protocol(probed),
+        listed: listing.rows(),
+        skipped: skipped.collect(),
+        without_file,
+        commands,
+    }
+}
+
+fn protocol(probed: &Probed) -> Vec<String> {
+    let Probed::Scored(scored) = probed else { return Vec::new() };
+    let (data, config) = (&scored.plan.data, &scored.plan.config);
+    let how = match SplitSizes::of(data) {
+        Some(split) => format!(
+            "Scored on {} test pictures by probes that learnt from {} training pictures; {} folds of these choose the strength.",
+            count(split.test),
+            count(split.train),
+            config.folds
+        ),
+        None => format!(
+            "{} folds, dealt with seed {}; every picture is scored by a probe that never saw its fold.",
+            config.folds, config.seed
+        ),
+    };
+    let mut lines = vec![how];
+    if let Some(groups) = data.groups.as_ref().map(Groups::sizes) {
+        lines.push(format!(
+            "No group of column {} is on both sides of a fold ({} groups).",
+            groups.column,
+            count(groups.groups)
+        ));
+    }
+    lines.push("Features are standardised on training rows alone.".to_owned());
+    lines.push(format!("The regularisation strength is chosen on inner folds, from {}.", strengths(config)));
+    lines.push(format!("Accuracies come with a 95 % {}.", interval_name(probed)));
+    lines.push(match config.solver {
+        Solver::Batched => "All fits of a layer ran together in Tapline's own solver.".to_owned(),
+        Solver::LinfaLogistic => "Fits ran one after the other in linfa-logistic.".to_owned(),
+    });
+    lines
+}
+
+fn interval_name(probed: &Probed) -> &'static str {
+    match probed {
+        Probed::Scored(scored) => crate::accuracy::Interval::of(&scored.plan).name(),
+        Probed::Not(_) => "interval",
+    }
+}
+
+fn strengths(config: &ProtocolConfig) -> String {
+    config.grid.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The extraction, as far as the store knows it; the pictures' place only if it was typed.
+fn extract(store: &Store, args: &ReportArgs) -> String {
+    let manifest = store.manifest();
+    let pictures = args.pictures.as_deref().map_or("PICTURES".to_owned(), word_of);
+    let taps: Vec<String> =
+        manifest.taps.iter().map(|tap| format!("{}@{}", tap.info.name, tap.info.tap.pooling)).collect();
+    let mut command = format!(
+        "tapline extract {pictures} --model {} --taps {} --store {}",
+        word(&manifest.space.model.name),
+        word(&taps.join(",")),
+        word_of(store.dir())
+    );
+    if manifest.space.preprocess.resize == Resize::Squash {
+        command += " --squash";
+    }
+    command
+}
+
+fn report(args: &ReportArgs) -> String {
+    let mut command = "tapline report".to_owned();
+    args.stores.iter().for_each(|store| command += &format!(" {}", word_of(store)));
+    let paths = [("--out", &args.out), ("--figures", &args.figures), ("--pictures", &args.pictures)];
+    for (flag, path) in paths {
+        path.iter().for_each(|path| command += &format!(" {flag} {}", word_of(path)));
+    }
+    args.title.iter().for_each(|title| command += &format!(" --title {}", word(title)));
+    command + &protocol_flags(&args.protocol)
+}
+
+/// Flags that differ from what is the default.
+fn protocol_flags(args: &ProtocolArgs) -> String {
+    let default = ProtocolConfig::default();
+    let mut flags = String::new();
+    if args.folds != default.folds {
+        flags += &format!(" --folds {}", args.folds);
+    }
+    if args.split {
+        flags += " --split";
+    }
+    args.group.iter().for_each(|group| flags += &format!(" --group {}", word(group)));
+    if args.control {
+        flags += " --control";
+    }
+    if args.seed != default.seed {
+        flags += &format!(" --seed {}", args.seed);
+    }
+    if args.strengths != default.grid {
+        let strengths: Vec<String> = args.strengths.iter().map(f64::to_string).collect();
+        flags += &format!(" --strengths {}", strengths.join(","));
+    }
+    if Solver::from(args.solver) == Solver::LinfaLogistic {
+        flags += " --solver linfa-logistic";
+    }
+    flags
+}
+
+fn word_of(path: &Path) -> String {
+    word(&path.display().to_string())
+}
+
+/// A word of a shell's command line, in quotes where it needs them.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:@+%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_or_expand_them() {
+        for (text, expected) in
+            [("a/b.store", "a/b.store"), ("my photos", "'my photos'"), ("a'b$(c)", "'a'\\''b$(c)'"), ("", "''")]
+        {
+            assert_eq!(word(text), expected);
+        }
+    }
+}

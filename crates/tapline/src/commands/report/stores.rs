@@ -1,0 +1,180 @@
+//! Several stores over the same pictures, as one list of taps.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use tapline_core::{Resize, Store, StoredListing};
+use tapline_report::{Backbone, Report, TapRow};
+
+use crate::output::count;
+
+/// Stores whose rows are the same pictures with the same labels.
+pub struct Stores {
+    /// The stores, as typed.
+    pub stores: Vec<Store>,
+    /// Where each tap of the report is: positions in `stores` and among the store's taps.
+    pub taps: Vec<(usize, usize)>,
+    backbones: Vec<Vec<usize>>,
+}
+
+impl Stores {
+    /// Opens them, and refuses those that do not belong together.
+    pub fn open(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let stores: Vec<Store> = paths.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
+        for other in &stores[1..] {
+            if let Some(difference) = difference(&stores[0], other) {
+                bail!(
+                    "{} and {} hold different pictures: {difference}; extract both from the same listing",
+                    stores[0].dir().display(),
+                    other.dir().display()
+                );
+            }
+        }
+        let mut backbones: Vec<Vec<usize>> = Vec::new();
+        for (index, store) in stores.iter().enumerate() {
+            let space = |other: usize| &stores[other].manifest().space;
+            let same = |backbone: &&mut Vec<usize>| {
+                let first = space(backbone[0]);
+                first.model.sha256 == space(index).model.sha256 && first.preprocess == space(index).preprocess
+            };
+            match backbones.iter_mut().find(same) {
+                Some(backbone) => {
+                    refuse_repeats(&stores, backbone, store)?;
+                    backbone.push(index);
+                }
+                None => backbones.push(vec![index]),
+            }
+        }
+        let taps = backbones.iter().flat_map(|backbone| taps_by_depth(&stores, backbone)).collect();
+        Ok(Self { stores, taps, backbones })
+    }
+
+    /// The listing they share.
+    pub fn listing(&self) -> &StoredListing {
+        self.stores[0].listing()
+    }
+
+    /// Rows that have features.
+    pub fn good_rows(&self) -> Vec<usize> {
+        (0..self.listing().rows()).filter(|&row| self.listing().skipped[row].is_none()).collect()
+    }
+
+    /// Which networks, on how many pictures.
+    pub fn title(&self, pictures: usize) -> String {
+        let names = self.names();
+        let pictures = if pictures == 1 { "1 picture".to_owned() } else { format!("{} pictures", count(pictures)) };
+        format!("{} on {pictures}", names.join(" and "))
+    }
+
+    /// Networks and taps, without scores.
+    pub fn describe(&self) -> Report {
+        let backbones = self.backbones.iter().zip(self.names()).map(|(stores, name)| self.backbone(stores, name));
+        let taps = self.taps.iter().map(|&(store, tap)| {
+            let info = &self.stores[store].taps()[tap].info;
+            TapRow {
+                backbone: self.backbone_of(store),
+                name: info.name.clone(),
+                pooling: info.tap.pooling.to_string(),
+                features: info.features,
+                cost_share: info.cost_share,
+                classifier: info.classifier,
+                ..TapRow::default()
+            }
+        });
+        let mut report = Report { backbones: backbones.collect(), taps: taps.collect(), ..Report::default() };
+        for backbone in 0..report.backbones.len() {
+            let below = |tap: &&mut TapRow| tap.backbone == backbone && !tap.classifier;
+            report.taps.iter_mut().rev().find(below).into_iter().for_each(|tap| tap.top = true);
+        }
+        report
+    }
+
+    fn backbone_of(&self, store: usize) -> usize {
+        self.backbones.iter().position(|stores| stores.contains(&store)).expect("every store is of a backbone")
+    }
+
+    /// The networks' names, with their store where the name alone is not enough.
+    fn names(&self) -> Vec<String> {
+        let name = |stores: &Vec<usize>| &self.stores[stores[0]].manifest().space.model.name;
+        let full = |stores: &Vec<usize>| match self.backbones.iter().filter(|other| name(other) == name(stores)).count()
+        {
+            1 => name(stores).clone(),
+            _ => format!("{} in {}", name(stores), self.stores[stores[0]].dir().display()),
+        };
+        self.backbones.iter().map(full).collect()
+    }
+
+    fn backbone(&self, stores: &[usize], name: String) -> Backbone {
+        let manifest = self.stores[stores[0]].manifest();
+        let how = &manifest.space.preprocess;
+        let resize = match how.resize {
+            Resize::ShortSide(side) => format!("short side to {side}, centre crop"),
+            Resize::Squash => "whole picture".to_owned(),
+        };
+        let dirs: Vec<String> = stores.iter().map(|&store| self.stores[store].dir().display().to_string()).collect();
+        let preprocessing = format!(
+            "{resize}, {} × {} pixels, {:?} filter, {:?} channels",
+            how.height, how.width, how.interpolation, how.channels
+        );
+        Backbone {
+            name,
+            sha256: manifest.space.model.sha256.to_string(),
+            store: dirs.join(", "),
+            preprocessing: preprocessing.to_lowercase(),
+            computed: format!("{} on {}", manifest.run.runtime, manifest.run.device),
+        }
+    }
+}
+
+/// Taps of a network's stores from shallow to deep.
+fn taps_by_depth(stores: &[Store], backbone: &[usize]) -> Vec<(usize, usize)> {
+    let all = |&store: &usize| (0..stores[store].taps().len()).map(move |tap| (store, tap));
+    let mut taps: Vec<(usize, usize)> = backbone.iter().flat_map(all).collect();
+    taps.sort_by_key(|&(store, tap)| stores[store].taps()[tap].info.position);
+    taps
+}
+
+fn refuse_repeats(stores: &[Store], backbone: &[usize], store: &Store) -> anyhow::Result<()> {
+    for &other in backbone {
+        let other = &stores[other];
+        if let Some(tap) = store.taps().iter().find(|tap| other.tap_index(&tap.info.tap).is_some()) {
+            bail!(
+                "{} and {} both hold {}@{} of the same network: give one of them",
+                other.dir().display(),
+                store.dir().display(),
+                tap.info.name,
+                tap.info.tap.pooling
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What tells the pictures of two stores apart; none if rows, bytes, labels and skipped pictures are the same.
+fn difference(a: &Store, b: &Store) -> Option<String> {
+    let (x, y) = (a.listing(), b.listing());
+    if x.rows() != y.rows() {
+        return Some(format!("{} in the one, {} in the other", count(x.rows()), count(y.rows())));
+    }
+    let row = (0..x.rows()).find(|&row| {
+        x.path[row] != y.path[row]
+            || x.sha256[row] != y.sha256[row]
+            || x.label[row] != y.label[row]
+            || x.split[row] != y.split[row]
+            || x.skipped[row].is_some() != y.skipped[row].is_some()
+    })?;
+    let place = row + 1;
+    if x.path[row] != y.path[row] {
+        return Some(format!("row {place} is {} in the one, {} in the other", x.path[row], y.path[row]));
+    }
+    let what = if x.sha256[row] != y.sha256[row] {
+        "has other bytes"
+    } else if x.label[row] != y.label[row] {
+        "has another label"
+    } else if x.split[row] != y.split[row] {
+        "is of another part of the split"
+    } else {
+        "is skipped in one alone"
+    };
+    Some(format!("{} (row {place}) {what}", x.path[row]))
+}

@@ -1,0 +1,206 @@
+//! `tapline report`: the same bytes each time, odd data, odd files, and the page in a browser.
+
+use std::fs;
+use std::process::Command;
+
+use crate::util::{Scratch, extract, ran, root, run, tapline};
+
+fn report<'a>(stores: &[&'a str], out: &'a str, more: &[&'a str]) -> Command {
+    let mut args = vec!["report"];
+    args.extend(stores);
+    args.extend(["--out", out]);
+    args.extend(more);
+    tapline(&args)
+}
+
+fn page(scratch: &Scratch, store: &str, more: &[&str]) -> String {
+    let out = scratch.text("report.html");
+    run(report(&[store], &out, more)).ok();
+    fs::read_to_string(out).expect("a page")
+}
+
+/// A store of both classes with two taps.
+fn stored(scratch: &Scratch, each: u32) -> (String, String) {
+    let (pictures, store) = (scratch.two_classes(each), scratch.text("store"));
+    run(extract(&pictures, &store, &["--taps", "pool1,fire3"])).ok();
+    (pictures, store)
+}
+
+/// Writes a listing with these labels for pictures of `two_classes`, and extracts it.
+fn listed(scratch: &Scratch, labels: impl Iterator<Item = String>) -> String {
+    let mut csv = csv::Writer::from_path(scratch.path("list.csv")).expect("a file");
+    csv.write_record(["path", "label"]).expect("a line");
+    for (index, label) in labels.enumerate() {
+        scratch
+            .picture(&format!("pictures/{index}.png"), if index % 2 == 0 { index as u32 } else { 100 + index as u32 });
+        csv.write_record([format!("pictures/{index}.png"), label]).expect("a line");
+    }
+    csv.flush().expect("written");
+    let store = scratch.text("store");
+    run(extract(&scratch.text("list.csv"), &store, &[])).ok();
+    store
+}
+
+#[test]
+fn the_same_stores_give_the_same_bytes() {
+    let scratch = Scratch::new();
+    let (pictures, store) = stored(&scratch, 12);
+    let (out, figures) = (scratch.text("report.html"), scratch.text("figures"));
+    let all = |threads: &str| {
+        let mut command = report(&[&store], &out, &["--pictures", &pictures, "--figures", &figures]);
+        command.env("RAYON_NUM_THREADS", threads);
+        run(command).ok();
+        (fs::read(&out).expect("a page"), crate::util::contents(&scratch.path("figures")))
+    };
+    let first = all("1");
+    assert!(first == all("3"), "pages differ");
+    assert_eq!(first.1.len(), 10, "four figures twice and two tables");
+    let text = String::from_utf8(first.0).expect("UTF-8");
+    assert!(
+        text.contains("class=\"thumb t0\"") && text.contains("data:image/jpeg;base64,/9j/"),
+        "thumbnails are in it"
+    );
+    // The one address is the name of SVG's elements.
+    assert!(!text.replace("http://www.w3.org/2000/svg", "").contains("://"), "it loads nothing");
+}
+
+#[test]
+fn json_is_the_struct_that_the_page_is_made_of() {
+    let scratch = Scratch::new();
+    let (_, store) = stored(&scratch, 6);
+    let found = run(tapline(&["report", &store, "--json"])).json();
+    let compared = run(tapline(&["compare", &store, "--json"])).json();
+    for tap in [0, 1] {
+        assert_eq!(found["taps"][tap]["scores"]["correct"], compared["taps"][tap]["accuracy"]["correct"]);
+    }
+    assert_eq!(found["best"], compared["best"]);
+    assert_eq!(found["expected"]["correct"], compared["chosen_on_inner_folds"]["correct"]);
+    assert_eq!(found["taps"][1]["top"], true);
+}
+
+#[test]
+fn labels_that_are_tags_formulas_or_endless_stay_text() {
+    let scratch = Scratch::new();
+    let names = [
+        "</script><script>alert(1)</script>".to_owned(),
+        "=HYPERLINK(\"x\")|`b`".to_owned(),
+        "x".repeat(10_000),
+        "שלום 🐈".to_owned(),
+    ];
+    let store = listed(&scratch, (0..24).map(|i| names[i % 4].clone()));
+    let html = page(&scratch, &store, &["--figures", &scratch.text("figures")]);
+    assert!(!html.contains("<script>alert"), "a tag came through");
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && html.contains("(10,000 letters)"));
+    assert!(html.contains("<bdi>שלום 🐈</bdi>"));
+    assert!(html.len() < 400_000, "{}", html.len());
+}
+
+#[test]
+fn without_labels_or_with_one_class_there_is_the_map_alone() {
+    for label in ["", "cat"] {
+        let scratch = Scratch::new();
+        let store = listed(&scratch, (0..20).map(|_| label.to_owned()));
+        let html = page(&scratch, &store, &[]);
+        assert!(html.contains("No layer was scored") && html.contains("id=\"map\""), "{label}");
+        assert!(!html.contains("id=\"depth\"") && !html.contains("right or wrong"), "{label}");
+    }
+}
+
+#[test]
+fn few_pictures_and_many_classes_are_said_to_be_so() {
+    let scratch = Scratch::new();
+    let store = listed(&scratch, (0..5).map(|i| ["a", "b"][i % 2].to_owned()));
+    let html = page(&scratch, &store, &[]);
+    assert!(html.contains("has 2 picture(s), fewer than 5 folds"), "five pictures");
+    let scratch = Scratch::new();
+    let store = listed(&scratch, (0..100).map(|i| format!("class {:02}", i % 25)));
+    let html = page(&scratch, &store, &["--folds", "3"]);
+    assert!(html.contains("With 25 classes a matrix could not be read"), "25 classes");
+    assert!(html.contains("the 7 largest classes"));
+}
+
+#[test]
+fn one_tap_is_enough() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
+    run(extract(&pictures, &store, &[])).ok();
+    let html = page(&scratch, &store, &["--pictures", &pictures]);
+    assert!(html.contains("id=\"depth\"") && !html.replace("Number.isNaN", "").contains("NaN"));
+}
+
+#[test]
+fn missing_and_changed_pictures_are_counted() {
+    let scratch = Scratch::new();
+    let (pictures, store) = stored(&scratch, 10);
+    fs::remove_file(scratch.path("pictures/dark/3.png")).expect("removed");
+    scratch.picture("pictures/light/4.png", 77);
+    let html = page(&scratch, &store, &["--pictures", &pictures]);
+    assert!(html.contains("2 are shown as an empty frame"), "counted");
+    assert!(html.contains("2 of them have no thumbnail"), "and said at the map");
+    let html = page(&scratch, &store, &["--pictures", &scratch.text("")]);
+    assert!(html.contains("20 are shown as an empty frame") && !html.contains("data:image/jpeg"));
+}
+
+#[test]
+fn stores_of_other_pictures_are_refused_with_the_difference() {
+    let scratch = Scratch::new();
+    let (pictures, store) = stored(&scratch, 6);
+    let (out, other) = (scratch.text("report.html"), scratch.text("other"));
+    scratch.picture("pictures/light/zz.png", 5);
+    run(extract(&pictures, &other, &["--taps", "fire2"])).ok();
+    run(report(&[&store, &other], &out, &[])).fails_with(&["different pictures", "12 in the one, 13 in the other"]);
+    fs::remove_file(scratch.path("pictures/light/zz.png")).expect("removed");
+    scratch.picture("pictures/light/2.png", 55);
+    run(extract(&pictures, &other, &["--taps", "fire2", "--prune"])).ok();
+    run(report(&[&store, &other], &out, &[])).fails_with(&["light/2.png", "other bytes"]);
+    run(report(&[&store, &store], &out, &[])).fails_with(&["both hold", "give one of them"]);
+    assert!(!scratch.path("report.html").exists());
+}
+
+#[test]
+fn stores_of_one_network_are_one_line_for_each_pooling() {
+    let scratch = Scratch::new();
+    let (pictures, store) = stored(&scratch, 6);
+    let (out, other) = (scratch.text("report.html"), scratch.text("other"));
+    run(extract(&pictures, &other, &["--taps", "pool1,fire3", "--pool", "max"])).ok();
+    run(report(&[&store, &other], &out, &[])).ok();
+    let html = fs::read_to_string(out).expect("a page");
+    assert!(html.contains("squeezenet1.1, mean") && html.contains("squeezenet1.1, max"));
+    assert!(html.contains("4 layers of 1 network"), "one network");
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_an_error_at_once() {
+    let scratch = Scratch::new();
+    let (_, store) = stored(&scratch, 6);
+    run(report(&[&store], &scratch.text("absent/report.html"), &[])).fails_with(&["absent", "cannot be written"]);
+    run(report(&[&store], &scratch.text("report.html"), &["--group", "nothing"])).fails_with(&["nothing"]);
+    let left: Vec<_> =
+        fs::read_dir(scratch.path("")).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("report")), "{left:?}");
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let scratch = Scratch::new();
+    // Real pictures: every sixth solar cell, so that something is right and something is wrong.
+    let list = fs::read_to_string(root().join("data/elpv.csv")).expect("`make setup-test`");
+    let mut lines = list.lines();
+    let mut some = format!("{}\n", lines.next().expect("a header"));
+    let folder = root().join("data");
+    lines.step_by(6).for_each(|line| some += &format!("{}/{line}\n", folder.display()));
+    let list = scratch.write("list.csv", some).display().to_string();
+    let stores = [scratch.text("one"), scratch.text("two")];
+    run(extract(&list, &stores[0], &["--squash", "--taps", "pool1,fire5,fire9"])).ok();
+    run(extract(&list, &stores[1], &["--squash", "--taps", "pool1,fire4", "--pool", "max"])).ok();
+    let out = scratch.text("report.html");
+    run(report(&[&stores[0], &stores[1]], &out, &[])).ok();
+    let mut python = Command::new(root().join(".venv/bin/python"));
+    let tested = ran(python.arg(root().join("tests/browser/report.py")).arg(&out).output().expect("Python starts"));
+    match tested.code {
+        77 if std::env::var_os("TAPLINE_BROWSER").is_none() => {
+            eprintln!("SKIPPED: the report's page was not opened in a browser: {}", tested.stdout);
+        }
+        _ => drop(tested.ok()),
+    }
+}
