@@ -55,9 +55,12 @@ mod geometry;
 mod jpeg;
 mod orientation;
 mod preprocess;
+mod random;
 mod raster;
 mod resample;
+mod views;
 
 pub use decode::{Limits, Picture, decode};
 pub use error::Error;
 pub use preprocess::{Scratch, preprocess, resize_and_crop};
+pub use views::preprocess_views;
