@@ -12,3 +12,4 @@ mod renderings;
 mod resume;
 mod split;
 mod util;
+mod views;
