@@ -13,3 +13,4 @@ mod report;
 mod resume;
 mod split;
 mod util;
+mod views;

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::Views;
 use crate::store::NpyFault;
 
 /// An error of this crate. Rows and columns are counted from 0, lines of a file from 1.
@@ -23,6 +24,23 @@ pub enum Error {
     #[error("the preprocessing is unsound: {what}")]
     BadPreprocess {
         /// Which field, and why.
+        what: String,
+    },
+    /// Views nobody knows, or a number of them out of range.
+    #[error(
+        "views {found:?} are unknown: use centre, flip, flips, ten-crop, random:N or random:N:SEED (1 ≤ N ≤ {max})",
+        max = Views::MAX_RANDOM
+    )]
+    UnknownViews {
+        /// What was asked.
+        found: String,
+    },
+    /// Views that cannot be had with a preprocessing.
+    #[error("--views {views} cannot be made: {what}")]
+    BadViews {
+        /// What was asked.
+        views: Views,
+        /// Why, and what to do.
         what: String,
     },
     /// A text that should be a SHA-256 digest and is not.
@@ -185,7 +203,7 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
-    /// Features of another model, preprocessing or number type.
+    /// Features of another model, preprocessing, views or number type.
     #[error("the store {dir} holds other features ({what}): use another --store")]
     OtherSpace {
         /// The store.

@@ -7,7 +7,7 @@
 //! ```
 //! use tapline_core::{
 //!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Preprocess, Resize, Run, Store,
-//!     StoreWriter, Tap, TapInfo, hash_all, scan,
+//!     StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,7 +41,7 @@
 //!     classifier: false,
 //! };
 //! let plan = Plan {
-//!     space: FeatureSpace { model, preprocess, dtype: Dtype::F32 },
+//!     space: FeatureSpace { model, preprocess, views: Views::Centre, dtype: Dtype::F32 },
 //!     taps: vec![tap],
 //!     listing,
 //!     run: Run {
@@ -92,6 +92,7 @@ mod space;
 mod store;
 mod table;
 mod tap;
+mod views;
 
 pub use digest::{Digest, hash_all, hash_file};
 pub use error::Error;
@@ -104,3 +105,4 @@ pub use store::{
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};
+pub use views::Views;

@@ -1,10 +1,10 @@
-//! What makes features comparable: the same model, the same preprocessing, the same number type.
+//! What makes features comparable: the same model, the same preprocessing, the same views, the same number type.
 //!
 //! A store holds the features of one such space. Labels are no part of it, so relabelling costs no forward pass.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Preprocess};
+use crate::{Digest, Error, Preprocess, Views};
 
 /// What all features of a store have in common; with a picture's digest and a tap it identifies one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct FeatureSpace {
     pub model: ModelRef,
     /// What is done to a picture before the backbone sees it.
     pub preprocess: Preprocess,
+    /// Which views of each picture it sees. Not written where it is the centre alone.
+    #[serde(default, skip_serializing_if = "Views::is_centre")]
+    pub views: Views,
     /// How a feature is stored.
     pub dtype: Dtype,
 }
@@ -55,6 +58,12 @@ impl Dtype {
 }
 
 impl FeatureSpace {
+    /// Checks that the preprocessing can be carried out and leaves what the views need.
+    pub fn check(&self) -> Result<(), Error> {
+        self.preprocess.check()?;
+        self.views.check(&self.preprocess)
+    }
+
     /// What differs in another space, as `field: ours, asked theirs`; none if features are interchangeable.
     pub fn difference(&self, asked: &Self) -> Option<String> {
         let mut found = Vec::new();
@@ -63,6 +72,9 @@ impl FeatureSpace {
         }
         if self.preprocess != asked.preprocess {
             found.extend(preprocess_differences(&self.preprocess, &asked.preprocess));
+        }
+        if self.views != asked.views {
+            found.push(format!("--views: {}, asked {}", self.views, asked.views));
         }
         if self.dtype != asked.dtype {
             found.push(format!("dtype: {}, asked {}", self.dtype.descr(), asked.dtype.descr()));
@@ -111,8 +123,20 @@ mod tests {
                 mean: vec![0.0; 3],
                 std: vec![1.0; 3],
             },
+            views: Views::Centre,
             dtype: Dtype::F32,
         }
+    }
+
+    #[test]
+    fn stores_from_before_views_are_of_the_centre_and_stay_as_they_were() {
+        let text = serde_json::to_string(&space()).expect("json");
+        assert!(!text.contains("views"), "{text}");
+        assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), space());
+        let flips = FeatureSpace { views: Views::Flips, ..space() };
+        let text = serde_json::to_string(&flips).expect("json");
+        assert!(text.contains("\"views\":\"flips\""), "{text}");
+        assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), flips);
     }
 
     #[test]
@@ -125,7 +149,9 @@ mod tests {
     #[test]
     fn each_difference_is_named_with_both_values() {
         type Change = fn(&mut FeatureSpace);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 12] = [
+            ("--views: centre, asked flips", |s| s.views = Views::Flips),
+            ("--views: centre, asked random:2:1", |s| s.views = Views::Random { count: 2, seed: 1 }),
             ("model: net", |s| s.model.sha256 = Digest::of(b"other")),
             ("dtype: <f4, asked <f2", |s| s.dtype = Dtype::F16),
             ("resize: Squash, asked ShortSide(9)", |s| s.preprocess.resize = Resize::ShortSide(9)),

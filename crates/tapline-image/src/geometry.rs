@@ -7,7 +7,7 @@ use tapline_core::{Preprocess, Resize};
 /// One axis: a picture's side, the side it is resized to, and the part of that which is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Axis {
-    /// Pixels of the picture.
+    /// Pixels of the picture, or of the part of it that is resized.
     pub from: usize,
     /// Pixels of the resized picture, never held whole: a strip of 1 × 65,000 would become 256 × 16,640,000.
     pub to: u64,
@@ -25,6 +25,12 @@ pub(crate) fn plan(width: u32, height: u32, how: &Preprocess) -> (Axis, Axis) {
         Resize::ShortSide(side) => (long_side(side, height, width), u64::from(side)),
     };
     (axis(width, to_width, how.width), axis(height, to_height, how.height))
+}
+
+/// Columns and rows where all of a part is resized to all of the input, each given as (from, to).
+pub(crate) fn whole(columns: (usize, u32), rows: (usize, u32)) -> (Axis, Axis) {
+    let axis = |(from, to): (usize, u32)| Axis { from, to: u64::from(to), start: 0, keep: to as usize };
+    (axis(columns), axis(rows))
 }
 
 /// `⌊side · long / short⌋` (torchvision, `_compute_resized_output_size`).

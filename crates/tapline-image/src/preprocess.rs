@@ -15,6 +15,8 @@ pub struct Scratch {
     luma: Vec<u8>,
     /// Of the resampling.
     buffers: Buffers,
+    /// One window of a picture that was resized whole.
+    window: Vec<u8>,
 }
 
 /// Writes `(pixel · scale − mean) / std` of the resized and cropped picture to `out`, `[channels, height, width]` f32.
@@ -36,18 +38,29 @@ pub fn preprocess(picture: &Picture, how: &Preprocess, scratch: &mut Scratch, ou
 ///
 /// As [`preprocess`].
 pub fn resize_and_crop<'a>(picture: &Picture, how: &Preprocess, scratch: &'a mut Scratch) -> &'a [u8] {
-    let Scratch { luma, buffers } = scratch;
+    let (pixels, buffers, _) = stored(picture, how, scratch);
+    resample(pixels, plan(picture.width, picture.height, how), how.interpolation, buffers)
+}
+
+/// The pixels to resize, in luma where a grey network gets a colour picture; with the buffers they leave free: those of the
+/// resampling and that of a window.
+pub(crate) fn stored<'p, 's: 'p>(
+    picture: &'p Picture,
+    how: &Preprocess,
+    scratch: &'s mut Scratch,
+) -> (&'p [u8], &'s mut Buffers, &'s mut Vec<u8>) {
+    let Scratch { luma, buffers, window } = scratch;
     let pixels = if how.channels == Channels::Grey && picture.channels == 3 {
         colour::luma(&picture.pixels, luma);
         &luma[..]
     } else {
         &picture.pixels[..]
     };
-    resample(pixels, plan(picture.width, picture.height, how), how.interpolation, buffers)
+    (pixels, buffers, window)
 }
 
 /// Writes `(byte · scale − mean) / std` of what [`resize_and_crop`] gave, in the network's channels, to `out`.
-fn normalise(bytes: &[u8], how: &Preprocess, out: &mut [f32]) {
+pub(crate) fn normalise(bytes: &[u8], how: &Preprocess, out: &mut [f32]) {
     assert_eq!(out.len(), how.values(), "the output must hold one picture");
     let channels = how.channels.count();
     let plane = out.len() / channels;

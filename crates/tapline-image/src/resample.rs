@@ -24,6 +24,33 @@ pub(crate) struct Buffers {
     kept: Vec<u8>,
 }
 
+/// What is resized: rows of pixels, from the first pixel of a picture or of a part of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// From the first pixel to the end of the picture.
+    pixels: &'a [u8],
+    /// Pixels from one row to the next: the picture's width.
+    stride: usize,
+    /// 1 or 3.
+    channels: usize,
+}
+
+impl<'a> Source<'a> {
+    /// The part that begins at `left`, `top` of a picture `[height, width, 1 or 3]`.
+    pub(crate) fn within(pixels: &'a [u8], (width, height): (u32, u32), (left, top): (usize, usize)) -> Self {
+        let (width, height) = (width as usize, height as usize);
+        let channels = pixels.len() / (width * height);
+        Self { pixels: &pixels[(top * width + left) * channels..], stride: width, channels }
+    }
+
+    /// The first `width` pixels of a row.
+    #[inline(always)]
+    fn row(&self, y: usize, width: usize) -> &'a [u8] {
+        let start = y * self.stride * self.channels;
+        &self.pixels[start..start + width * self.channels]
+    }
+}
+
 /// Resizes `pixels` `[y.from, x.from, 1 or 3]` and keeps a window of it, `[y.keep, x.keep, 1 or 3]`.
 pub(crate) fn resample<'a>(
     pixels: &[u8],
@@ -31,11 +58,21 @@ pub(crate) fn resample<'a>(
     interpolation: Interpolation,
     buffers: &'a mut Buffers,
 ) -> &'a [u8] {
-    let channels = pixels.len() / (x.from * y.from);
+    let source = Source { pixels, stride: x.from, channels: pixels.len() / (x.from * y.from) };
+    resample_part(&source, (x, y), interpolation, buffers)
+}
+
+/// The same of a part `[y.from, x.from, 1 or 3]` of a picture, as if no pixel lay around it.
+pub(crate) fn resample_part<'a>(
+    source: &Source,
+    (x, y): (Axis, Axis),
+    interpolation: Interpolation,
+    buffers: &'a mut Buffers,
+) -> &'a [u8] {
     buffers.kept.clear();
     let (filter, support): (fn(f64) -> f64, f64) = match interpolation {
         Interpolation::Nearest => {
-            nearest(pixels, (x, y), channels, &mut buffers.kept);
+            nearest(source, (x, y), &mut buffers.kept);
             return &buffers.kept;
         }
         Interpolation::Box => (box_filter, 0.5),
@@ -44,9 +81,9 @@ pub(crate) fn resample<'a>(
         Interpolation::Lanczos => (lanczos, 3.0),
     };
     let (columns, rows) = (Weights::new(x, filter, support), Weights::new(y, filter, support));
-    match channels {
-        1 => filter_both::<1>(pixels, &columns, &rows, buffers),
-        _ => filter_both::<3>(pixels, &columns, &rows, buffers),
+    match source.channels {
+        1 => filter_both::<1>(source, &columns, &rows, buffers),
+        _ => filter_both::<3>(source, &columns, &rows, buffers),
     }
     buffers.kept.extend(buffers.sums.iter().map(|&sum| clip(sum)));
     &buffers.kept
@@ -91,25 +128,25 @@ impl Weights {
 }
 
 /// Filters rows, then columns, leaving the weighted sums in `buffers.sums`.
-fn filter_both<const C: usize>(pixels: &[u8], columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
+fn filter_both<const C: usize>(source: &Source, columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the one requirement of the function is AVX2, which this processor was just found to have.
-        return unsafe { filter_both_avx2::<C>(pixels, columns, rows, buffers) };
+        return unsafe { filter_both_avx2::<C>(source, columns, rows, buffers) };
     }
-    filter_both_plain::<C>(pixels, columns, rows, buffers);
+    filter_both_plain::<C>(source, columns, rows, buffers);
 }
 
 /// The same code, compiled for processors with AVX2: twice as fast, same integers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn filter_both_avx2<const C: usize>(pixels: &[u8], columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
-    filter_both_plain::<C>(pixels, columns, rows, buffers);
+fn filter_both_avx2<const C: usize>(source: &Source, columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
+    filter_both_plain::<C>(source, columns, rows, buffers);
 }
 
 /// One source row at a time, so that memory does not grow with the picture's height.
 #[inline(always)]
-fn filter_both_plain<const C: usize>(pixels: &[u8], columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
+fn filter_both_plain<const C: usize>(source: &Source, columns: &Weights, rows: &Weights, buffers: &mut Buffers) {
     let row_len = columns.bounds.len() * C;
     let Buffers { line, sums, .. } = buffers;
     line.resize(row_len, 0);
@@ -118,7 +155,7 @@ fn filter_both_plain<const C: usize>(pixels: &[u8], columns: &Weights, rows: &We
     let (first, last) = (rows.bounds[0], rows.bounds[rows.bounds.len() - 1]);
     let mut done = 0;
     for y in first.0..last.0 + last.1 {
-        filter_row::<C>(&pixels[y * columns.from * C..(y + 1) * columns.from * C], columns, line);
+        filter_row::<C>(source.row(y, columns.from), columns, line);
         while rows.bounds[done].0 + rows.bounds[done].1 <= y {
             done += 1;
         }
@@ -153,12 +190,12 @@ fn filter_row<const C: usize>(row: &[u8], columns: &Weights, line: &mut [u8]) {
 }
 
 /// The source pixel at `⌊(i + ½) · from / to⌋`, the position summed up step by step (Pillow, `ImagingScaleAffine`).
-fn nearest(pixels: &[u8], (x, y): (Axis, Axis), channels: usize, out: &mut Vec<u8>) {
+fn nearest(source: &Source, (x, y): (Axis, Axis), out: &mut Vec<u8>) {
     let (columns, rows) = (nearest_positions(x), nearest_positions(y));
     for row in rows {
+        let row = source.row(row, x.from);
         for &column in &columns {
-            let at = (row * x.from + column) * channels;
-            out.extend_from_slice(&pixels[at..at + channels]);
+            out.extend_from_slice(&row[column * source.channels..(column + 1) * source.channels]);
         }
     }
 }
@@ -308,8 +345,9 @@ mod tests {
         let columns = Weights::new(whole(301, 101), cubic, 2.0);
         let rows = Weights::new(whole(97, 33), cubic, 2.0);
         let (mut a, mut b) = (Buffers::default(), Buffers::default());
-        filter_both::<3>(&pixels, &columns, &rows, &mut a);
-        filter_both_plain::<3>(&pixels, &columns, &rows, &mut b);
+        let source = Source { pixels: &pixels, stride: 301, channels: 3 };
+        filter_both::<3>(&source, &columns, &rows, &mut a);
+        filter_both_plain::<3>(&source, &columns, &rows, &mut b);
         assert_eq!(a.sums, b.sums);
     }
 

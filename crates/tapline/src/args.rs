@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling};
+use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
 use tapline_onnx::{DeviceRequest, Layout};
 use tapline_probe::Solver;
 
@@ -92,13 +92,24 @@ pub struct LayersArgs {
 Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
 Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
 
+Views: what the network sees of each picture. All are kept, row i of an array holding the views of picture i, and `probe`
+and `compare` take their mean. Each view costs a pass; flips suit pictures without an up and down (cells, tiles, maps).
+  centre         the picture alone (the default)
+  flip           as it is, and mirrored left to right
+  flips          as it is, mirrored left to right, top to bottom, both
+  ten-crop       the four corners and the centre of the resized picture, then the same five of its mirror image; needs a
+                 --resize larger than the input
+  random:N       N parts of the picture (half of its area or more, half of them mirrored), drawn anew for each picture
+  random:N:SEED  by another seed than 0; N up to 64
+
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
 A run that was stopped goes on where it was.
 
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
   tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
-  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store"
+  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
+  tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store"
 )]
 pub struct ExtractArgs {
     /// A folder of pictures or a .csv/.tsv file that lists them
@@ -115,13 +126,16 @@ pub struct ExtractArgs {
     /// Poolings of the taps that name none, separated by commas
     #[arg(long, short, value_delimiter = ',', default_value = "mean")]
     pub pool: Vec<Pooling>,
+    /// What the network sees of each picture: centre, flip, flips, ten-crop, random:N or random:N:SEED
+    #[arg(long, default_value_t = Views::Centre)]
+    pub views: Views,
     /// Number type of stored features
     #[arg(long, default_value = "f32")]
     pub dtype: DtypeArg,
     /// Where to run: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
-    /// Pictures per pass [default: 1 on the processor, 32 on a GPU]
+    /// Pictures, or views of them, per pass [default: 1 on the processor, 32 on a GPU]
     #[arg(long, value_name = "N")]
     pub batch: Option<std::num::NonZeroUsize>,
     /// Worker threads, each with a session of its own [default: one for each core, 3 on a GPU]

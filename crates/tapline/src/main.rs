@@ -20,6 +20,7 @@ mod replacement;
 mod report_scores;
 mod scores;
 mod split;
+mod views;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -11,8 +11,8 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample};
-use tapline_image::{Limits, Scratch, decode, preprocess};
+use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
+use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
 /// Everything a pass over pictures needs; checked before the first picture is read.
@@ -25,12 +25,27 @@ pub struct Pass<'a> {
     pub model: &'a TappedModel,
     /// What is done to each picture.
     pub preprocess: &'a Preprocess,
+    /// Which views of it the network sees.
+    pub views: Views,
     /// Bounds on decoding.
     pub limits: &'a Limits,
     /// Worker threads, at least 1.
     pub workers: usize,
-    /// Pictures per pass of the network, at least 1.
+    /// Pictures, or views of them, per pass of the network, at least 1.
     pub batch: usize,
+}
+
+impl Pass<'_> {
+    /// Numbers of one picture's input, `[views, channels, height, width]`.
+    fn values(&self) -> usize {
+        self.views.count() * self.preprocess.values()
+    }
+
+    /// Pictures a worker takes at a time: as many as fill a pass with their views, so that memory is bounded by a pass or
+    /// by one picture's views.
+    fn claim(&self) -> usize {
+        (self.batch / self.views.count()).max(1)
+    }
 }
 
 /// What became of one picture.
@@ -39,7 +54,7 @@ pub struct Finished {
     pub row: usize,
     /// The digest of its bytes, where they could be read.
     pub digest: Option<Digest>,
-    /// One vector of features for each tap of the model, or why there are none.
+    /// For each tap of the model its features `[views, features]`, or why there are none.
     pub features: Result<Vec<Vec<f32>>, String>,
 }
 
@@ -54,9 +69,9 @@ pub fn run_pass(
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows };
-    let workers = pass.workers.clamp(1, rows.len().div_ceil(pass.batch).max(1));
+    let workers = pass.workers.clamp(1, rows.len().div_ceil(pass.claim()).max(1));
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(2 * workers * pass.batch.min(rows.len()));
+        let (sender, receiver) = sync_channel(2 * workers * pass.claim().min(rows.len()));
         let mut handles = Vec::new();
         for _ in 0..workers {
             let (sender, claims) = (sender.clone(), &claims);
@@ -121,10 +136,10 @@ impl Claims<'_> {
 
 fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
     let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, session_threads(pass.device))?;
-    let values = pass.preprocess.values();
-    let mut pictures = vec![0.0; pass.batch.min(claims.rows.len()) * values];
+    let values = pass.values();
+    let mut pictures = vec![0.0; pass.claim().min(claims.rows.len()) * values];
     let mut scratch = Scratch::default();
-    while let Some(rows) = claims.claim(pass.batch) {
+    while let Some(rows) = claims.claim(pass.claim()) {
         let slots = &mut pictures[..rows.len() * values];
         let read: Vec<Read> = if pass.device == Device::Cpu {
             let each = rows.iter().zip(slots.chunks_mut(values));
@@ -161,13 +176,13 @@ fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratc
         Ok(bytes) => bytes,
         Err(fault) => return Read { digest: None, fault: Some(fault) },
     };
-    let digest = Some(Digest::of(&bytes));
+    let digest = Digest::of(&bytes);
     match decode(&bytes, pass.limits) {
         Ok(picture) => {
-            preprocess(&picture, pass.preprocess, scratch, slot);
-            Read { digest, fault: None }
+            preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
+            Read { digest: Some(digest), fault: None }
         }
-        Err(error) => Read { digest, fault: Some(chain(&error)) },
+        Err(error) => Read { digest: Some(digest), fault: Some(chain(&error)) },
     }
 }
 
@@ -194,6 +209,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Runs the pictures that could be read, closed up to the front of `slots`, and pairs rows with pictures again.
+///
+/// Views are to the network what pictures are, so that how many there are of each changes no pass's size.
 fn run_batch(
     extractor: &mut Extractor,
     pass: &Pass,
@@ -201,15 +218,15 @@ fn run_batch(
     slots: &mut [f32],
     read: Vec<Read>,
 ) -> anyhow::Result<Vec<Finished>> {
-    let values = pass.preprocess.values();
+    let values = pass.values();
     let mut good = 0;
     for (index, _) in read.iter().enumerate().filter(|(_, r)| r.fault.is_none()) {
         slots.copy_within(index * values..(index + 1) * values, good * values);
         good += 1;
     }
     let mut outputs = vec![Vec::new(); pass.model.taps.len()];
-    if good > 0 {
-        extractor.run(&slots[..good * values], &mut outputs)?;
+    for items in slots[..good * values].chunks(pass.batch * pass.preprocess.values()) {
+        extractor.run(items, &mut outputs)?;
     }
     let mut taken = 0;
     let finished = rows.iter().zip(read).map(|(&row, read)| {
@@ -217,7 +234,7 @@ fn run_batch(
             Some(fault) => Err(fault),
             None => {
                 taken += 1;
-                Ok(features_of(pass.model, &outputs, taken - 1))
+                Ok(features_of(pass, &outputs, taken - 1))
             }
         };
         Finished { row, digest: read.digest, features }
@@ -225,6 +242,11 @@ fn run_batch(
     Ok(finished.collect())
 }
 
-fn features_of(model: &TappedModel, outputs: &[Vec<f32>], index: usize) -> Vec<Vec<f32>> {
-    model.taps.iter().zip(outputs).map(|(tap, rows)| rows[index * tap.features..][..tap.features].to_vec()).collect()
+/// The features of all views of the picture at `index`.
+fn features_of(pass: &Pass, outputs: &[Vec<f32>], index: usize) -> Vec<Vec<f32>> {
+    let of_tap = |(tap, rows): (&TapInfo, &Vec<f32>)| {
+        let values = pass.views.count() * tap.features;
+        rows[index * values..][..values].to_vec()
+    };
+    pass.model.taps.iter().zip(outputs).map(of_tap).collect()
 }

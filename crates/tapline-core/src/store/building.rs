@@ -72,7 +72,7 @@ impl BuildPlan {
 
     /// The array that holds a tap's rows.
     pub(crate) fn array(&self, tap: &StoredTap) -> Array {
-        Array { rows: self.rows, features: tap.info.features, dtype: self.space.dtype }
+        Array::of(&self.space, self.rows, tap.info.features)
     }
 }
 

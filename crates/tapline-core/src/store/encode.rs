@@ -34,8 +34,8 @@ pub(crate) fn row(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>, Unstorable> {
 /// The bytes of a row of a skipped picture, always the same NaN.
 pub(crate) fn nan_row(array: &Array) -> Vec<u8> {
     match array.dtype {
-        Dtype::F32 => 0x7fc0_0000_u32.to_le_bytes().repeat(array.features),
-        Dtype::F16 => 0x7e00_u16.to_le_bytes().repeat(array.features),
+        Dtype::F32 => 0x7fc0_0000_u32.to_le_bytes().repeat(array.row_values()),
+        Dtype::F16 => 0x7e00_u16.to_le_bytes().repeat(array.row_values()),
     }
 }
 

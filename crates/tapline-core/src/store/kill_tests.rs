@@ -10,7 +10,7 @@ use super::disk::injected::allow;
 use super::*;
 use crate::{
     Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Pooling, Preprocess, Resize,
-    Sample, Tap, TapInfo, hash_all,
+    Sample, Tap, TapInfo, Views, hash_all,
 };
 
 /// Taps are told apart by their first letters, pictures by their bytes; `!` makes a picture broken.
@@ -19,12 +19,13 @@ struct Scene {
     pictures: Vec<(&'static str, &'static str)>,
     taps: &'static str,
     label: &'static str,
+    views: Views,
 }
 
 const PICTURES: [(&str, &str); 4] = [("a", "A"), ("b", "B"), ("c", "!C"), ("d", "D")];
 
 fn first() -> Scene {
-    Scene { pictures: PICTURES.to_vec(), taps: "xy", label: "cat" }
+    Scene { pictures: PICTURES.to_vec(), taps: "xy", label: "cat", views: Views::Centre }
 }
 
 fn plan(scene: &Scene, pictures: &Path) -> Plan {
@@ -48,6 +49,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
         space: FeatureSpace {
             model: ModelRef { name: "net".to_owned(), sha256: Digest::of(b"net") },
             preprocess,
+            views: scene.views,
             dtype: Dtype::F16,
         },
         taps: scene.taps.chars().map(tap).collect(),
@@ -92,7 +94,8 @@ fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
                 writer.skip(row, Some(Digest::of(&bytes)), "broken")?;
             } else {
                 computed += taps.len();
-                let values: Vec<_> = taps.iter().map(|&tap| features(&writer.taps()[tap].info, &bytes)).collect();
+                let values: Vec<_> =
+                    taps.iter().map(|&tap| features(&writer.taps()[tap].info, &bytes, scene.views)).collect();
                 let values: Vec<_> = values.iter().map(Vec::as_slice).collect();
                 writer.put(row, Digest::of(&bytes), &taps, &values)?;
             }
@@ -104,9 +107,9 @@ fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
     writer.finish().map(|_| computed)
 }
 
-fn features(info: &TapInfo, bytes: &[u8]) -> Vec<f32> {
+fn features(info: &TapInfo, bytes: &[u8], views: Views) -> Vec<f32> {
     let sum: usize = bytes.iter().map(|&byte| usize::from(byte)).sum();
-    (0..info.features).map(|i| (info.multiply_adds as usize + sum * (i + 1)) as f32).collect()
+    (0..views.count() * info.features).map(|i| (info.multiply_adds as usize + sum * (i + 1)) as f32).collect()
 }
 
 /// All files below a folder but the lock, by their paths.
@@ -187,6 +190,18 @@ fn a_first_run_stopped_anywhere_ends_in_the_same_bytes() {
 }
 
 #[test]
+fn a_first_run_over_several_views_stopped_anywhere_ends_in_the_same_bytes() {
+    check(&[], &Scene { views: Views::Flips, ..first() });
+}
+
+#[test]
+fn a_picture_added_to_a_store_of_several_views_ends_in_the_same_bytes() {
+    let flips = Scene { views: Views::Random { count: 3, seed: 1 }, ..first() };
+    let pictures = vec![("a", "A"), ("aa", "N"), ("b", "B2"), ("c", "!C"), ("d", "D")];
+    check(std::slice::from_ref(&flips), &Scene { pictures, ..flips.clone() });
+}
+
+#[test]
 fn a_relabelling_stopped_anywhere_ends_in_the_same_bytes() {
     check(&[first()], &Scene { label: "dog", ..first() });
 }
@@ -212,7 +227,8 @@ fn a_tap_added_ends_in_the_same_bytes() {
 fn a_run_stopped_under_one_plan_and_resumed_under_another_ends_in_the_same_bytes() {
     let folder = tempfile::tempdir().expect("folder");
     let at = |name: &str| folder.path().join(name);
-    let second = Scene { pictures: vec![("d", "D"), ("b", "B"), ("n", "N")], taps: "xyz", label: "dog" };
+    let second =
+        Scene { pictures: vec![("d", "D"), ("b", "B"), ("n", "N")], taps: "xyz", label: "dog", views: Views::Centre };
     extract(&at("reference"), &second, &at("pictures")).expect("reference");
     let expected = contents(&at("reference"));
     let mut least = usize::MAX;

@@ -66,7 +66,7 @@ pub struct Run {
 impl Manifest {
     /// The array that holds a tap's rows.
     pub(crate) fn array(&self, tap: &StoredTap) -> Array {
-        Array { rows: self.rows, features: tap.info.features, dtype: self.space.dtype }
+        Array::of(&self.space, self.rows, tap.info.features)
     }
 
     /// The bytes of `store.json`.
@@ -80,7 +80,7 @@ impl Manifest {
     pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         check_version(path, bytes)?;
         let manifest: Self = parse(path, bytes)?;
-        manifest.space.preprocess.check()?;
+        manifest.space.check()?;
         check_taps(path, &manifest.taps, manifest.rows)?;
         for tap in &manifest.taps {
             if manifest.array(tap).file_bytes().is_none() {

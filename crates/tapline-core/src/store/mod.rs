@@ -3,7 +3,8 @@
 //! ```text
 //! store/store.json            what the features are, written last
 //! store/listing.parquet       one row for each picture, row i belongs to row i of every array
-//! store/features/NAME.npy     one array [rows, features] for each tap; rows of skipped pictures are NaN
+//! store/features/NAME.npy     one array [rows, features] for each tap, of several views [rows, views, features];
+//!                             rows of skipped pictures are NaN
 //! store/.lock                 held by the one run that writes
 //! store/building/             the next state while it is computed: plan.json, journal.jsonl, NAME.npy
 //! store/salvage-N/            an older `building` whose plan changed: a source of rows until the next commit

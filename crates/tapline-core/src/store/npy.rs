@@ -7,19 +7,21 @@ use std::fs::File;
 use std::path::Path;
 
 use super::disk;
-use crate::{Dtype, Error};
+use crate::{Dtype, Error, FeatureSpace};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const ALIGNMENT: usize = 64;
-/// Far above any header of a two-dimensional array, far below what could exhaust memory.
+/// Far above any header of a three-dimensional array, far below what could exhaust memory.
 const MAX_HEADER: usize = 16 * 1024;
 
-/// A C-ordered array `[rows, features]`.
+/// A C-ordered array `[rows, features]`, or `[rows, views, features]` of more than one view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Array {
     /// Pictures.
     pub rows: usize,
-    /// Numbers per picture.
+    /// Views per picture, at least 1.
+    pub views: usize,
+    /// Numbers per view.
     pub features: usize,
     /// Type of a number.
     pub dtype: Dtype,
@@ -72,7 +74,7 @@ pub enum NpyFault {
         /// Shape found.
         found: Vec<u64>,
         /// Shape the store describes.
-        expected: [usize; 2],
+        expected: Vec<usize>,
     },
     /// The file is shorter or longer than header and numbers.
     #[error("it has {found} bytes, expected {expected}")]
@@ -85,14 +87,28 @@ pub enum NpyFault {
 }
 
 impl Array {
-    /// Bytes of one row.
+    /// The array of a tap with this many features in a store of `rows` pictures.
+    pub(crate) fn of(space: &FeatureSpace, rows: usize, features: usize) -> Self {
+        Self { rows, views: space.views.count(), features, dtype: space.dtype }
+    }
+
+    /// Numbers of one row, those of all views.
+    pub(crate) fn row_values(&self) -> usize {
+        self.views * self.features
+    }
+
+    /// Bytes of one row, those of all views.
     pub(crate) fn row_bytes(&self) -> usize {
-        self.features * self.dtype.size()
+        self.row_values() * self.dtype.size()
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        if self.views == 1 { vec![self.rows, self.features] } else { vec![self.rows, self.views, self.features] }
     }
 
     /// Bytes of the whole file, unless no file could be that long.
     pub(crate) fn file_bytes(&self) -> Option<u64> {
-        let row = self.features.checked_mul(self.dtype.size())?;
+        let row = self.views.checked_mul(self.features)?.checked_mul(self.dtype.size())?;
         let data = self.rows.checked_mul(row)?.checked_add(self.header().len())?;
         i64::try_from(data).ok()?;
         u64::try_from(data).ok()
@@ -101,13 +117,13 @@ impl Array {
     /// The file's first bytes, a multiple of 64, after which the numbers begin.
     pub(crate) fn header(&self) -> Vec<u8> {
         let descr = self.dtype.descr();
-        let mut text =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}, {}), }}", self.rows, self.features);
+        let shape = self.shape().iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
         let prefix = MAGIC.len() + 4;
         let padding = ALIGNMENT - 1 - (prefix + text.len()) % ALIGNMENT;
         text.extend(std::iter::repeat_n(' ', padding));
         text.push('\n');
-        let len = u16::try_from(text.len()).expect("two integers and a type need less than 64 KiB");
+        let len = u16::try_from(text.len()).expect("three integers and a type need less than 64 KiB");
         [MAGIC.as_slice(), &[1, 0], &len.to_le_bytes(), text.as_bytes()].concat()
     }
 }
@@ -130,7 +146,7 @@ fn check_start(start: &[u8], len: u64, expected: &Array) -> Result<u64, NpyFault
     if header.descr != expected.dtype.descr() {
         return Err(NpyFault::Descr { found: header.descr.to_owned(), expected: expected.dtype.descr() });
     }
-    let shape = [expected.rows, expected.features];
+    let shape = expected.shape();
     if !header.shape.iter().copied().eq(shape.iter().map(|&side| side as u64)) {
         return Err(NpyFault::Shape { found: header.shape, expected: shape });
     }
@@ -238,7 +254,7 @@ fn tuple(text: &str) -> Option<(Vec<u64>, &str)> {
 mod tests {
     use super::*;
 
-    const ARRAY: Array = Array { rows: 3, features: 2, dtype: Dtype::F32 };
+    const ARRAY: Array = Array { rows: 3, views: 1, features: 2, dtype: Dtype::F32 };
 
     fn file() -> Vec<u8> {
         let mut bytes = ARRAY.header();
@@ -259,9 +275,9 @@ mod tests {
     #[test]
     fn a_header_of_any_shape_reads_back() {
         for rows in [1, 9, 10, 99, 2624, 100_000, 4_000_000_000] {
-            for features in [1, 7, 1280, 1_000_000] {
+            for (views, features) in [(1, 1), (1, 7), (4, 1280), (1, 1_000_000), (64, 1_000_000)] {
                 for dtype in [Dtype::F32, Dtype::F16] {
-                    let array = Array { rows, features, dtype };
+                    let array = Array { rows, views, features, dtype };
                     let header = array.header();
                     assert_eq!(header.len() % ALIGNMENT, 0);
                     let len = array.file_bytes().expect("fits");
@@ -269,6 +285,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn several_views_have_an_axis_of_their_own_and_one_has_none() {
+        let header = |views| String::from_utf8_lossy(&Array { views, ..ARRAY }.header()[10..]).trim().to_owned();
+        assert_eq!(header(1), "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }");
+        assert_eq!(header(4), "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 2), }");
+        let four = Array { views: 4, ..ARRAY };
+        assert_eq!(four.file_bytes(), Some(four.header().len() as u64 + 96));
+        let refuse = |array: &Array, file: &Array, expected: &str| {
+            let len = file.file_bytes().expect("fits");
+            assert_eq!(check_start(&file.header(), len, array).expect_err("views").to_string(), expected);
+        };
+        refuse(&ARRAY, &four, "its shape is [3, 4, 2], expected [3, 2]");
+        refuse(&four, &ARRAY, "its shape is [3, 2], expected [3, 4, 2]");
+        refuse(&four, &Array { views: 3, ..ARRAY }, "its shape is [3, 3, 2], expected [3, 4, 2]");
+        assert_eq!(Array { features: usize::MAX / 2, ..four }.file_bytes(), None);
     }
 
     #[test]

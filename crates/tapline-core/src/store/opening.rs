@@ -37,7 +37,7 @@ pub(crate) struct Opening {
 
 /// Takes the folder, completes what was begun, and finds what can be reused for a plan.
 pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<Opening, Error> {
-    plan.space.preprocess.check()?;
+    plan.space.check()?;
     let lock = claim(dir)?;
     commit::roll_forward(dir)?;
     let finished = if dir.join(MANIFEST).exists() { Some(Store::open(dir)?) } else { None };
@@ -116,7 +116,11 @@ fn all_taps(dir: &Path, finished: Option<&Store>, plan: &Plan) -> Result<Vec<Sto
     let wanted = BuildPlan::of(&plan.tapline, &plan.space, &taps, &plan.listing);
     let unsound = |tap: &&StoredTap| tap.info.features == 0 || wanted.array(tap).file_bytes().is_none();
     match taps.iter().find(unsound) {
-        Some(tap) => Err(Error::BadTapSize { tap: tap.info.name.clone(), features: tap.info.features, rows }),
+        Some(tap) => Err(Error::BadTapSize {
+            tap: tap.info.name.clone(),
+            features: tap.info.features.saturating_mul(plan.space.views.count()),
+            rows,
+        }),
         None => Ok(taps),
     }
 }

@@ -23,12 +23,14 @@ pub struct Store {
     arrays: Vec<MappedArray>,
 }
 
-/// The rows of one tap: a view `[rows, features]` of the store's file.
+/// The rows of one tap, lent from the store's file: `[rows, views, features]`.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     /// Pictures.
     pub rows: usize,
-    /// Features per picture.
+    /// Views per picture, at least 1.
+    pub views: usize,
+    /// Features per view.
     pub features: usize,
     /// How a feature is stored.
     pub dtype: Dtype,
@@ -101,6 +103,7 @@ impl Store {
         let array = &self.arrays[tap_index];
         Rows {
             rows: self.manifest.rows,
+            views: self.manifest.space.views.count(),
             features: tap.info.features,
             dtype: self.manifest.space.dtype,
             tap,
@@ -117,16 +120,40 @@ impl fmt::Debug for Store {
 }
 
 impl Rows<'_> {
-    /// Writes row `row` into `out`, which has `features` numbers; NaN throughout where the picture was skipped.
+    /// Writes the mean over the views of row `row` into `out`, which has `features` numbers; NaN throughout where the
+    /// picture was skipped.
+    ///
+    /// Sums are f64, in the order of the views; one view comes out as it is stored.
     ///
     /// # Panics
     ///
     /// If there is no such row or `out` has another length.
     pub fn row_f32(&self, row: usize, out: &mut [f32]) {
+        self.view_f32(row, 0, out);
+        if self.views == 1 {
+            return;
+        }
+        let mut sums: Vec<f64> = out.iter().map(|&value| f64::from(value)).collect();
+        for view in 1..self.views {
+            self.view_f32(row, view, out);
+            sums.iter_mut().zip(out.iter()).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / self.views as f64) as f32);
+    }
+
+    /// Writes view `view` of row `row` into `out`, which has `features` numbers; NaN throughout where the picture was
+    /// skipped.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row or view, or `out` has another length.
+    pub fn view_f32(&self, row: usize, view: usize, out: &mut [f32]) {
         assert!(row < self.rows, "row {row} of {}", self.rows);
+        assert!(view < self.views, "view {view} of {}", self.views);
         assert_eq!(out.len(), self.features, "one number for each feature");
         let len = self.features * self.dtype.size();
-        let bytes = &self.data[row * len..(row + 1) * len];
+        let start = (row * self.views + view) * len;
+        let bytes = &self.data[start..start + len];
         match self.dtype {
             Dtype::F32 => {
                 let values = bytes.as_chunks::<4>().0;
@@ -139,7 +166,8 @@ impl Rows<'_> {
         }
     }
 
-    /// The rows `which`, in that order, as `[which, features]`; a good row with NaN or infinity is refused.
+    /// The rows `which`, in that order, as `[which, features]`, each the mean over its views; a good row with NaN or infinity
+    /// in any view is refused.
     ///
     /// Rows of skipped pictures come as NaN: leave them out of `which`.
     ///

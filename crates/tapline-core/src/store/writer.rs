@@ -148,14 +148,15 @@ impl StoreWriter {
         self.rows.missing()
     }
 
-    /// Stores features of a row: `values[i]` are those of tap `taps[i]`. `digest` is that of the bytes they came from.
+    /// Stores features of a row: `values[i]` are those of tap `taps[i]`, `[views, features]`. `digest` is that of the bytes
+    /// they came from.
     ///
     /// After an error about the features ([`Error::NotFinite`], [`Error::Float16Overflow`]) or the picture
     /// ([`Error::PictureChanged`]) nothing was stored, and the row may be skipped instead.
     ///
     /// # Panics
     ///
-    /// If there is no such row or tap, or a tap has another number of features.
+    /// If there is no such row or tap, or a tap has another number of features or views.
     pub fn put(&mut self, row: usize, digest: Digest, taps: &[usize], values: &[&[f32]]) -> Result<(), Error> {
         assert_eq!(taps.len(), values.len(), "features for each tap");
         if self.rows.has_others(row, taps) && self.rows.digest(row) != Some(digest) {
@@ -299,8 +300,7 @@ impl StoreWriter {
     }
 
     fn array(&self, tap: usize) -> Array {
-        let features = self.taps[tap].info.features;
-        Array { rows: self.rows.len(), features, dtype: self.plan.space.dtype }
+        Array::of(&self.plan.space, self.rows.len(), self.taps[tap].info.features)
     }
 
     fn path(&self, row: usize) -> String {
@@ -309,13 +309,19 @@ impl StoreWriter {
 
     fn encode(&self, row: usize, tap: usize, values: &[f32]) -> Result<Vec<u8>, Error> {
         let info = &self.taps[tap].info;
-        assert_eq!(values.len(), info.features, "as many features as tap {:?} has", info.name);
+        let views = self.plan.space.views.count();
+        assert_eq!(
+            values.len(),
+            views * info.features,
+            "as many features as {views} view(s) of tap {:?} have",
+            info.name
+        );
         encode::row(self.plan.space.dtype, values).map_err(|fault| {
             let (tap, path, value) = (info.name.clone(), self.path(row), values[fault.column]);
             if value.is_finite() {
                 Error::Float16Overflow { tap, row, path, value }
             } else {
-                Error::NotFinite { tap, row, column: fault.column, path, value }
+                Error::NotFinite { tap, row, column: fault.column % info.features, path, value }
             }
         })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tapline_core::{
     Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Preprocess, Resize, Run,
-    Store, StoreWriter, Tap, TapInfo, hash_all, scan,
+    Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
 /// Features of every made-up tap.
@@ -123,11 +123,19 @@ fn space() -> FeatureSpace {
             mean: vec![0.485, 0.456, 0.406],
             std: vec![0.229, 0.224, 0.225],
         },
+        views: Views::Centre,
         dtype: Dtype::F32,
     }
 }
 
+/// The features of every view, each a little apart from the others.
+pub fn view_features(info: &TapInfo, picture: &[u8], views: Views) -> Vec<f32> {
+    let of_view = |view: usize| features(info, picture).into_iter().map(move |value| value + 1024.0 * view as f32);
+    (0..views.count()).flat_map(of_view).collect()
+}
+
 fn extract(dir: &Path, plan: Plan) -> Result<usize, Error> {
+    let views = plan.space.views;
     let mut writer = StoreWriter::begin(dir, plan)?;
     if writer.has_sources() {
         let digests = hash_all(writer.listing(), &|_| ());
@@ -142,7 +150,7 @@ fn extract(dir: &Path, plan: Plan) -> Result<usize, Error> {
                 Ok(bytes) => {
                     computed += group.taps.len();
                     let rows: Vec<_> =
-                        group.taps.iter().map(|&tap| features(&writer.taps()[tap].info, &bytes)).collect();
+                        group.taps.iter().map(|&tap| view_features(&writer.taps()[tap].info, &bytes, views)).collect();
                     let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
                     writer.put(row, Digest::of(&bytes), &group.taps, &rows)?;
                 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::Serialize;
-use tapline_core::{Store, TapInfo};
+use tapline_core::{Store, TapInfo, Views};
 use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer, sign_test};
 
 use crate::accuracy::{Accuracy, Interval};
@@ -15,13 +15,15 @@ use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::report_scores::Scores;
 use crate::scores::{Scored, score_tap};
-use crate::{Outcome, output, progress};
+use crate::{Outcome, output, progress, views};
 
 /// What the comparison found; every rendering is made from it.
 #[derive(Debug, Serialize)]
 pub struct Report {
     store: String,
     model: String,
+    /// The views of each picture whose mean was probed.
+    views: Views,
     pictures: usize,
     left_out: LeftOut,
     classes: Vec<Class>,
@@ -118,6 +120,7 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
     Ok(Report {
         store: store.dir().display().to_string(),
         model: store.manifest().space.model.name.clone(),
+        views: store.manifest().space.views,
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
@@ -210,8 +213,9 @@ fn render(report: &Report) -> String {
         None => format!("{} pictures", count(report.pictures)),
     };
     let mut text = format!(
-        "{}: linear probes on {pictures} ({}{more}), {} folds{}, seed {}\n\n{}\n",
+        "{}: linear probes on {}{pictures} ({}{more}), {} folds{}, seed {}\n\n{}\n",
         report.model,
+        views::mean_of(report.views),
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),

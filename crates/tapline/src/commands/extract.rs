@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
     Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter,
-    TapInfo, hash_all, scan,
+    TapInfo, Views, hash_all, scan,
 };
 use tapline_image::Limits;
 use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
@@ -17,7 +17,7 @@ use crate::args::{DtypeArg, ExtractArgs};
 use crate::network::Network;
 use crate::output::{count, counted};
 use crate::pipeline::{Finished, Pass, run_pass, session_threads};
-use crate::{Outcome, output, progress, project};
+use crate::{Outcome, output, progress, project, views};
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -27,6 +27,7 @@ struct Report {
     device: String,
     device_reason: String,
     preprocessing: String,
+    views: Views,
     pictures: usize,
     reused: usize,
     computed: usize,
@@ -72,6 +73,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         device: settled.chosen.device.to_string(),
         device_reason: settled.chosen.why.clone(),
         preprocessing: settled.origin.clone(),
+        views: args.views,
         pictures: listing.samples.len(),
         reused: 0,
         computed: 0,
@@ -95,13 +97,15 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
 fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
     let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
     let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
+    args.views.check(&preprocess)?;
     let runtime = project::runtime(args.device)?;
     let chosen = runtime.choose(args.device)?;
     let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
     let on_processor = chosen.device == Device::Cpu;
     let batch = args.batch.map_or(if on_processor { 1 } else { 32 }, usize::from);
     let batch = network.model.input.batch.unwrap_or(batch);
-    check_pass(&network.model, size, batch)?;
+    // The views of a picture are in memory together, even where they are more than a pass.
+    check_pass(&network.model, size, batch.max(args.views.count()))?;
     // A few more workers than one keep a GPU busy while the others decode.
     let workers = if on_processor { available_parallelism().map_or(1, usize::from) } else { 3 };
     Ok(Settled {
@@ -159,6 +163,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
                 sha256: model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
             },
             preprocess: settled.preprocess.clone(),
+            views: args.views,
             dtype: match args.dtype {
                 DtypeArg::F32 => Dtype::F32,
                 DtypeArg::F16 => Dtype::F16,
@@ -212,6 +217,7 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
             device: settled.chosen.device,
             model: &model,
             preprocess: &settled.preprocess,
+            views: args.views,
             limits: &settled.limits,
             workers: settled.workers,
             batch: settled.batch,
@@ -309,14 +315,15 @@ fn concerns_one_picture(error: &Error) -> bool {
 fn stored_bytes(store: &Store) -> u64 {
     let manifest = store.manifest();
     let features: usize = manifest.taps.iter().map(|tap| tap.info.features).sum();
-    (manifest.rows * features * manifest.space.dtype.size()) as u64
+    (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
 }
 
 fn render(report: &Report) -> String {
     let mut text = format!(
-        "{}: {}, {} ({} asked for now, {} each), {:.1} MB\n",
+        "{}: {}{}, {} ({} asked for now, {} each), {:.1} MB\n",
         report.store,
         counted(report.pictures, "picture"),
+        views::each(report.views),
         counted(report.stored_taps, "tap"),
         count(report.taps.len()),
         counted(report.features, "feature"),

@@ -6,11 +6,13 @@ use serde::Serialize;
 use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
 
 use crate::args::InfoArgs;
-use crate::{Outcome, output};
+use crate::{Outcome, output, views};
 
 #[derive(Serialize)]
 struct Report {
     store: String,
+    /// Views of each picture.
+    views: usize,
     #[serde(flatten)]
     manifest: Manifest,
     labels: BTreeMap<String, usize>,
@@ -33,6 +35,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         .collect();
     let report = Report {
         store: args.store.display().to_string(),
+        views: store.manifest().space.views.count(),
         manifest: store.manifest().clone(),
         unlabelled: listing.label.iter().filter(|l| l.is_none()).count(),
         labels,
@@ -60,9 +63,10 @@ fn render(report: &Report) -> String {
         ]
     });
     let mut text = format!(
-        "{}: {} pictures through {} ({} on {}), {} skipped\n{}\n\n{}",
+        "{}: {} pictures{} through {} ({} on {}), {} skipped\n{}\n\n{}",
         report.store,
         output::count(manifest.rows),
+        views::each(manifest.space.views),
         manifest.space.model.name,
         manifest.run.runtime,
         manifest.run.device,

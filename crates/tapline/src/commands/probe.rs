@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
-use tapline_core::{Pooling, Store, TapInfo};
+use tapline_core::{Pooling, Store, TapInfo, Views};
 use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, fit_final};
 
 use super::compare::SplitSizes;
@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_tap};
-use crate::{Outcome, output, predictions, progress};
+use crate::{Outcome, output, predictions, progress, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
 const SHOWN_CLASSES: usize = 12;
@@ -29,6 +29,8 @@ struct Report {
     store: String,
     model: String,
     tap: TapInfo,
+    /// The views of each picture whose mean was probed.
+    views: Views,
     pictures: usize,
     left_out: LeftOut,
     classes: Vec<Class>,
@@ -64,6 +66,9 @@ struct Fold {
 struct SavedProbe<'a> {
     model: &'a tapline_core::ModelRef,
     preprocess: &'a tapline_core::Preprocess,
+    /// Of which views' mean the features are; not written where it is the centre alone.
+    #[serde(skip_serializing_if = "Views::is_centre")]
+    views: Views,
     tap: &'a TapInfo,
     classes: &'a [String],
     strength: f64,
@@ -102,6 +107,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         store: store.dir().display().to_string(),
         model: store.manifest().space.model.name.clone(),
         tap: store.taps()[index].info.clone(),
+        views: store.manifest().space.views,
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
@@ -170,6 +176,7 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
     let saved = SavedProbe {
         model: &space.model,
         preprocess: &space.preprocess,
+        views: space.views,
         tap: &store.taps()[index].info,
         classes: &data.names,
         strength: choice.c,
@@ -199,11 +206,12 @@ fn other_scores(report: &Report) -> String {
 fn render(report: &Report) -> String {
     let accuracy = &report.scores.accuracy;
     let mut text = format!(
-        "{} at {} ({} features, pooling {}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
+        "{} at {} ({} features, pooling {}{}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
         report.model,
         report.tap.name,
         report.tap.features,
         report.tap.tap.pooling,
+        views::averaged(report.views),
         percent(accuracy.accuracy),
         count(accuracy.total),
         report.interval.name(),
