@@ -83,7 +83,7 @@ pub fn kendall(first: &[f64], second: &[f64]) -> Result<f64, Error> {
             told_second += b * b;
         }
     }
-    Ok(balance / (told_first * told_second as f64).sqrt())
+    Ok(balance / (told_first * told_second).sqrt())
 }
 
 fn check_lists(first: &[f64], second: &[f64]) -> Result<(), Error> {

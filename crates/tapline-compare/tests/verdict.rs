@@ -207,7 +207,7 @@ fn random_labels(taps: usize, rows: usize, seeds: u64) -> Told {
 #[test]
 #[ignore = "minutes: probes of hundreds of data sets"]
 fn real_probes_on_random_labels_are_rarely_told_apart() {
-    for (taps, rows, seeds) in [(2, 200, 2000), (2, 600, 1000), (8, 200, 1000), (8, 600, 400)] {
+    for (taps, rows, seeds) in [(2, 200, 1000), (2, 600, 1000), (8, 200, 400), (8, 600, 200), (19, 300, 200)] {
         let found = random_labels(taps, rows, seeds);
         assert!(found.set <= LEVEL, "{found:?}");
     }
@@ -226,4 +226,42 @@ fn five_points_of_real_probes_are_found() {
     let share = found.iter().filter(|(_, found)| *found).count() as f64 / 100.0;
     println!("real probes {points:.3} apart on 2,000 rows: found in {share}");
     assert!((0.04..0.055).contains(&points) && share >= POWER, "{points} {share}");
+}
+
+/// Two taps of the same number of features, equally telling and half noise of their own.
+fn equal_taps(rows: usize, columns: usize, strength: f32, seed: u64) -> (Array2<bool>, Vec<usize>) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut noise = move || (0..6).map(|_| random.random::<f32>() - 0.5).sum::<f32>();
+    let labels = coin_labels(rows, seed);
+    let shared = Array2::from_shape_fn((rows, columns), |_| noise());
+    let mut right = Array2::from_elem((2, rows), false);
+    let mut fold_of = Vec::new();
+    for tap in 0..2 {
+        let shown = Array2::from_shape_fn((rows, columns), |(row, column)| {
+            let told = if column < 4 { strength * labels[row] as f32 } else { 0.0 };
+            shared[[row, column]] + noise() + told
+        });
+        let data = Labelled { rows: shown.view(), labels: &labels, classes: 2, groups: None };
+        let config = ProtocolConfig { folds: 5, seed, grid: vec![0.001, 0.01, 0.1, 1.0], ..ProtocolConfig::default() };
+        let evaluation = evaluate(&config, &data, &|| {}).unwrap();
+        for (row, (label, predicted)) in evaluation.labels.iter().zip(&evaluation.predicted).enumerate() {
+            right[[tap, row]] = label == predicted;
+        }
+        fold_of = evaluation.fold_of;
+    }
+    (right, fold_of)
+}
+
+#[test]
+#[ignore = "minutes: probes of hundreds of data sets"]
+fn real_probes_of_equal_strength_are_rarely_told_apart() {
+    for (rows, columns, strength) in [(600, 12, 0.15), (600, 12, 0.7), (300, 400, 0.7), (300, 400, 2.0)] {
+        let found = mean(400, |seed| {
+            let (right, fold_of) = equal_taps(rows, columns, strength, seed);
+            told(&right, &fold_of, seed)
+        });
+        println!("equal probes, {rows} rows, {columns} columns, strength {strength}: {found:?}");
+        // Two standard errors of 400 seeds above the level.
+        assert!(found.set <= LEVEL + 0.022, "{found:?}");
+    }
 }

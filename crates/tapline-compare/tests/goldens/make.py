@@ -14,7 +14,7 @@ Each is written from the published formula, by another road than the crate's:
 Every feature is a multiple of 1/64 and so exact in JSON and in f32.
 
     pip install scikit-learn numpy scipy
-    python make.py
+    OMP_NUM_THREADS=1 python make.py    # its matrices are too small for threads
 """
 
 import itertools
@@ -78,7 +78,7 @@ def confidence_sets(rng):
         right = rng.random((taps, pictures)) < np.linspace(0.25, 0.9, taps)[:, None]
         right = right[rng.permutation(taps)].astype(float)
         fold_of = np.arange(pictures) % folds
-        inflation = 1.0 if folds == 1 else folds / (folds - 1)
+        inflation = 1.0 if folds == 1 else 1 + folds / (folds - 1) / 2
         signs = np.array(list(itertools.product([-1, 1], repeat=pictures)))
 
         def largest(i, j):
