@@ -3,7 +3,7 @@
 //! The leader was picked by the very pictures it is then tested on, so tests of the others against it are too sure, even
 //! when Holm's adjustment allows for their number: `tests/verdict.rs` measures how often each way is wrong.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngCore;
 use rayon::prelude::*;
 
@@ -35,18 +35,36 @@ const SLACK: f64 = 1e-9;
 /// (k = 1) told equal taps apart in up to 12 % of the cases at a level of 5 %, Nadeau and Bengio's correction in 0 to 2 %,
 /// `1.5` in 1 to 5 %. `tests/verdict.rs` measures it.
 ///
+/// Where `guess` is given, no p is below that of the guess being as good as the best tap ([`behind_best_p`]): taps that
+/// learned nothing are not told apart, whatever their folds do to each other (a gatekeeper: Westfall and Krishen, "Optimally
+/// weighted, fixed sequence and gatekeeper multiple testing procedures", 2001).
+///
 /// # Errors
-/// For no taps or pictures, folds or groups of another number, and a level or a number of resamples out of range.
+/// For no taps or pictures, folds, groups or guesses of another number, and a level or a number of resamples out of range.
 pub fn best_set_p(config: &Resampling, outcomes: &Outcomes<'_>) -> Result<Vec<f64>, Error> {
     config.check()?;
     let units = Units::new(outcomes.right, outcomes.groups)?;
     let inflation = inflation(outcomes)?;
-    Ok(Signed::new(units.right.view(), config).set_p(inflation))
+    let p = Signed::new(units.right.view(), config).set_p(inflation);
+    let Some(guess) = outcomes.guess else { return Ok(p) };
+    let gate = guess_p(config, outcomes, guess)?;
+    Ok(p.into_iter().map(|p| p.max(gate)).collect())
+}
+
+/// p of the guess being as good as the best tap.
+fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>, guess: &[bool]) -> Result<f64, Error> {
+    let (taps, pictures) = outcomes.right.dim();
+    if guess.len() != pictures {
+        return Err(Error::Length { what: "guesses", found: guess.len(), of: "pictures", expected: pictures });
+    }
+    let mut right = outcomes.right.to_owned();
+    right.push_row(ArrayView1::from(guess)).expect("a guess for each picture");
+    behind_best_p(config, &Outcomes { right: right.view(), guess: None, ..*outcomes }, taps)
 }
 
 /// p of a tap named beforehand being as good as the best of the others: below level α it is significantly behind.
 ///
-/// For a question that the pictures did not raise, such as whether the top layer falls behind some inner one: fewer pairs
+/// For a question that the pictures did not raise (the guess is not looked at), such as whether the top layer falls behind some inner one: fewer pairs
 /// than [`best_set_p`] looks at, so it finds more. One-sided: the share of `1 + B` draws of random signs whose
 /// `max_i t_i,tap` reaches the one found (the range statistic's one-sided relative; Hsu, "Multiple comparisons", 1996,
 /// section 4.1, and Romano and Wolf, "Stepwise multiple testing as formalized data snooping", 2005, for resampled maxima).
@@ -210,12 +228,27 @@ mod tests {
         let right = two_taps(60, 30).t().mapv(|count| count > 0.0);
         let turns: Vec<usize> = (0..right.ncols()).map(|picture| picture % 5).collect();
         let p = |fold_of: &[usize]| {
-            let outcomes = Outcomes { right: right.view(), fold_of, groups: None };
+            let outcomes = Outcomes { right: right.view(), fold_of, groups: None, guess: None };
             best_set_p(&Resampling::default(), &outcomes).unwrap()[1]
         };
         assert!(p(&turns) > p(&vec![0; right.ncols()]), "{}", p(&turns));
-        let outcomes = Outcomes { right: right.view(), fold_of: &turns, groups: None };
+        let outcomes = Outcomes { right: right.view(), fold_of: &turns, groups: None, guess: None };
         assert_eq!(behind_best_p(&Resampling::default(), &outcomes, 2), Err(Error::NoSuchTap { tap: 2, taps: 2 }));
+    }
+
+    #[test]
+    fn taps_that_learned_nothing_are_not_told_apart() {
+        let right = two_taps(60, 20).t().mapv(|count| count > 0.0);
+        let fold_of = vec![0; right.ncols()];
+        let p = |guess: Option<&[bool]>| {
+            let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess };
+            best_set_p(&Resampling::default(), &outcomes)
+        };
+        let guess = |share: usize| (0..right.ncols()).map(|picture| picture % 10 < share).collect::<Vec<bool>>();
+        assert!(p(None).unwrap()[1] < 0.01 && p(Some(&guess(3))).unwrap()[1] < 0.01);
+        assert!(p(Some(&guess(8))).unwrap().iter().all(|p| *p > 0.05));
+        let error = p(Some(&[true])).unwrap_err().to_string();
+        assert_eq!(error, "1 guesses came with 90 pictures: give one for each");
     }
 
     #[test]

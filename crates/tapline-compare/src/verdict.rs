@@ -18,6 +18,9 @@ pub struct Outcomes<'a> {
     pub fold_of: &'a [usize],
     /// The group of each picture `[pictures]`; none where every picture is a draw of its own.
     pub groups: Option<&'a [usize]>,
+    /// Whether the commonest class is each picture's `[pictures]`: while the best tap is not significantly better than this
+    /// guess, no tap is called better than another. None to compare taps whatever they learned.
+    pub guess: Option<&'a [bool]>,
 }
 
 /// What a tap costs.
@@ -77,7 +80,7 @@ pub struct Verdict {
 /// sets. The t test also hears how probes differ from fold to fold, but has few folds to hear it by.
 ///
 /// # Errors
-/// For no taps or pictures, folds, groups or costs of another number, and a level or a number of resamples out of range.
+/// For no taps or pictures, folds, groups, guesses or costs of another number, and a level or a number of resamples out of range.
 pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> Result<Verdict, Error> {
     config.check()?;
     let (taps, pictures) = outcomes.right.dim();
@@ -181,14 +184,14 @@ mod tests {
     }
 
     fn check_error(right: &Array2<bool>, fold_of: &[usize], costs: &[Cost], expected: &str) {
-        let outcomes = Outcomes { right: right.view(), fold_of, groups: None };
+        let outcomes = Outcomes { right: right.view(), fold_of, groups: None, guess: None };
         assert_eq!(verdict(&Resampling::default(), &outcomes, costs).unwrap_err().to_string(), expected);
     }
 
     #[test]
     fn the_cheapest_of_those_that_are_as_good_is_named() {
         let (right, fold_of) = outcomes(&[5, 8, 8, 8], 200);
-        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None };
+        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
         let found = verdict(&Resampling::default(), &outcomes, &costs(4)).unwrap();
         assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (1, vec![1, 2, 3], 1, 3));
         let worst = &found.taps[0];
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn few_pictures_tell_nothing() {
         let (right, fold_of) = outcomes(&[0, 10], 5);
-        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None };
+        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
         let found = verdict(&Resampling::default(), &outcomes, &costs(2)).unwrap();
         // Five of five: the sign test's p is 1/16.
         assert_eq!((found.leader, found.set.clone()), (1, vec![0, 1]), "{found:?}");
@@ -211,7 +214,7 @@ mod tests {
     #[test]
     fn one_tap_is_its_own_best() {
         let right = array![[true, false]];
-        let outcomes = Outcomes { right: right.view(), fold_of: &[0, 1], groups: None };
+        let outcomes = Outcomes { right: right.view(), fold_of: &[0, 1], groups: None, guess: None };
         let found = verdict(&Resampling::default(), &outcomes, &costs(1)).unwrap();
         assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (0, vec![0], 0, 0));
     }
@@ -220,7 +223,7 @@ mod tests {
     fn groups_that_stand_and_fall_together_are_few_draws() {
         let right = Array2::from_shape_fn((2, 400), |(tap, picture)| picture / 100 != 0 || tap == 1);
         let fold_of: Vec<usize> = (0..400).map(|picture| picture / 100).collect();
-        let with = |groups| Outcomes { right: right.view(), fold_of: &fold_of, groups };
+        let with = |groups| Outcomes { right: right.view(), fold_of: &fold_of, groups, guess: None };
         let set = |groups| verdict(&Resampling::default(), &with(groups), &costs(2)).unwrap().set;
         assert_eq!(set(None), [1]);
         assert_eq!(set(Some(&fold_of)), [0, 1]);

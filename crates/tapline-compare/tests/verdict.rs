@@ -17,29 +17,31 @@ const LEVEL: f64 = 0.05;
 /// Share of the seeds in which 5 points on 2,000 pictures must be found.
 const POWER: f64 = 0.90;
 
-/// How often taps are told apart: by the confidence set, by it without allowing for folds that take turns, and by exact sign
-/// tests with Holm's adjustment, of the others against the leader and of all pairs.
+/// How often taps are told apart: by the confidence set, by it with a guess to beat, by it without allowing for folds that
+/// learn from each other, and by exact sign tests with Holm's adjustment, of the others against the leader and of all pairs.
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
     set: f64,
+    gated: f64,
     as_one_fold: f64,
     against_leader: f64,
     all_pairs: f64,
 }
 
 /// Taps that are called worse than the best.
-fn left_out(right: &Array2<bool>, fold_of: &[usize], seed: u64) -> Vec<usize> {
+fn left_out(right: &Array2<bool>, fold_of: &[usize], guess: Option<&[bool]>, seed: u64) -> Vec<usize> {
     let config = Resampling { resamples: 1000, seed, level: LEVEL };
-    let p = best_set_p(&config, &Outcomes { right: right.view(), fold_of, groups: None }).unwrap();
+    let p = best_set_p(&config, &Outcomes { right: right.view(), fold_of, groups: None, guess }).unwrap();
     (0..p.len()).filter(|&tap| p[tap] < LEVEL).collect()
 }
 
-fn told(right: &Array2<bool>, fold_of: &[usize], seed: u64) -> Told {
+fn told(right: &Array2<bool>, fold_of: &[usize], guess: Option<&[bool]>, seed: u64) -> Told {
     let one = |told: bool| f64::from(u8::from(told));
     let (against_leader, all_pairs) = by_holm(right);
     Told {
-        set: one(!left_out(right, fold_of, seed).is_empty()),
-        as_one_fold: one(!left_out(right, &vec![0; fold_of.len()], seed).is_empty()),
+        set: one(!left_out(right, fold_of, None, seed).is_empty()),
+        gated: one(!left_out(right, fold_of, guess, seed).is_empty()),
+        as_one_fold: one(!left_out(right, &vec![0; fold_of.len()], None, seed).is_empty()),
         against_leader: one(against_leader),
         all_pairs: one(all_pairs),
     }
@@ -49,6 +51,7 @@ fn told(right: &Array2<bool>, fold_of: &[usize], seed: u64) -> Told {
 fn mean(seeds: u64, one: impl Fn(u64) -> Told + Sync + Send) -> Told {
     let sum = (0..seeds).into_par_iter().map(one).reduce(Told::default, |a, b| Told {
         set: a.set + b.set,
+        gated: a.gated + b.gated,
         as_one_fold: a.as_one_fold + b.as_one_fold,
         against_leader: a.against_leader + b.against_leader,
         all_pairs: a.all_pairs + b.all_pairs,
@@ -56,6 +59,7 @@ fn mean(seeds: u64, one: impl Fn(u64) -> Told + Sync + Send) -> Told {
     let share = |count: f64| count / seeds as f64;
     Told {
         set: share(sum.set),
+        gated: share(sum.gated),
         as_one_fold: share(sum.as_one_fold),
         against_leader: share(sum.against_leader),
         all_pairs: share(sum.all_pairs),
@@ -112,7 +116,8 @@ fn folds(pictures: usize) -> Vec<usize> {
 
 /// How often taps of the same accuracy are told apart.
 fn false_alarms(taps: usize, pictures: usize, accuracy: f64, seeds: u64) -> Told {
-    let found = mean(seeds, |seed| told(&simulated(&vec![accuracy; taps], pictures, seed), &folds(pictures), seed));
+    let found =
+        mean(seeds, |seed| told(&simulated(&vec![accuracy; taps], pictures, seed), &folds(pictures), None, seed));
     println!("{taps} equal taps, {pictures} pictures, accuracy {accuracy}: {found:?}");
     found
 }
@@ -121,7 +126,7 @@ fn false_alarms(taps: usize, pictures: usize, accuracy: f64, seeds: u64) -> Told
 fn found(taps: usize, accuracy: f64, seeds: u64) -> f64 {
     let mut accuracies = vec![accuracy; taps];
     accuracies[0] -= 0.05;
-    let one = |seed: u64| left_out(&simulated(&accuracies, 2000, seed), &folds(2000), seed).contains(&0);
+    let one = |seed: u64| left_out(&simulated(&accuracies, 2000, seed), &folds(2000), None, seed).contains(&0);
     let share = (0..seeds).into_par_iter().filter(|&seed| one(seed)).count() as f64 / seeds as f64;
     println!("5 points, {taps} taps, accuracy {accuracy}: {share}");
     share
@@ -194,11 +199,18 @@ fn coin_labels(rows: usize, seed: u64) -> Vec<usize> {
     (0..rows).map(|_| usize::from(random.random::<bool>())).collect()
 }
 
+/// Whether the commonest class is each row's.
+fn guess(labels: &[usize]) -> Vec<bool> {
+    let commonest = usize::from(2 * labels.iter().sum::<usize>() > labels.len());
+    labels.iter().map(|&label| label == commonest).collect()
+}
+
 /// How often real probes on random labels are told apart.
 fn random_labels(taps: usize, rows: usize, seeds: u64) -> Told {
     let found = mean(seeds, |seed| {
-        let (right, fold_of) = probed(taps, &coin_labels(rows, seed), None, seed);
-        told(&right, &fold_of, seed)
+        let labels = coin_labels(rows, seed);
+        let (right, fold_of) = probed(taps, &labels, None, seed);
+        told(&right, &fold_of, Some(&guess(&labels)), seed)
     });
     println!("probes on random labels, {taps} taps, {rows} rows: {found:?}");
     found
@@ -209,17 +221,24 @@ fn random_labels(taps: usize, rows: usize, seeds: u64) -> Told {
 fn real_probes_on_random_labels_are_rarely_told_apart() {
     for (taps, rows, seeds) in [(2, 200, 1000), (2, 600, 1000), (8, 200, 400), (8, 600, 200), (19, 300, 200)] {
         let found = random_labels(taps, rows, seeds);
-        assert!(found.set <= LEVEL, "{found:?}");
+        assert!(found.gated <= LEVEL, "{found:?}");
     }
+}
+
+#[test]
+fn real_probes_on_random_labels_are_rarely_told_apart_in_a_few_seeds() {
+    let found = random_labels(4, 120, 60);
+    assert!(found.gated <= LEVEL, "{found:?}");
 }
 
 #[test]
 #[ignore = "minutes: probes of hundreds of data sets"]
 fn five_points_of_real_probes_are_found() {
     let one = |seed: u64| {
-        let (right, fold_of) = probed(2, &coin_labels(2000, seed), Some([1.2, 1.51]), seed);
+        let labels = coin_labels(2000, seed);
+        let (right, fold_of) = probed(2, &labels, Some([1.2, 1.51]), seed);
         let accuracy = |tap: usize| right.row(tap).iter().filter(|right| **right).count() as f64 / 2000.0;
-        (accuracy(1) - accuracy(0), left_out(&right, &fold_of, seed) == [0])
+        (accuracy(1) - accuracy(0), left_out(&right, &fold_of, Some(&guess(&labels)), seed) == [0])
     };
     let found: Vec<(f64, bool)> = (0..100).into_par_iter().map(one).collect();
     let points = found.iter().map(|(points, _)| points).sum::<f64>() / 100.0;
@@ -258,7 +277,7 @@ fn real_probes_of_equal_strength_are_rarely_told_apart() {
     for (rows, columns, strength) in [(600, 12, 0.15), (600, 12, 0.7), (300, 400, 0.7), (300, 400, 2.0)] {
         let found = mean(400, |seed| {
             let (right, fold_of) = equal_taps(rows, columns, strength, seed);
-            told(&right, &fold_of, seed)
+            told(&right, &fold_of, Some(&guess(&coin_labels(rows, seed))), seed)
         });
         println!("equal probes, {rows} rows, {columns} columns, strength {strength}: {found:?}");
         // Two standard errors of 400 seeds above the level.
