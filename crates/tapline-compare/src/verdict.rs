@@ -1,0 +1,239 @@
+//! Which tap to use: the leader, who cannot be told from it, and the cheapest of these.
+
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+use tapline_probe::sign_test;
+
+use crate::equivalence::best_set_p;
+use crate::paired::{BootstrapTest, FoldPair, TTest, bootstrap_test, corrected_t_test};
+use crate::units::{Resampling, Units, numbered};
+use crate::{Error, holm};
+
+/// What all taps' probes did on the same pictures.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcomes<'a> {
+    /// Whether each picture was right `[taps, pictures]`; taps from shallow to deep.
+    pub right: ArrayView2<'a, bool>,
+    /// The test fold of each picture `[pictures]`: it was scored by a probe of all other folds.
+    pub fold_of: &'a [usize],
+    /// The group of each picture `[pictures]`; none where every picture is a draw of its own.
+    pub groups: Option<&'a [usize]>,
+    /// Whether the commonest class is each picture's `[pictures]`: while the best tap is not significantly better than this
+    /// guess, no tap is called better than another. None to compare taps whatever they learned.
+    pub guess: Option<&'a [bool]>,
+}
+
+/// What a tap costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Multiply-adds of the network up to the tap, for one picture.
+    pub multiply_adds: u64,
+    /// Features of one picture.
+    pub features: usize,
+}
+
+/// One tap against the leader. Differences are the leader's accuracy less this tap's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgainstLeader {
+    /// Pictures this tap got right.
+    pub right: usize,
+    /// Pictures right only at the leader.
+    pub leader_only: usize,
+    /// Pictures right only here.
+    pub this_only: usize,
+    /// p of being as good as the best, whoever that is: the one the set is made by.
+    pub p: f64,
+    /// p of the exact sign test, as if both taps had been picked beforehand and pictures came without groups.
+    pub sign_p: f64,
+    /// The paired bootstrap, as if both taps had been picked beforehand.
+    pub bootstrap: BootstrapTest,
+    /// Its p after Holm's adjustment for the number of taps, not for picking the leader.
+    pub bootstrap_holm: f64,
+    /// The corrected resampled t test, as if both taps had been picked beforehand; none with fewer than two folds.
+    pub t_test: Option<TTest>,
+    /// Its p after Holm's adjustment for the number of taps, not for picking the leader.
+    pub t_holm: Option<f64>,
+}
+
+/// What the comparison of all taps says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Position of the tap with most right pictures, the shallowest of equals.
+    pub leader: usize,
+    /// Each tap against it `[taps]`; the leader against itself is without any difference.
+    pub taps: Vec<AgainstLeader>,
+    /// Positions of the taps not significantly worse than the best, ascending; the leader is one of them.
+    pub set: Vec<usize>,
+    /// The tap of the set with the fewest multiply-adds, the shallowest of equals.
+    pub cheapest: usize,
+    /// The tap of the set with the fewest features, the shallowest of equals.
+    pub smallest: usize,
+}
+
+/// Compares all taps, and says which are not significantly worse than the best.
+///
+/// The set holds the taps whose `p` is the level or more: a model confidence set over all pairs of taps ([`best_set_p`]). It holds the best tap in `1 − level` of the cases, and where
+/// all taps are equally good no tap is left out of it in `1 − level` of the cases. The tests against the leader alone do not
+/// promise that, with or without Holm's adjustment, since the same pictures made it the leader; they are given beside it.
+///
+/// The sign test and the bootstrap take the probes as they are: they speak of new pictures like these, not of new training
+/// sets. The t test also hears how probes differ from fold to fold, but has few folds to hear it by.
+///
+/// # Errors
+/// For no taps or pictures, folds, groups, guesses or costs of another number, and a level or a number of resamples out of range.
+pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> Result<Verdict, Error> {
+    config.check()?;
+    let (taps, pictures) = outcomes.right.dim();
+    let units = Units::new(outcomes.right, outcomes.groups)?;
+    check_length("folds", outcomes.fold_of.len(), "pictures", pictures)?;
+    check_length("costs", costs.len(), "taps", taps)?;
+    let right: Vec<usize> = outcomes.right.outer_iter().map(|tap| tap.iter().filter(|right| **right).count()).collect();
+    let leader = (0..taps).fold(0, |best, tap| if right[tap] > right[best] { tap } else { best });
+    let mut against = against_leader(config, outcomes, &units, leader)?;
+    for (tap, p) in best_set_p(config, outcomes)?.into_iter().enumerate() {
+        against[tap].p = p;
+    }
+    adjust(&mut against, leader)?;
+    let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
+    let least = |cost: &dyn Fn(usize) -> u64| set.iter().copied().min_by_key(|&tap| cost(tap)).unwrap_or(leader);
+    Ok(Verdict {
+        leader,
+        cheapest: least(&|tap| costs[tap].multiply_adds),
+        smallest: least(&|tap| costs[tap].features as u64),
+        taps: against,
+        set,
+    })
+}
+
+fn check_length(what: &'static str, found: usize, of: &'static str, expected: usize) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::Length { what, found, of, expected }) }
+}
+
+/// Each tap against the leader, before any adjustment.
+fn against_leader(
+    config: &Resampling,
+    outcomes: &Outcomes<'_>,
+    units: &Units,
+    leader: usize,
+) -> Result<Vec<AgainstLeader>, Error> {
+    let accuracies = units.resampled(config);
+    let folds = numbered(outcomes.fold_of);
+    let of_leader = outcomes.right.row(leader);
+    let one = |tap: usize| {
+        let this = outcomes.right.row(tap);
+        let count = |wanted: (bool, bool)| of_leader.iter().zip(&this).filter(|&(&a, &b)| (a, b) == wanted).count();
+        let (both, leader_only, this_only) = (count((true, true)), count((true, false)), count((false, true)));
+        let difference = (leader_only as f64 - this_only as f64) / this.len() as f64;
+        let drawn = (accuracies.column(leader), accuracies.column(tap));
+        let bootstrap = bootstrap_test(config, units, difference, drawn);
+        let pairs = fold_pairs(&folds, (leader, tap), outcomes);
+        let t_test = if pairs.len() < 2 { None } else { Some(corrected_t_test(&pairs)?) };
+        Ok(AgainstLeader {
+            right: both + this_only,
+            leader_only,
+            this_only,
+            p: 1.0,
+            sign_p: sign_test(leader_only, this_only),
+            bootstrap,
+            bootstrap_holm: 1.0,
+            t_test,
+            t_holm: t_test.map(|_| 1.0),
+        })
+    };
+    (0..outcomes.right.nrows()).map(one).collect()
+}
+
+fn fold_pairs(folds: &[usize], (leader, tap): (usize, usize), outcomes: &Outcomes<'_>) -> Vec<FoldPair> {
+    let count = folds.iter().max().map_or(0, |&last| last + 1);
+    let mut pairs = vec![FoldPair { train: folds.len(), test: 0, first: 0, second: 0 }; count];
+    for (picture, &fold) in folds.iter().enumerate() {
+        pairs[fold].train -= 1;
+        pairs[fold].test += 1;
+        pairs[fold].first += usize::from(outcomes.right[[leader, picture]]);
+        pairs[fold].second += usize::from(outcomes.right[[tap, picture]]);
+    }
+    pairs
+}
+
+/// Holm's adjustment over the taps other than the leader.
+fn adjust(against: &mut [AgainstLeader], leader: usize) -> Result<(), Error> {
+    let others: Vec<usize> = (0..against.len()).filter(|&tap| tap != leader).collect();
+    let bootstrap = holm(&others.iter().map(|&tap| against[tap].bootstrap.p).collect::<Vec<_>>())?;
+    let t = holm(&others.iter().filter_map(|&tap| against[tap].t_test.map(|test| test.p)).collect::<Vec<_>>())?;
+    for (position, &tap) in others.iter().enumerate() {
+        against[tap].bootstrap_holm = bootstrap[position];
+        against[tap].t_holm = t.get(position).copied();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    fn costs(taps: usize) -> Vec<Cost> {
+        (0..taps).map(|tap| Cost { multiply_adds: 100 * (tap as u64 + 1), features: 50 - tap }).collect()
+    }
+
+    /// Taps of which each got `right[tap]` of every ten pictures right, the same ones as far as they go.
+    fn outcomes(right: &[usize], pictures: usize) -> (Array2<bool>, Vec<usize>) {
+        let table = Array2::from_shape_fn((right.len(), pictures), |(tap, picture)| picture % 10 < right[tap]);
+        (table, (0..pictures).map(|picture| picture / 10 % 5).collect())
+    }
+
+    fn check_error(right: &Array2<bool>, fold_of: &[usize], costs: &[Cost], expected: &str) {
+        let outcomes = Outcomes { right: right.view(), fold_of, groups: None, guess: None };
+        assert_eq!(verdict(&Resampling::default(), &outcomes, costs).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn the_cheapest_of_those_that_are_as_good_is_named() {
+        let (right, fold_of) = outcomes(&[5, 8, 8, 8], 200);
+        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
+        let found = verdict(&Resampling::default(), &outcomes, &costs(4)).unwrap();
+        assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (1, vec![1, 2, 3], 1, 3));
+        let worst = &found.taps[0];
+        assert_eq!((worst.right, worst.leader_only, worst.this_only), (100, 60, 0));
+        assert!(worst.p < 0.01 && worst.sign_p < 1e-9 && worst.bootstrap_holm < 0.01, "{worst:?}");
+        assert!(worst.bootstrap.low > 0.2 && worst.bootstrap.high < 0.4);
+        assert_eq!(found.taps[1].t_test.unwrap().p, 1.0);
+    }
+
+    #[test]
+    fn few_pictures_tell_nothing() {
+        let (right, fold_of) = outcomes(&[0, 10], 5);
+        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
+        let found = verdict(&Resampling::default(), &outcomes, &costs(2)).unwrap();
+        // Five of five: the sign test's p is 1/16.
+        assert_eq!((found.leader, found.set.clone()), (1, vec![0, 1]), "{found:?}");
+        assert_eq!(found.taps[0].t_test, None);
+    }
+
+    #[test]
+    fn one_tap_is_its_own_best() {
+        let right = array![[true, false]];
+        let outcomes = Outcomes { right: right.view(), fold_of: &[0, 1], groups: None, guess: None };
+        let found = verdict(&Resampling::default(), &outcomes, &costs(1)).unwrap();
+        assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (0, vec![0], 0, 0));
+    }
+
+    #[test]
+    fn groups_that_stand_and_fall_together_are_few_draws() {
+        let right = Array2::from_shape_fn((2, 400), |(tap, picture)| picture / 100 != 0 || tap == 1);
+        let fold_of: Vec<usize> = (0..400).map(|picture| picture / 100).collect();
+        let with = |groups| Outcomes { right: right.view(), fold_of: &fold_of, groups, guess: None };
+        let set = |groups| verdict(&Resampling::default(), &with(groups), &costs(2)).unwrap().set;
+        assert_eq!(set(None), [1]);
+        assert_eq!(set(Some(&fold_of)), [0, 1]);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused() {
+        check_error(&Array2::default((0, 3)), &[0; 3], &[], "there are no taps: give at least one");
+        check_error(&Array2::default((1, 0)), &[], &costs(1), "there are no pictures: give at least one");
+        check_error(&Array2::default((1, 3)), &[0; 2], &costs(1), "2 folds came with 3 pictures: give one for each");
+        check_error(&Array2::default((2, 3)), &[0; 3], &costs(1), "1 costs came with 2 taps: give one for each");
+    }
+}
