@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use faer::Mat;
 use ndarray::{Array1, Array2};
+use rayon::prelude::*;
 
 use crate::loss::Targets;
 use crate::moments::{Moments, moments};
@@ -204,7 +205,7 @@ impl Prepared<'_, '_, '_> {
             let looks: Vec<Look<'_, '_>> = active.iter().map(|search| search.look()).collect();
             let views = look(self.table, outputs, &looks);
             curvature.spend(looks.len() * outputs);
-            active.iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+            active.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
         }
     }
 }
@@ -212,19 +213,19 @@ impl Prepared<'_, '_, '_> {
 /// New directions for the searches that want one.
 fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_>, active: &mut [&mut Search<'_>]) {
     let mut turning: Vec<&mut &mut Search<'_>> = active.iter_mut().filter(|search| search.wants_direction()).collect();
-    let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.iter().map(|search| search.ask()).collect();
+    let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.par_iter().map(|search| search.ask()).collect();
     let outputs = turning[0].outputs;
     let length = asked[0].0.len() / outputs;
     let mut gradients = Mat::from_fn(length, asked.len() * outputs, |row, place| {
         asked[place / outputs].0[row * outputs + place % outputs] as f32
     });
     preconditioner.apply(gradients.as_mut());
-    for (place, (search, (mut direction, shares))) in turning.iter_mut().zip(asked).enumerate() {
+    turning.par_iter_mut().zip(asked).enumerate().for_each(|(place, (search, (mut direction, shares)))| {
         for (index, value) in direction.iter_mut().enumerate() {
             *value = f64::from(gradients[(index / outputs, place * outputs + index % outputs)]);
         }
         search.turn(direction, &shares, config);
-    }
+    });
 }
 
 /// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
