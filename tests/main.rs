@@ -11,6 +11,7 @@ mod reference;
 mod renderings;
 mod report;
 mod resume;
+mod shuffles;
 mod split;
 mod util;
 mod views;

@@ -235,6 +235,21 @@ pub struct ProtocolArgs {
     pub solver: SolverArg,
 }
 
+/// Splits drawn again and again, instead of folds that take turns.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct ShuffleArgs {
+    /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
+    /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
+    /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
+    /// scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
+    pub shuffles: Option<u16>,
+    /// Share of the pictures that each shuffle scores
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
+    pub test_share: f64,
+}
+
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Scores:
@@ -248,7 +263,8 @@ pub struct ProtocolArgs {
 Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
-  tapline probe cells.store --tap head --split --predictions head.csv")]
+  tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -267,13 +283,15 @@ pub struct ProbeArgs {
     pub json: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub shuffles: ShuffleArgs,
 }
 
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
-             2,000 resamples of the groups (too narrow where nearly all pictures are right)
+             2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
@@ -283,7 +301,8 @@ Scores are kept in the store, so that a second run prints them at once.
 Examples:
   tapline compare cells.store --json
   tapline compare cells.store --split
-  tapline compare cells.store --group module --control")]
+  tapline compare cells.store --group module --control
+  tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -295,6 +314,8 @@ pub struct CompareArgs {
     pub csv: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub shuffles: ShuffleArgs,
 }
 
 /// Arguments of `tapline report`.

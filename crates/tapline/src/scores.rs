@@ -11,7 +11,7 @@ use anyhow::Context;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Store};
-use tapline_probe::{Evaluation, ProtocolConfig, Role, evaluate, holdout};
+use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, evaluate, holdout, repeated_holdout};
 
 use crate::classes::Labelled;
 use crate::plan::Plan;
@@ -34,9 +34,10 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
     }
     let start = Instant::now();
     let rows = labelled(&values, &plan.data);
-    let evaluation = match &plan.data.split {
-        Some(split) => holdout(&plan.config, &rows, split, progress),
-        None => evaluate(&plan.config, &rows, progress),
+    let evaluation = match (&plan.shuffles, &plan.data.split) {
+        (Some(shuffles), _) => repeated_holdout(&plan.config, shuffles, &rows, progress),
+        (None, Some(split)) => holdout(&plan.config, &rows, split, progress),
+        (None, None) => evaluate(&plan.config, &rows, progress),
     };
     let evaluation = evaluation.with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
     let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
@@ -70,6 +71,8 @@ struct Key<'a> {
     labels: Vec<&'a str>,
     split: Option<&'a [Role]>,
     groups: Option<&'a [usize]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shuffles: Option<Shuffles>,
     config: &'a ProtocolConfig,
 }
 
@@ -82,6 +85,7 @@ fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathB
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
         split: data.split.as_deref(),
         groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
+        shuffles: plan.shuffles,
         config: &plan.config,
     };
     let digest = Digest::of(&serde_json::to_vec(&key)?);
@@ -95,10 +99,15 @@ fn read_kept(file: &Path) -> Option<Scored> {
 /// Whether a kept evaluation has the shape that everything downstream relies on; a file could have been edited.
 fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
     let data = &plan.data;
-    let (scored, folds) = match data.split {
-        Some(_) => (data.with_role(Role::Test), 1),
-        None => ((0..data.rows.len()).collect(), plan.config.folds),
+    let (scored, folds) = match (plan.shuffles, &data.split) {
+        // Which rows shuffles score is theirs to draw; that they are rows is all that is relied on.
+        (Some(shuffles), _) => (evaluation.scored_rows.clone(), shuffles.count),
+        (None, Some(_)) => (data.with_role(Role::Test), 1),
+        (None, None) => ((0..data.rows.len()).collect(), plan.config.folds),
     };
+    if scored.is_empty() || scored.iter().any(|&row| row >= data.rows.len()) {
+        return false;
+    }
     let classes = data.names.len();
     let as_given = || evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]));
     let in_range = || evaluation.labels.len() == scored.len() && evaluation.labels.iter().all(|&class| class < classes);

@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_tap};
+use crate::shuffles::ShuffleScores;
 use crate::{Outcome, output, predictions, progress, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
@@ -86,7 +87,7 @@ struct SavedProbe<'a> {
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let index = find_tap(&store, &args.tap)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let plan = Plan::of(store.listing(), &args.protocol)?.with_shuffles(&args.shuffles)?;
     let data = &plan.data;
     let bar = progress::bar("probing", plan.fits()?, "fits");
     if args.save.is_some() && args.save == args.predictions {
@@ -204,9 +205,9 @@ fn other_scores(report: &Report) -> String {
 }
 
 fn render(report: &Report) -> String {
-    let accuracy = &report.scores.accuracy;
+    let (accuracy, shuffles) = (&report.scores.accuracy, report.scores.shuffles.as_ref());
     let mut text = format!(
-        "{} at {} ({} features, pooling {}{}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
+        "{} at {} ({} features, pooling {}{}): {} % of {} {} right (95 % {} {})\n{}\n{}\n",
         report.model,
         report.tap.name,
         report.tap.features,
@@ -214,9 +215,12 @@ fn render(report: &Report) -> String {
         views::averaged(report.views),
         percent(accuracy.accuracy),
         count(accuracy.total),
+        // Shuffles score a picture several times.
+        if shuffles.is_some() { "scores" } else { "pictures" },
         report.interval.name(),
         accuracy.interval_text(),
-        other_scores(report)
+        other_scores(report),
+        shuffles.map_or(String::new(), ShuffleScores::sentence)
     );
     let folds = report.folds.iter().enumerate().map(|(index, fold)| {
         vec![
@@ -226,7 +230,10 @@ fn render(report: &Report) -> String {
             format!("{}{}", output::strength(fold.strength), if fold.at_edge { "*" } else { "" }),
         ]
     });
-    text += &output::table(&[">fold", ">right", ">accuracy %", ">strength"], folds);
+    text += &output::table(
+        &[if shuffles.is_some() { ">shuffle" } else { ">fold" }, ">right", ">accuracy %", ">strength"],
+        folds,
+    );
     if report.folds.iter().any(|fold| fold.at_edge) {
         text += "* at the edge of the grid; a wider one (--strengths) may do better.\n";
     }
