@@ -4,6 +4,7 @@ mod bad_pictures;
 mod bad_stores;
 mod groups;
 mod help;
+mod joined;
 mod layers;
 mod models;
 mod probing;

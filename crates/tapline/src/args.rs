@@ -264,12 +264,14 @@ Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
   tapline probe cells.store --tap head --shuffles 10 --test-share 0.25")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
-    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
-    #[arg(long)]
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it. Several joined by + are
+    /// probed as one, their features side by side
+    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
     pub tap: String,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]

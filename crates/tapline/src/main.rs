@@ -21,6 +21,7 @@ mod report_scores;
 mod scores;
 mod shuffles;
 mod split;
+mod taps;
 mod views;
 
 use std::io::ErrorKind;

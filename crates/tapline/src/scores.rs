@@ -27,7 +27,12 @@ pub struct Scored {
 
 /// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.
 pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
-    let values = features(store, tap_index, &plan.data)?;
+    score_taps(store, &[tap_index], plan, progress)
+}
+
+/// As [`score_tap`], of the joined features of several taps.
+pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
+    let values = features(store, taps, &plan.data)?;
     let kept = kept_file(store, &values, plan)?;
     if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, plan)) {
         return Ok(scored);
@@ -39,7 +44,10 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
         (None, Some(split)) => holdout(&plan.config, &rows, split, progress),
         (None, None) => evaluate(&plan.config, &rows, progress),
     };
-    let evaluation = evaluation.with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
+    let evaluation = evaluation.with_context(|| {
+        let names: Vec<&str> = taps.iter().map(|&tap| store.taps()[tap].info.name.as_str()).collect();
+        format!("tap {}", names.join("+"))
+    })?;
     let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
     if let Err(error) = keep(&kept, &scored) {
         eprintln!("tapline: the scores cannot be kept for the next time: {error}");
@@ -47,9 +55,23 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
     Ok(scored)
 }
 
-/// The features `[rows, features]` of the rows that can be probed.
-pub fn features(store: &Store, tap_index: usize, data: &Labelled) -> anyhow::Result<Vec<f32>> {
-    Ok(store.rows(tap_index).to_f32(&data.rows)?)
+/// The features `[rows, features]` of the rows that can be probed: those of each of `taps` side by side.
+///
+/// What is kept is found by these numbers, so that the same taps in another order are another tap.
+pub fn features(store: &Store, taps: &[usize], data: &Labelled) -> anyhow::Result<Vec<f32>> {
+    if let [tap] = taps {
+        return Ok(store.rows(*tap).to_f32(&data.rows)?);
+    }
+    let of_taps =
+        taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(&data.rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut joined = Vec::with_capacity(of_taps.iter().map(Vec::len).sum());
+    for row in 0..data.rows.len() {
+        for values in &of_taps {
+            let width = values.len() / data.rows.len();
+            joined.extend_from_slice(&values[row * width..(row + 1) * width]);
+        }
+    }
+    Ok(joined)
 }
 
 /// Features and class numbers in the words of the probes.
