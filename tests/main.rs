@@ -14,5 +14,6 @@ mod report;
 mod resume;
 mod shuffles;
 mod split;
+mod transform;
 mod util;
 mod views;

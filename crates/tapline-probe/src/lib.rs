@@ -52,6 +52,7 @@ mod shuffles;
 mod standardise;
 mod strength;
 mod tested;
+mod transform;
 
 pub use bootstrap::grouped_interval;
 pub use error::Error;
@@ -67,3 +68,4 @@ pub use ranking::{auroc, classes_ahead};
 pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score, sign_test};
 pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};
+pub use transform::Transform;

@@ -11,7 +11,8 @@ use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
 use crate::tested::{Tested, evaluation, predict};
-use crate::{Error, Fit, Labelled};
+use crate::transform::transformed;
+use crate::{Error, Fit, Labelled, Transform};
 
 /// How probes are chosen and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct ProtocolConfig {
     /// Whether [`evaluate`] and [`holdout`] shuffle the labels within their folds, by the seed: what is found is then chance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub control: bool,
+    /// What is done to the features first.
+    #[serde(default)]
+    pub transform: Transform,
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
@@ -47,7 +51,7 @@ pub enum Solver {
 }
 
 impl Default for ProtocolConfig {
-    /// Five folds, seed 0, [`default_grid`], 1,000 iterations, a tolerance of 1e-6, all in one batch.
+    /// Five folds, seed 0, [`default_grid`], 1,000 iterations, a tolerance of 1e-6, all in one batch, standardised columns.
     fn default() -> Self {
         Self {
             folds: 5,
@@ -57,6 +61,7 @@ impl Default for ProtocolConfig {
             tolerance: 1e-6,
             control: false,
             solver: Solver::Batched,
+            transform: Transform::Standardise,
         }
     }
 }
@@ -131,7 +136,8 @@ pub fn evaluate(
     // Two folds are left out at a time.
     let folds = deal(config, data.labels, data.groups, 3)?;
     let labels = control_labels(config, data.labels, &folds.of_row);
-    let data = &relabelled(data, &labels);
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
     let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
@@ -167,7 +173,8 @@ pub fn holdout(
     check_apart(data.groups, &train, &test)?;
     let folds = deal_chosen(config, data, &train)?;
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
-    let data = &relabelled(data, &labels);
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
     let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)]).pop().expect("one fit");
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
@@ -185,6 +192,8 @@ pub fn fit_final(
     check_labelled(data)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
     let folds = deal_chosen(config, data, &all)?;
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..*data };
     Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)]).pop().expect("one fit"))
 }
 
@@ -225,7 +234,7 @@ pub(crate) fn setting<'a, 'd>(
     data: &'a Labelled<'d, f32>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, progress })
+    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, transform: config.transform, progress })
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.

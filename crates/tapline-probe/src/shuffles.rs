@@ -9,6 +9,7 @@ use crate::labelled::{check_every_class, check_labelled};
 use crate::protocol::{Folds, deal_chosen, fit_chosen, setting};
 use crate::random::{random_numbers, shuffle};
 use crate::tested::{Tested, evaluation, predict};
+use crate::transform::transformed;
 use crate::{Error, Evaluation, FinalFit, Labelled, ProtocolConfig, Score};
 
 /// Streams of random numbers below this one have other uses: 0 deals folds, 1 shuffles the labels of a control.
@@ -43,7 +44,8 @@ pub fn repeated_holdout(
     check_labelled(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let labels = control_labels(config, data.labels, &vec![0; data.labels.len()]);
-    let data = &relabelled(data, &labels);
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
     let tests = drawn_tests(config.seed, shuffles, data)?;
     let lists = (0..).zip(&tests).map(|(index, test)| to_learn_from(config, data, (index, test)));
     let lists = lists.collect::<Result<Vec<_>, Error>>()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
 use tapline_onnx::{DeviceRequest, Layout};
-use tapline_probe::Solver;
+use tapline_probe::{Solver, Transform};
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
 ///
@@ -235,10 +235,10 @@ pub struct ProtocolArgs {
     pub solver: SolverArg,
 }
 
-/// Splits drawn again and again, instead of folds that take turns.
+/// What else there is to say of the protocol of `probe` and `compare`.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Protocol")]
-pub struct ShuffleArgs {
+pub struct DesignArgs {
     /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
     /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
     /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
@@ -248,6 +248,9 @@ pub struct ShuffleArgs {
     /// Share of the pictures that each shuffle scores
     #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
     pub test_share: f64,
+    /// What is done to the features first, learned on training pictures alone
+    #[arg(long, default_value = "standardise")]
+    pub transform: TransformArg,
 }
 
 /// Arguments of `tapline probe`.
@@ -286,7 +289,7 @@ pub struct ProbeArgs {
     #[command(flatten)]
     pub protocol: ProtocolArgs,
     #[command(flatten)]
-    pub shuffles: ShuffleArgs,
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline compare`.
@@ -317,7 +320,7 @@ pub struct CompareArgs {
     #[command(flatten)]
     pub protocol: ProtocolArgs,
     #[command(flatten)]
-    pub shuffles: ShuffleArgs,
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline report`.
@@ -375,6 +378,30 @@ impl From<SolverArg> for Solver {
         match solver {
             SolverArg::Batched => Self::Batched,
             SolverArg::LinfaLogistic => Self::LinfaLogistic,
+        }
+    }
+}
+
+/// Transforms of features.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TransformArg {
+    /// Columns to mean 0 and standard deviation 1
+    Standardise,
+    /// Nothing: strengths are in the features' own unit
+    None,
+    /// Rows to Euclidean length 1, then standardised
+    L2,
+    /// Signed square root, then standardised
+    Sqrt,
+}
+
+impl From<TransformArg> for Transform {
+    fn from(transform: TransformArg) -> Self {
+        match transform {
+            TransformArg::Standardise => Self::Standardise,
+            TransformArg::None => Self::None,
+            TransformArg::L2 => Self::L2,
+            TransformArg::Sqrt => Self::Sqrt,
         }
     }
 }

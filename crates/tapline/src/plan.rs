@@ -8,7 +8,7 @@ use anyhow::bail;
 use tapline_core::{Digest, StoredListing};
 use tapline_probe::{ProtocolConfig, Shuffles, default_grid};
 
-use crate::args::{ProtocolArgs, ShuffleArgs, SolverArg};
+use crate::args::{DesignArgs, ProtocolArgs, SolverArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::counted;
@@ -47,8 +47,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same plan with the shuffles that were asked for, if any.
-    pub fn with_shuffles(self, args: &ShuffleArgs) -> anyhow::Result<Self> {
+    /// The same plan with the transform and the shuffles that were asked for.
+    pub fn with_design(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
+        self.config.transform = args.transform.into();
         let Some(count) = args.shuffles else { return Ok(self) };
         let share = args.test_share;
         if !(share > 0.0 && share < 1.0) {

@@ -1,7 +1,7 @@
 //! What `--shuffles` found, in the words of reports.
 
 use serde::Serialize;
-use tapline_probe::{Evaluation, Score, Shuffles, Spread};
+use tapline_probe::{Evaluation, Score, Shuffles, Spread, Transform};
 
 use crate::output::{counted, percent};
 use crate::plan::Plan;
@@ -39,10 +39,21 @@ impl ShuffleScores {
     }
 }
 
-/// What follows the number of folds in a heading: ` of what each of 10 shuffles learns from (25.0 % scored)`.
-pub fn heading(shuffles: Option<Shuffles>) -> String {
-    shuffles.map_or(String::new(), |shuffles| {
+/// What follows the number of folds in a heading: ` of what each of 10 shuffles learns from (25.0 % scored), transform l2`.
+pub fn heading(shuffles: Option<Shuffles>, transform: Transform) -> String {
+    let shuffled = shuffles.map_or(String::new(), |shuffles| {
         let (count, share) = (counted(shuffles.count, "shuffle"), percent(shuffles.test_share));
         format!(" of what each of {count} learns from ({share} % scored)")
-    })
+    });
+    shuffled + transform_text(transform)
+}
+
+/// What follows a pooling where the transform is not the usual one: `, transform l2`.
+pub fn transform_text(transform: Transform) -> &'static str {
+    match transform {
+        Transform::Standardise => "",
+        Transform::None => ", transform none",
+        Transform::L2 => ", transform l2",
+        Transform::Sqrt => ", transform sqrt",
+    }
 }

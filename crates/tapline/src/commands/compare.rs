@@ -90,7 +90,7 @@ impl SplitSizes {
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?.with_shuffles(&args.shuffles)?;
+    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
     let mut scored = Vec::new();
     for index in 0..store.taps().len() {
@@ -224,7 +224,7 @@ fn render(report: &Report) -> String {
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
-        shuffles::heading(report.shuffles),
+        shuffles::heading(report.shuffles, report.protocol.transform),
         report.protocol.seed,
         output::table(&headers, rows)
     );

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, fit_final};
+use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, Transform, fit_final};
 
 use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_taps};
-use crate::shuffles::ShuffleScores;
+use crate::shuffles::{ShuffleScores, transform_text};
 use crate::{Outcome, output, predictions, progress, taps, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
@@ -82,6 +82,9 @@ struct SavedProbe<'a> {
     classes: &'a [String],
     strength: f64,
     converged: bool,
+    /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
+    /// `standardise` and `none` leave it; `mean` and `scale` come after it.
+    transform: Transform,
     /// Subtracted from the features `[features]`.
     mean: Vec<f64>,
     /// Divides the difference `[features]`.
@@ -95,7 +98,7 @@ struct SavedProbe<'a> {
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let taps = taps::find(&store, &args.tap)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?.with_shuffles(&args.shuffles)?;
+    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
     let bar = progress::bar("probing", plan.fits()?, "fits");
     if args.save.is_some() && args.save == args.predictions {
@@ -171,6 +174,7 @@ fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> a
         classes: &data.names,
         strength: choice.c,
         converged: fit.converged,
+        transform: probe.transform,
         mean: probe.standardisation.mean.to_vec(),
         scale: probe.standardisation.scale.to_vec(),
         weights: probe.weights.outer_iter().map(|row| row.to_vec()).collect(),
@@ -196,12 +200,13 @@ fn other_scores(report: &Report) -> String {
 fn render(report: &Report) -> String {
     let (accuracy, shuffles) = (&report.scores.accuracy, report.scores.shuffles.as_ref());
     let mut text = format!(
-        "{} at {} ({} features, {}{}): {} % of {} {} right (95 % {} {})\n{}\n{}\n",
+        "{} at {} ({} features, {}{}{}): {} % of {} {} right (95 % {} {})\n{}\n{}\n",
         report.model,
         taps::names(&report.taps),
         report.taps.iter().map(|tap| tap.features).sum::<usize>(),
         taps::poolings(&report.taps),
         views::averaged(report.views),
+        transform_text(report.protocol.transform),
         percent(accuracy.accuracy),
         count(accuracy.total),
         // Shuffles score a picture several times.
