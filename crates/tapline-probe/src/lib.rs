@@ -48,9 +48,11 @@ mod protocol;
 mod random;
 mod ranking;
 mod score;
+mod shuffles;
 mod standardise;
 mod strength;
 mod tested;
+mod transform;
 
 pub use bootstrap::grouped_interval;
 pub use error::Error;
@@ -64,4 +66,6 @@ pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
 pub use ranking::{auroc, classes_ahead};
 pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score, sign_test};
+pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};
+pub use transform::Transform;

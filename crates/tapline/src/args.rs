@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
 use tapline_onnx::{DeviceRequest, Layout};
-use tapline_probe::Solver;
+use tapline_probe::{Solver, Transform};
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
 ///
@@ -235,6 +235,24 @@ pub struct ProtocolArgs {
     pub solver: SolverArg,
 }
 
+/// What else there is to say of the protocol of `probe` and `compare`.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct DesignArgs {
+    /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
+    /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
+    /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
+    /// scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
+    pub shuffles: Option<u16>,
+    /// Share of the pictures that each shuffle scores
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
+    pub test_share: f64,
+    /// What is done to the features first, learned on training pictures alone
+    #[arg(long, default_value = "standardise")]
+    pub transform: TransformArg,
+}
+
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Scores:
@@ -248,12 +266,15 @@ pub struct ProtocolArgs {
 Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
-  tapline probe cells.store --tap head --split --predictions head.csv")]
+  tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
+  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
-    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
-    #[arg(long)]
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it. Several joined by + are
+    /// probed as one, their features side by side
+    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
     pub tap: String,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
@@ -267,13 +288,15 @@ pub struct ProbeArgs {
     pub json: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
-             2,000 resamples of the groups (too narrow where nearly all pictures are right)
+             2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
@@ -283,7 +306,8 @@ Scores are kept in the store, so that a second run prints them at once.
 Examples:
   tapline compare cells.store --json
   tapline compare cells.store --split
-  tapline compare cells.store --group module --control")]
+  tapline compare cells.store --group module --control
+  tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -295,6 +319,8 @@ pub struct CompareArgs {
     pub csv: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline report`.
@@ -352,6 +378,30 @@ impl From<SolverArg> for Solver {
         match solver {
             SolverArg::Batched => Self::Batched,
             SolverArg::LinfaLogistic => Self::LinfaLogistic,
+        }
+    }
+}
+
+/// Transforms of features.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TransformArg {
+    /// Columns to mean 0 and standard deviation 1
+    Standardise,
+    /// Nothing: strengths are in the features' own unit
+    None,
+    /// Rows to Euclidean length 1, then standardised
+    L2,
+    /// Signed square root, then standardised
+    Sqrt,
+}
+
+impl From<TransformArg> for Transform {
+    fn from(transform: TransformArg) -> Self {
+        match transform {
+            TransformArg::Standardise => Self::Standardise,
+            TransformArg::None => Self::None,
+            TransformArg::L2 => Self::L2,
+            TransformArg::Sqrt => Self::Sqrt,
         }
     }
 }

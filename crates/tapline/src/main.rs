@@ -19,7 +19,9 @@ mod project;
 mod replacement;
 mod report_scores;
 mod scores;
+mod shuffles;
 mod split;
+mod taps;
 mod views;
 
 use std::io::ErrorKind;
