@@ -95,13 +95,13 @@ impl Sample {
         let total = d.iter().sum::<f64>() * self.share;
         let d: Vec<f32> = d.iter().map(|&d| (d * self.share) as f32).collect();
         if self.by_columns() {
-            let mut weighted = self.values.transpose().to_owned();
-            weighted.par_col_chunks_mut(TILE).for_each(|mut tile| {
-                for column in 0..tile.ncols() {
-                    tile.as_mut().col_mut(column).iter_mut().zip(&d).for_each(|(value, &d)| *value *= d.sqrt());
+            let mut weighted = self.values.clone();
+            weighted.par_col_chunks_mut(TILE).zip(d.par_chunks(TILE)).for_each(|(mut rows, d)| {
+                for (row, d) in d.iter().enumerate() {
+                    rows.as_mut().col_mut(row).iter_mut().for_each(|value| *value *= d.sqrt());
                 }
             });
-            return Products::Columns(gram(weighted.as_ref()), total);
+            return Products::Columns(gram(weighted.transpose()), total);
         }
         if let Some(Products::Rows(gram, ..)) = before {
             return Products::Rows(gram, d, total);

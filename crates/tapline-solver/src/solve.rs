@@ -185,7 +185,6 @@ impl Prepared<'_, '_, '_> {
     fn descend(&self, config: &SolverConfig, searches: &mut [Search<'_>], (curvature, c): (&mut Curvature<'_>, f64)) {
         let outputs = self.loss.outputs();
         let mut preconditioner = None;
-        curvature.looks_here = 0;
         loop {
             let mut active: Vec<&mut Search<'_>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
@@ -238,7 +237,6 @@ struct Curvature<'a> {
     taken_at: f64,
     /// Arithmetic spent on looking since.
     spent: f64,
-    looks_here: usize,
     cost: f64,
     cost_of_look: f64,
     /// Whether the losses' second derivatives never change.
@@ -254,7 +252,6 @@ impl<'a> Curvature<'a> {
             rho,
             taken_at: 0.0,
             spent: 0.0,
-            looks_here: 0,
             cost: prepared.sample.cost(),
             cost_of_look: 8.0 * table.rows as f64 * table.columns as f64,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
@@ -263,12 +260,10 @@ impl<'a> Curvature<'a> {
 
     fn spend(&mut self, width: usize) {
         self.spent += self.cost_of_look * (width as f64 + WAITING);
-        self.looks_here += 1;
     }
 
     fn is_stale(&self, c: f64) -> bool {
-        let is_spent = self.spent >= self.cost && self.looks_here != 2 && self.looks_here != 3;
-        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || is_spent))
+        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || self.spent >= self.cost))
     }
 
     fn renew(&mut self, active: &[&mut Search<'_>], c: f64) {
