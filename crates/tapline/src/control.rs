@@ -8,7 +8,7 @@ use crate::output::percent;
 use crate::plan::Plan;
 use crate::scores::score_taps;
 
-/// How probes did on labels shuffled within folds.
+/// How probes did on shuffled labels: within folds, or with `--shuffles` over all pictures.
 #[derive(Debug, Clone, Serialize)]
 pub struct Control {
     /// Their score.
@@ -49,7 +49,7 @@ pub fn sentence(controls: &[&Control]) -> String {
     let range = if low < high { format!("{} to {}", percent(low), percent(high)) } else { percent(low) };
     match controls.first() {
         Some(Control { chance, .. }) => format!(
-            "Control: {range} % right with labels shuffled within folds; chance, always answering the largest class, is {} %.\n",
+            "Control: {range} % right with shuffled labels; chance, always answering the largest class, is {} %.\n",
             percent(*chance)
         ),
         None => String::new(),

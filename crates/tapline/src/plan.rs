@@ -59,7 +59,7 @@ impl Plan {
         let smallest = self.data.classes().into_iter().min_by_key(|class| class.pictures);
         let smallest = smallest.filter(|_| self.data.groups.is_none());
         if let Some(class) = smallest {
-            let learnt = class.pictures - ((share * class.pictures as f64).ceil() as usize).min(class.pictures);
+            let learnt = class.pictures - (share * class.pictures as f64) as usize;
             if learnt < self.config.folds {
                 bail!(
                     "class {:?} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} or so to learn \
