@@ -12,6 +12,7 @@ mod reference;
 mod renderings;
 mod report;
 mod resume;
+mod shots;
 mod shuffles;
 mod split;
 mod transform;

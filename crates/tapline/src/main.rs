@@ -19,6 +19,7 @@ mod project;
 mod replacement;
 mod report_scores;
 mod scores;
+mod shots;
 mod shuffles;
 mod split;
 mod taps;
