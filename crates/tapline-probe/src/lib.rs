@@ -30,6 +30,7 @@
 //! # Ok::<(), tapline_probe::Error>(())
 //! ```
 
+mod baselines;
 mod batched;
 mod bootstrap;
 mod control;
@@ -55,6 +56,7 @@ mod strength;
 mod tested;
 mod transform;
 
+pub use baselines::{Baseline, Metric, Rule, Splits, baselines};
 pub use bootstrap::grouped_interval;
 pub use error::Error;
 pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
