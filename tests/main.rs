@@ -2,6 +2,7 @@
 
 mod bad_pictures;
 mod bad_stores;
+mod baselines;
 mod groups;
 mod help;
 mod joined;

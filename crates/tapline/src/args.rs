@@ -277,6 +277,10 @@ pub struct ProbeArgs {
     /// probed as one, their features side by side
     #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
     pub tap: String,
+    /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
+    /// and cosine distance of the same transformed features, on the same pictures
+    #[arg(long)]
+    pub baselines: bool,
     /// Also probe with so few pictures of each class to learn from, separated by commas: drawn --repeats times, all other
     /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
     #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod args;
+mod baselines;
 mod classes;
 mod commands;
 mod control;

@@ -11,6 +11,7 @@ use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, Transform, fit_final
 use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
+use crate::baselines::{self, BaselineScore};
 use crate::classes::{Class, LeftOut};
 use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
@@ -52,6 +53,9 @@ struct Report {
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
     confusion: Vec<Vec<usize>>,
+    /// Rules that learn nothing but where the training pictures are; empty where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    baselines: Vec<BaselineScore>,
     /// Probes that learned from few pictures, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     shots: Option<FewShots>,
@@ -116,6 +120,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let shots = shots.map(|shots| FewShots::of(&store, &taps, (&shots, &plan))).transpose()?;
     let evaluation = &scored.evaluation;
+    let baselines = if args.baselines { baselines::score(&store, &taps, (&plan, evaluation))? } else { Vec::new() };
     let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
         at_edge: fold.choice.at_edge,
@@ -134,6 +139,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         scores: Scores::of(evaluation, control, &plan),
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
+        baselines,
         shots,
         fits: evaluation.fits,
         not_converged: evaluation.not_converged.clone(),
@@ -247,6 +253,9 @@ fn render(report: &Report) -> String {
         });
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
+    }
+    if !report.baselines.is_empty() {
+        text += &baselines::table(&report.baselines);
     }
     text += &report.shots.as_ref().map_or(String::new(), FewShots::text);
     text += &sentence(&report.scores.control.iter().collect::<Vec<_>>());
