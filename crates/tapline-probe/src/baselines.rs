@@ -106,12 +106,11 @@ fn rules() -> impl Iterator<Item = (Rule, Metric)> {
     rules.flat_map(|rule| [Metric::Euclidean, Metric::Cosine].map(|metric| (rule, metric)))
 }
 
-/// The rows to learn from and those to score, of each split.
-fn tests(
-    config: &ProtocolConfig,
-    splits: Splits<'_>,
-    data: &Labelled<'_, f32>,
-) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
+/// The rows a split learns from, and those it scores.
+type TrainTest = (Vec<usize>, Vec<usize>);
+
+/// The rows of each split.
+fn tests(config: &ProtocolConfig, splits: Splits<'_>, data: &Labelled<'_, f32>) -> Result<Vec<TrainTest>, Error> {
     match splits {
         Splits::Folds => {
             let folds = deal(config, data.labels, data.groups, 3)?;
