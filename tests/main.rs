@@ -2,6 +2,7 @@
 
 mod bad_pictures;
 mod bad_stores;
+mod baselines;
 mod groups;
 mod help;
 mod joined;
@@ -12,6 +13,7 @@ mod reference;
 mod renderings;
 mod report;
 mod resume;
+mod shots;
 mod shuffles;
 mod split;
 mod transform;

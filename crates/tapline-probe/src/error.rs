@@ -195,6 +195,22 @@ pub enum Error {
         /// The first such shuffle.
         shuffle: usize,
     },
+    /// No shots to learn from, or no draws of them.
+    #[error("there is nothing to learn from: ask for at least 1 row of each class and at least 1 repeat")]
+    NoShots,
+    /// Few shots of rows that are not drawn alone.
+    #[error("few shots are drawn row by row, and these rows come in groups: leave the groups out")]
+    ShotsOfGroups,
+    /// A class that few shots would use up.
+    #[error("class {class} has {rows} rows, and {shots} shots leave none of it to score: use fewer shots or more rows")]
+    FewForShots {
+        /// The first such class.
+        class: usize,
+        /// Its rows.
+        rows: usize,
+        /// The most shots that were asked for.
+        shots: usize,
+    },
     /// A choice between no layers.
     #[error("there is no layer to choose from: evaluate at least one")]
     NoLayer,

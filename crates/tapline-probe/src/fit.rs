@@ -80,6 +80,13 @@ pub(crate) struct TrainingRows {
     transform: Transform,
 }
 
+impl TrainingRows {
+    /// Rows `[rows, columns]`, labels `[rows]`, and how they were standardised.
+    pub(crate) fn into_parts(self) -> (Array2<f64>, Vec<usize>, Standardisation) {
+        (self.rows, self.labels, self.standardisation)
+    }
+}
+
 /// The rows numbered in `chosen`, after the row-wise part of `transform`: standardised on themselves, or centred alone where
 /// the transform says so (the intercept is free, so that where they lie matters to no solution).
 pub(crate) fn training_rows<T: Copy + Into<f64>>(

@@ -162,15 +162,7 @@ pub fn holdout(
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
     check_labelled(data)?;
-    if split.len() != data.labels.len() {
-        return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
-    }
-    let rows_of = |role| (0..split.len()).filter(|&row| split[row] == role).collect::<Vec<_>>();
-    let (train, test) = (rows_of(Role::Train), rows_of(Role::Test));
-    if test.is_empty() {
-        return Err(Error::NoTestRow);
-    }
-    check_apart(data.groups, &train, &test)?;
+    let (train, test) = rows_of_split(data, split)?;
     let folds = deal_chosen(config, data, &train)?;
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
     let rows = transformed(config.transform, data);
@@ -197,18 +189,32 @@ pub fn fit_final(
     Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)]).pop().expect("one fit"))
 }
 
+/// The training rows of a split and its test rows, no group on both sides.
+pub(crate) fn rows_of_split(data: &Labelled<'_, f32>, split: &[Role]) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    if split.len() != data.labels.len() {
+        return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
+    }
+    let rows_of = |role| (0..split.len()).filter(|&row| split[row] == role).collect::<Vec<_>>();
+    let (train, test) = (rows_of(Role::Train), rows_of(Role::Test));
+    if test.is_empty() {
+        return Err(Error::NoTestRow);
+    }
+    check_apart(data.groups, &train, &test)?;
+    Ok((train, test))
+}
+
 /// Rows dealt into folds.
 pub(crate) struct Folds {
     of_row: Vec<usize>,
-    count: usize,
+    pub(crate) count: usize,
 }
 
 impl Folds {
-    fn inside(&self, fold: usize) -> Vec<usize> {
+    pub(crate) fn inside(&self, fold: usize) -> Vec<usize> {
         (0..self.of_row.len()).filter(|&row| self.of_row[row] == fold).collect()
     }
 
-    fn outside(&self, left_out: &[usize]) -> Vec<usize> {
+    pub(crate) fn outside(&self, left_out: &[usize]) -> Vec<usize> {
         (0..self.of_row.len()).filter(|&row| !left_out.contains(&self.of_row[row])).collect()
     }
 
@@ -316,7 +322,12 @@ fn parts_of(folds: &Folds, chosen: &[usize]) -> Vec<Part> {
 }
 
 /// Folds of rows, or of whole groups where rows have some; every class in at least `least` of them.
-fn deal(config: &ProtocolConfig, labels: &[usize], groups: Option<&[usize]>, least: usize) -> Result<Folds, Error> {
+pub(crate) fn deal(
+    config: &ProtocolConfig,
+    labels: &[usize],
+    groups: Option<&[usize]>,
+    least: usize,
+) -> Result<Folds, Error> {
     let of_row = match groups {
         Some(groups) => grouped_folds(labels, groups, config.folds, config.seed)?,
         None => stratified_folds(labels, config.folds, config.seed)?,

@@ -268,7 +268,8 @@ Examples:
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split --predictions head.csv
   tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
-  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25")]
+  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25
+  tapline probe cells.store --tap head --shots 1,2,5,10,30 --repeats 10")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -276,6 +277,18 @@ pub struct ProbeArgs {
     /// probed as one, their features side by side
     #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
     pub tap: String,
+    /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
+    /// and cosine distance of the same transformed features, on the same pictures
+    #[arg(long)]
+    pub baselines: bool,
+    /// Also probe with so few pictures of each class to learn from, separated by commas: drawn --repeats times, all other
+    /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
+    #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub shots: Vec<u16>,
+    /// Draws for each number of --shots
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "shots", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeats: u16,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

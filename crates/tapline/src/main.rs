@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod args;
+mod baselines;
 mod classes;
 mod commands;
 mod control;
@@ -19,6 +20,7 @@ mod project;
 mod replacement;
 mod report_scores;
 mod scores;
+mod shots;
 mod shuffles;
 mod split;
 mod taps;

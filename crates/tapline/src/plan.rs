@@ -62,7 +62,7 @@ impl Plan {
             let learnt = class.pictures - (share * class.pictures as f64) as usize;
             if learnt < self.config.folds {
                 bail!(
-                    "class {:?} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} or so to learn \
+                    "class {:?} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} at most to learn \
                      from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds (at \
                      least 3)",
                     class.name,

@@ -11,6 +11,7 @@ use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, Transform, fit_final
 use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
+use crate::baselines::{self, BaselineScore};
 use crate::classes::{Class, LeftOut};
 use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
@@ -19,6 +20,7 @@ use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_taps};
+use crate::shots::{self, FewShots};
 use crate::shuffles::{ShuffleScores, transform_text};
 use crate::{Outcome, output, predictions, progress, taps, views};
 
@@ -51,6 +53,12 @@ struct Report {
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
     confusion: Vec<Vec<usize>>,
+    /// Rules that learn nothing but where the training pictures are; empty where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    baselines: Vec<BaselineScore>,
+    /// Probes that learned from few pictures, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shots: Option<FewShots>,
     fits: usize,
     not_converged: Vec<NotConverged>,
     seconds: f64,
@@ -100,6 +108,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let taps = taps::find(&store, &args.tap)?;
     let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
+    let shots = shots::check(args, &plan)?;
     let bar = progress::bar("probing", plan.fits()?, "fits");
     if args.save.is_some() && args.save == args.predictions {
         bail!("--save and --predictions name the same file: give each its own");
@@ -109,7 +118,9 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let scored = score_taps(&store, &taps, &plan, &|| bar.inc(1))?;
     let control = Control::of_taps(&store, &taps, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    let shots = shots.map(|shots| FewShots::of(&store, &taps, (&shots, &plan))).transpose()?;
     let evaluation = &scored.evaluation;
+    let baselines = if args.baselines { baselines::score(&store, &taps, (&plan, evaluation))? } else { Vec::new() };
     let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
         at_edge: fold.choice.at_edge,
@@ -128,6 +139,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         scores: Scores::of(evaluation, control, &plan),
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
+        baselines,
+        shots,
         fits: evaluation.fits,
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
@@ -241,6 +254,10 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
+    if !report.baselines.is_empty() {
+        text += &baselines::table(&report.baselines);
+    }
+    text += &report.shots.as_ref().map_or(String::new(), FewShots::text);
     text += &sentence(&report.scores.control.iter().collect::<Vec<_>>());
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
