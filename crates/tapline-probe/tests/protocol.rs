@@ -66,7 +66,7 @@ fn rows_of_wildly_unequal_size_end_near_the_minimum_and_those_short_of_the_toler
     let found =
         evaluate(&ProtocolConfig { grid: vec![0.1, 10.0], tolerance: 1e-6, ..config() }, &task.data(), &|| {}).unwrap();
     // float32 holds seven digits of the largest row.
-    assert!(found.not_converged.iter().all(|fit| fit.relative_excess < 1e-3), "{:?}", found.not_converged);
+    assert!(found.not_converged.iter().all(|fit| fit.relative_excess < 1e-4), "{:?}", found.not_converged);
 }
 
 #[test]
