@@ -47,6 +47,39 @@ impl Targets<'_> {
         !matches!(self.aims, Aims::Outputs(Shape::SquaredHinge, _))
     }
 
+    /// Whether all outputs have the same second derivatives.
+    pub(crate) fn has_one_curvature(&self) -> bool {
+        self.outputs == 1 || matches!(self.aims, Aims::Outputs(Shape::SquaredError, _))
+    }
+
+    /// Adds the mean second derivative of the rows `sampled` over the outputs to `sums [sampled]`, at their `scores`.
+    pub(crate) fn add_curvature<I: Iterator<Item = f64>>(
+        &self,
+        sampled: &[usize],
+        scores: impl Fn(usize) -> I,
+        sums: &mut [f64],
+    ) {
+        let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
+        for (&row, sum) in sampled.iter().zip(sums) {
+            own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
+            curvature.fill(0.0);
+            self.differentiate(row, &mut own, &mut curvature);
+            *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
+        }
+    }
+
+    /// Second derivatives `[outputs, outputs]` of the weighted loss of a row of classes that exclude each other:
+    /// `d (diag(p) − p pᵀ)`.
+    pub(crate) fn curvature_of_classes(&self, row: usize, mut scores: Vec<f64>) -> Vec<f64> {
+        let (weight, outputs) = (self.weights[row], self.outputs);
+        softmax(&mut scores, 0);
+        let entry = |one: usize, two: usize| {
+            let own = if one == two { scores[one] } else { 0.0 };
+            weight * (own - scores[one] * scores[two])
+        };
+        (0..outputs * outputs).map(|place| entry(place / outputs, place % outputs)).collect()
+    }
+
     /// The weighted loss of a row of `scores [outputs]`, which become the residual `d ℓ′ [outputs]`; `d ℓ″` of each output is
     /// added to `curvature [outputs]`.
     ///

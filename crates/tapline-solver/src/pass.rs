@@ -5,12 +5,12 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::loss::Targets;
-use crate::table::{CHUNK, Table};
+use crate::table::{CHUNK, Real, Table};
 
 /// Columns of a gradient that one thread works on.
 const TILE: usize = 64;
 
-/// Rows whose residuals are summed in float32.
+/// Rows whose residuals are summed in the rows' own precision.
 const SHORT: usize = 256;
 
 /// Where one problem is to be looked at.
@@ -33,11 +33,11 @@ pub(crate) struct View {
     pub(crate) scores: Vec<f32>,
 }
 
-/// Looks at all of `looks`, each with `outputs` outputs.
-pub(crate) fn look(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) -> Vec<View> {
+/// Looks at all of `looks`, each with `outputs` outputs; rows, scores and residuals are in the precision `T`.
+pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) -> Vec<View> {
     let (columns, width) = (table.columns, looks.len() * outputs);
     let weights = Mat::from_fn(columns, width, |column, place| {
-        looks[place / outputs].point[column * outputs + place % outputs] as f32
+        T::of(looks[place / outputs].point[column * outputs + place % outputs])
     });
     let mut views: Vec<View> = looks
         .iter()
@@ -51,8 +51,8 @@ pub(crate) fn look(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) ->
     let mut buffer = Vec::new();
     let mut gradient = vec![0.0f64; columns * width];
     for block in table.blocks() {
-        let values = table.block(block.clone(), &mut buffer);
-        let mut residuals = vec![0.0f32; block.len() * width];
+        let values = T::block(table, block.clone(), &mut buffer);
+        let mut residuals = vec![T::default(); block.len() * width];
         // Scores first, then what each row makes of them.
         let sums: Vec<Vec<Part>> = residuals
             .par_chunks_mut(CHUNK * width)
@@ -62,7 +62,7 @@ pub(crate) fn look(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) ->
                 let rows = residuals.len() / width;
                 let scores = MatMut::from_row_major_slice_mut(residuals, rows, width);
                 let values = MatRef::from_row_major_slice(values, rows, columns);
-                matmul(scores, Accum::Replace, values, weights.as_ref(), 1.0f32, Par::Seq);
+                matmul(scores, Accum::Replace, values, weights.as_ref(), T::of(1.0), Par::Seq);
                 let first = block.start + chunk * CHUNK;
                 looks
                     .iter()
@@ -85,15 +85,15 @@ pub(crate) fn look(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) ->
         let residuals = MatRef::from_row_major_slice(&residuals, block.len(), width);
         gradient.par_chunks_mut(TILE * width).enumerate().for_each(|(tile, sums)| {
             let count = sums.len() / width;
-            let mut product = vec![0.0f32; count * width];
+            let mut product = vec![T::default(); count * width];
             let values = values.subcols(tile * TILE, count).transpose();
-            // float32 over few rows, float64 over all.
+            // The precision of the rows over few of them, float64 over all.
             for first in (0..block.len()).step_by(SHORT) {
                 let rows = SHORT.min(block.len() - first);
                 let target = MatMut::from_row_major_slice_mut(&mut product, count, width);
                 let (values, residuals) = (values.subcols(first, rows), residuals.subrows(first, rows));
-                matmul(target, Accum::Replace, values, residuals, 1.0f32, Par::Seq);
-                sums.iter_mut().zip(&product).for_each(|(sum, &part)| *sum += f64::from(part));
+                matmul(target, Accum::Replace, values, residuals, T::of(1.0), Par::Seq);
+                sums.iter_mut().zip(&product).for_each(|(sum, &part)| *sum += part.into());
             }
         });
     }
@@ -107,8 +107,8 @@ pub(crate) fn look(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) ->
 }
 
 /// The columns of one problem in a chunk's table of scores and residuals.
-struct Strided<'a> {
-    values: &'a mut [f32],
+struct Strided<'a, T> {
+    values: &'a mut [T],
     width: usize,
     place: usize,
 }
@@ -123,7 +123,7 @@ struct Part {
 
 impl Part {
     /// Turns the scores of a chunk, but for intercepts, into residuals.
-    fn of(look: &Look<'_, '_>, outputs: usize, first: usize, table: Strided<'_>) -> Self {
+    fn of<T: Real>(look: &Look<'_, '_>, outputs: usize, first: usize, table: Strided<'_, T>) -> Self {
         let intercepts = &look.point[look.point.len() - outputs..];
         let rows = table.values.len() / table.width;
         let mut part = Self {
@@ -136,12 +136,12 @@ impl Part {
         for (row, values) in table.values.chunks_exact_mut(table.width).enumerate() {
             let own = &mut values[table.place * outputs..(table.place + 1) * outputs];
             for ((score, &value), &intercept) in scores.iter_mut().zip(&*own).zip(intercepts) {
-                *score = f64::from(value) + intercept;
+                *score = value.into() + intercept;
                 part.scores.push(*score as f32);
             }
             part.loss += look.targets.differentiate(first + row, &mut scores, &mut part.curvature);
             for ((value, &residual), sum) in own.iter_mut().zip(&scores).zip(&mut part.residuals) {
-                *value = residual as f32;
+                *value = T::of(residual);
                 *sum += residual;
             }
         }

@@ -6,7 +6,9 @@ use ndarray::{Array1, Array2};
 use crate::history::{History, add, dot};
 use crate::loss::Targets;
 use crate::moments::Moments;
+use crate::own::Own;
 use crate::pass::{Look, View};
+use crate::precondition::Sample;
 use crate::table::Units;
 use crate::{Solution, Solved, SolverConfig, Start};
 
@@ -18,10 +20,18 @@ const ROUNDING: f64 = 1e-5;
 const SHORTENED: usize = 30;
 /// Looks that brought the minimum no nearer after which there is nothing left to gain.
 const PATIENCE: u64 = 60;
-/// Share of the tolerance that the Newton decrement has to stay below, for two turns together or for one.
-const SETTLED: [f64; 2] = [0.1, 0.01];
+/// Share of the tolerance that the decrement has to stay below, for two turns together or for one: by the shared curvature in
+/// float32, which then hands over to double precision; by the shared curvature there; by the Hessian itself, whose decrement
+/// is the distance to second order.
+const SETTLED: [[f64; 2]; 3] = [[0.1, 0.01], [0.001, 0.0001], [0.3, 0.1]];
 /// Share of the first loss that counts as nothing.
-const NOTHING: f64 = 1e-12;
+const NOTHING: f64 = 1e-15;
+/// How many times more than alone an intercept may gain as weights follow it: where there are more columns than rows, they can
+/// take up most of what it does.
+const ABSORBED: f64 = 50.0;
+/// Share of the first loss below which float32 is too coarse for an objective: a loss of `e^(-margin)` is off by the margin's
+/// own rounding, relative to itself.
+const THIN: f64 = 0.03;
 
 /// What the search is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +56,6 @@ struct Place {
 }
 
 /// Points, directions and gradients are weights row by row, then intercepts: `[(columns + 1) · outputs]`, in the table's units.
-#[derive(Debug)]
 pub(crate) struct Search<'a> {
     targets: Targets<'a>,
     moments: &'a Moments,
@@ -69,6 +78,14 @@ pub(crate) struct Search<'a> {
     /// Where the two strengths before ended, the last one last.
     ends: Vec<Place>,
     next: Next,
+    /// Whether to look in double precision.
+    precise: bool,
+    /// The curvature that was bought last.
+    own: Option<Own<'a>>,
+    /// Whether that is the Hessian, and was taken at this strength.
+    has_hessian: bool,
+    /// Looks in double precision since it was bought, or since the first of them.
+    rented: u64,
     iterations: u64,
     /// Loss at the first place looked at.
     first_loss: f64,
@@ -103,6 +120,10 @@ impl<'a> Search<'a> {
             history: History::default(),
             ends: Vec::new(),
             next: Next::Rest,
+            precise: false,
+            own: None,
+            has_hessian: false,
+            rented: 0,
             iterations: 0,
             best: (f64::INFINITY, 0),
             stuck: false,
@@ -126,10 +147,9 @@ impl<'a> Search<'a> {
     /// corrector; Allgower and Georg, "Introduction to numerical continuation methods", 2003, chapter 2).
     pub(crate) fn begin(&mut self, c: f64, start: Option<Start<'_>>) {
         let before = std::mem::replace(&mut self.c, c);
-        (self.iterations, self.best, self.stuck) = (0, (f64::INFINITY, 0), false);
-        (self.decrement, self.settled) = (f64::INFINITY, false);
-        self.trial.copy_from_slice(&self.point);
-        self.next = Next::Arrive { guessed: false };
+        self.iterations = 0;
+        // What needed a curvature of its own needs one for weaker regularisation too; the last one bought is a start.
+        self.arrive(self.own.is_some());
         if let Some(start) = start {
             self.trial = self.to_table(start);
             self.history.clear();
@@ -148,6 +168,63 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Wants to look at where it stands.
+    fn arrive(&mut self, precise: bool) {
+        self.precise = precise;
+        self.has_hessian = false;
+        self.own.iter_mut().for_each(Own::unfactor);
+        (self.best, self.stuck) = ((f64::INFINITY, 0), false);
+        (self.decrement, self.settled) = (f64::INFINITY, false);
+        self.trial.copy_from_slice(&self.point);
+        self.next = Next::Arrive { guessed: false };
+    }
+
+    /// Rests, or where float32 proves too little, goes on in double precision.
+    fn rest(&mut self, config: &SolverConfig) {
+        let excess = self.excess();
+        let done = self.is_near(excess, config) && self.value > THIN * self.first_loss;
+        let spent = self.iterations >= config.max_iterations || excess.is_nan();
+        if self.precise || done || spent {
+            self.next = Next::Rest;
+        } else {
+            self.arrive(true);
+        }
+    }
+
+    /// How many looks in double precision it took since it last bought a curvature.
+    pub(crate) fn rented(&self) -> u64 {
+        self.rented
+    }
+
+    /// Takes the curvature of its own loss, here.
+    pub(crate) fn buy(&mut self, sample: &'a Sample) {
+        let own = Own::take(sample, &self.targets, &self.view.scores, (&self.rho, self.own.take()));
+        self.has_hessian = own.is_hessian(&self.targets);
+        self.own = Some(own);
+        self.rented = 0;
+        self.history.clear();
+        self.decrement = f64::INFINITY;
+    }
+
+    /// Whether it ever bought a curvature.
+    pub(crate) fn has_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// A new direction by the curvature that was bought.
+    pub(crate) fn turn_alone(&mut self, config: &SolverConfig) {
+        let (mut direction, shares) = self.ask();
+        if let Some(own) = &mut self.own {
+            own.factor(&self.rho, self.c);
+            own.apply(&mut direction, self.outputs);
+        }
+        self.turn(direction, &shares, config);
+    }
+
+    pub(crate) fn is_precise(&self) -> bool {
+        self.precise
+    }
+
     pub(crate) fn is_resting(&self) -> bool {
         self.next == Next::Rest
     }
@@ -164,6 +241,7 @@ impl<'a> Search<'a> {
     /// Takes up what was seen there.
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
+        self.rented += u64::from(self.precise);
         if self.first_loss.is_nan() {
             self.first_loss = view.loss;
         }
@@ -190,7 +268,11 @@ impl<'a> Search<'a> {
         (direction, shares)
     }
 
+    /// From the penalties of its own set to those that the shared curvature has.
     fn rescale(&self, direction: &mut [f64]) {
+        if self.own.is_some() {
+            return;
+        }
         let rows = direction.chunks_exact_mut(self.outputs).zip(&self.ratio);
         rows.for_each(|(row, ratio)| row.iter_mut().for_each(|value| *value /= ratio));
     }
@@ -212,11 +294,12 @@ impl<'a> Search<'a> {
         }
         let before = std::mem::replace(&mut self.decrement, -0.5 * dot(&direction, &self.gradient));
         let goal = config.tolerance * self.value;
-        let settled = before.max(self.decrement) <= SETTLED[0] * goal || self.decrement <= SETTLED[1] * goal;
+        let [twice, once] = SETTLED[usize::from(self.precise) + usize::from(self.has_hessian)];
+        let settled = before.max(self.decrement) <= twice * goal || self.decrement <= once * goal;
         self.settled = settled && self.targets.is_smooth();
         self.direction = direction;
         if self.settled {
-            self.next = Next::Rest;
+            self.rest(config);
         } else {
             self.try_step(1.0, 0);
         }
@@ -224,14 +307,8 @@ impl<'a> Search<'a> {
 
     /// Adds the mean second derivative of the rows `sampled` over the outputs to `sums [sampled]`.
     pub(crate) fn add_curvature(&self, sampled: &[usize], sums: &mut [f64]) {
-        let (mut scores, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
-        for (&row, sum) in sampled.iter().zip(sums) {
-            let own = &self.view.scores[row * self.outputs..(row + 1) * self.outputs];
-            scores.iter_mut().zip(own).for_each(|(score, &value)| *score = f64::from(value));
-            curvature.fill(0.0);
-            self.targets.differentiate(row, &mut scores, &mut curvature);
-            *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
-        }
+        let scores = |row: usize| self.view.scores[row * self.outputs..].iter().map(|&score| f64::from(score));
+        self.targets.add_curvature(sampled, scores, sums);
     }
 
     /// The end at this strength, with the scores of all rows.
@@ -293,7 +370,7 @@ impl<'a> Search<'a> {
             let zero = if after > slope { -slope / (after - slope) } else { 0.5 };
             self.try_step(share * zero.clamp(0.1, 0.6), shortened + 1);
         } else if self.history.is_empty() {
-            self.next = Next::Rest;
+            self.rest(config);
         } else {
             self.history.clear();
             self.next = Next::Turn;
@@ -312,8 +389,11 @@ impl<'a> Search<'a> {
             self.best = (nearest, 0);
         }
         let spent = self.iterations >= config.max_iterations || self.best.1 >= PATIENCE || self.stuck;
-        let done = self.is_near(excess, config);
-        self.next = if done || spent || excess.is_nan() { Next::Rest } else { Next::Turn };
+        if self.is_near(excess, config) || spent || excess.is_nan() {
+            self.rest(config);
+        } else {
+            self.next = Next::Turn;
+        }
     }
 
     fn is_near(&self, excess: f64, config: &SolverConfig) -> bool {
@@ -332,14 +412,14 @@ impl<'a> Search<'a> {
     /// that has a derivative. The dual problem is to maximise `D(R) = −Σ d ℓ*(R / d) − C/2 Σ (Xᵀ R)² / ρ` over `1ᵀ R = 0`
     /// (Fenchel's duality, Boyd and Vandenberghe, "Convex optimization", 2004, section 5.5). With `∇b = 0` the residuals are
     /// feasible, and as `ℓ(s) + ℓ*(ℓ′(s)) = s ℓ′(s)`, `F − D = C/2 Σ ∇V² / ρ ≥ F − min F`. What the intercepts still cost is
-    /// added to first order: `Σ (∇b)² / Σ d ℓ″`, twice what each alone would gain.
+    /// added to first order, [`ABSORBED`] times `Σ (∇b)² / (2 Σ d ℓ″)`.
     fn excess(&self) -> f64 {
         let weights = self.gradient.chunks_exact(self.outputs).zip(&self.rho);
         let of_weights: f64 = weights.map(|(row, rho)| row.iter().map(|g| g * g).sum::<f64>() / rho).sum();
         let intercepts = &self.gradient[self.rho.len() * self.outputs..];
         let of_intercepts = intercepts.iter().zip(&self.view.curvature);
         let cost = |(&slope, &curvature): (&f64, &f64)| if slope == 0.0 { 0.0 } else { slope * slope / curvature };
-        0.5 * self.c * of_weights + of_intercepts.map(cost).sum::<f64>()
+        0.5 * (self.c * of_weights + ABSORBED * of_intercepts.map(cost).sum::<f64>())
     }
 
     fn gradient_of(&self, view: &View, point: &[f64]) -> Vec<f64> {

@@ -11,7 +11,7 @@ use crate::moments::{Moments, moments};
 use crate::pass::{Look, look};
 use crate::precondition::{Preconditioner, Products, Sample};
 use crate::search::Search;
-use crate::table::Table;
+use crate::table::{Real, Table};
 use crate::task::check;
 use crate::{Error, Loss, LossTask, Problem, Scaling, SolverConfig, Task};
 
@@ -42,9 +42,9 @@ pub struct Solution {
     /// Half the squared Newton decrement by the search's own curvature: the estimate of that distance, in the same unit;
     /// infinite where no direction was asked for.
     pub decrement: f64,
-    /// Whether `excess ≤ tolerance · objective`, or both are nothing beside the loss without weights; or where the proof is out
-    /// of float32's reach, `decrement ≤ tolerance · objective / 10` twice in turn (or a tenth of that once; never for
-    /// squared hinges, whose curvature jumps).
+    /// Whether `excess ≤ tolerance · objective`, or both are nothing beside the loss without weights; or where that proof
+    /// is out of reach, the decrement in double precision says so: below 0.3 of the tolerance twice in turn by the Hessian
+    /// itself, or below a thousandth of it by the shared curvature (never for squared hinges, whose curvature jumps).
     pub converged: bool,
 }
 
@@ -182,36 +182,73 @@ impl Prepared<'_, '_, '_> {
     }
 
     /// Leads all searches to their ends at one strength.
-    fn descend(&self, config: &SolverConfig, searches: &mut [Search<'_>], (curvature, c): (&mut Curvature<'_>, f64)) {
+    fn descend<'s>(
+        &'s self,
+        config: &SolverConfig,
+        searches: &mut [Search<'s>],
+        (curvature, c): (&mut Curvature<'_>, f64),
+    ) {
         let outputs = self.loss.outputs();
         let mut preconditioner = None;
         loop {
-            let mut active: Vec<&mut Search<'_>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
+            let mut active: Vec<&mut Search<'s>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
                 return;
             }
-            if active.iter().any(|search| search.wants_direction()) {
+            self.buy(config, &mut active);
+            // A search that forgets its past asks once more.
+            while active.iter().any(|search| search.wants_direction()) {
+                let (mut own, mut sharing): (Vec<_>, Vec<_>) =
+                    active.iter_mut().filter(|search| search.wants_direction()).partition(|search| search.has_own());
+                own.par_iter_mut().for_each(|search| search.turn_alone(config));
+                if sharing.is_empty() {
+                    continue;
+                }
                 if curvature.is_stale(c) {
-                    curvature.renew(&active, c);
+                    curvature.renew(&sharing, c);
                     preconditioner = None;
                 }
-                let preconditioner = preconditioner.get_or_insert_with(|| curvature.factor(c));
-                // A search that forgets its past asks once more.
-                while active.iter().any(|search| search.wants_direction()) {
-                    turn(config, preconditioner, &mut active);
-                }
+                turn(config, preconditioner.get_or_insert_with(|| curvature.factor(c)), &mut sharing);
             }
-            let looks: Vec<Look<'_, '_>> = active.iter().map(|search| search.look()).collect();
-            let views = look(self.table, outputs, &looks);
-            curvature.spend(looks.len() * outputs);
-            active.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+            let (mut precise, mut quick): (Vec<_>, Vec<_>) = active.into_iter().partition(|search| search.is_precise());
+            // Double precision takes twice as long.
+            curvature.spend((quick.len() + 2 * precise.len()) * outputs);
+            self.look::<f32>(config, &mut quick);
+            self.look::<f64>(config, &mut precise);
         }
+    }
+
+    /// Gives a curvature of their own to searches that spent as much in double precision as it costs.
+    fn buy<'s>(&'s self, config: &SolverConfig, active: &mut [&mut Search<'s>]) {
+        let outputs = self.loss.outputs() as f64;
+        let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (outputs + 1.0);
+        let enough = (self.sample.cost() / cost_of_look).ceil() as u64;
+        let mut left = config.max_bytes / self.sample.bytes().max(1);
+        let buyers: Vec<&mut &mut Search<'s>> = active
+            .iter_mut()
+            .filter(|search| {
+                let buys = search.wants_direction() && search.rented() >= enough;
+                let keeps = search.has_own();
+                left = left.saturating_sub(usize::from(buys || keeps));
+                buys && (keeps || left > 0)
+            })
+            .collect();
+        buyers.into_par_iter().for_each(|search| search.buy(&self.sample));
+    }
+
+    /// Lets `searches` look where they want to.
+    fn look<T: Real>(&self, config: &SolverConfig, searches: &mut [&mut Search<'_>]) {
+        if searches.is_empty() {
+            return;
+        }
+        let looks: Vec<Look<'_, '_>> = searches.iter().map(|search| search.look()).collect();
+        let views = look::<T>(self.table, self.loss.outputs(), &looks);
+        searches.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
     }
 }
 
 /// New directions for the searches that want one.
-fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_>, active: &mut [&mut Search<'_>]) {
-    let mut turning: Vec<&mut &mut Search<'_>> = active.iter_mut().filter(|search| search.wants_direction()).collect();
+fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_, f32>, turning: &mut [&mut &mut Search<'_>]) {
     let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.par_iter().map(|search| search.ask()).collect();
     let outputs = turning[0].outputs;
     let length = asked[0].0.len() / outputs;
@@ -230,7 +267,7 @@ fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_>, active: &mut
 /// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
 struct Curvature<'a> {
     sample: &'a Sample,
-    products: Option<Products>,
+    products: Option<Products<f32>>,
     /// Penalty of each weight `[columns]`.
     rho: Vec<f64>,
     /// Strength at which it was taken.
@@ -266,7 +303,7 @@ impl<'a> Curvature<'a> {
         self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || self.spent >= self.cost))
     }
 
-    fn renew(&mut self, active: &[&mut Search<'_>], c: f64) {
+    fn renew(&mut self, active: &[&mut &mut Search<'_>], c: f64) {
         let mut sums = vec![0.0; self.sample.rows.len()];
         active.iter().for_each(|search| search.add_curvature(&self.sample.rows, &mut sums));
         sums.iter_mut().for_each(|sum| *sum /= active.len() as f64);
@@ -274,7 +311,7 @@ impl<'a> Curvature<'a> {
         (self.taken_at, self.spent) = (c, 0.0);
     }
 
-    fn factor(&self, c: f64) -> Preconditioner<'a> {
+    fn factor(&self, c: f64) -> Preconditioner<'a, f32> {
         self.sample.factor(self.products.as_ref().expect("the curvature was taken"), &self.rho, c)
     }
 }

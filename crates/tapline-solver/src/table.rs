@@ -5,6 +5,7 @@
 //! of a column's spread, wherever its mean lies.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use ndarray::{ArrayBase, Data, Ix2};
 use rayon::prelude::*;
@@ -18,6 +19,67 @@ pub trait RowSource: Sync {
 
     /// Writes the rows from `first` on into `out [rows, columns]`, row by row, each number in its column's unit.
     fn read(&self, first: usize, units: &Units, out: &mut [f32]);
+
+    /// The same in double precision, for the last steps of problems that float32 is too coarse for.
+    fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]);
+}
+
+/// A precision that rows are passed in.
+pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
+    /// Distance of the next number from 1.
+    const EPSILON: f64;
+
+    /// The number nearest to `value`.
+    fn of(value: f64) -> Self;
+
+    /// The rows of a block `[block, columns]`: lent where they are kept in this precision, else read into `buffer`.
+    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self];
+}
+
+impl Real for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self] {
+        table.block(block, buffer)
+    }
+}
+
+impl Real for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self] {
+        let read = |first, out: &mut [f64]| table.source.read_f64(first, &table.units, out);
+        if table.kept.is_none() || table.rows * table.columns * size_of::<f64>() > table.max_bytes {
+            return fill(table.columns, block, buffer, read);
+        }
+        let all = table.kept_f64.get_or_init(|| {
+            let mut all = Vec::new();
+            fill(table.columns, 0..table.rows, &mut all, read);
+            all
+        });
+        &all[block.start * table.columns..block.end * table.columns]
+    }
+}
+
+/// Reads a block into `buffer`, a chunk at a time.
+fn fill<T: Copy + Default + Send>(
+    columns: usize,
+    block: Range<usize>,
+    buffer: &mut Vec<T>,
+    read: impl Fn(usize, &mut [T]) + Sync,
+) -> &[T] {
+    buffer.resize(block.len() * columns, T::default());
+    let chunks = buffer.par_chunks_mut(CHUNK * columns).enumerate();
+    chunks.for_each(|(chunk, out)| read(block.start + chunk * CHUNK, out));
+    buffer
 }
 
 /// The unit of each column: `(x − mean) · inverse`.
@@ -35,10 +97,23 @@ impl<A: Copy + Into<f64> + Sync, S: Data<Elem = A> + Sync> RowSource for ArrayBa
     }
 
     fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
-        for (out, row) in out.chunks_exact_mut(self.ncols().max(1)).zip(self.outer_iter().skip(first)) {
-            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(row).zip(&units.mean).zip(&units.inverse) {
-                *out = ((value.into() - f64::from(mean)) * f64::from(inverse)) as f32;
-            }
+        read_array(self, first, units, out);
+    }
+
+    fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
+        read_array(self, first, units, out);
+    }
+}
+
+fn read_array<A, S, T>(rows: &ArrayBase<S, Ix2>, first: usize, units: &Units, out: &mut [T])
+where
+    A: Copy + Into<f64>,
+    S: Data<Elem = A>,
+    T: Real,
+{
+    for (out, row) in out.chunks_exact_mut(rows.ncols().max(1)).zip(rows.outer_iter().skip(first)) {
+        for (((out, &value), &mean), &inverse) in out.iter_mut().zip(row).zip(&units.mean).zip(&units.inverse) {
+            *out = T::of((value.into() - f64::from(mean)) * f64::from(inverse));
         }
     }
 }
@@ -57,6 +132,9 @@ pub(crate) struct Table<'a> {
     pub(crate) units: Units,
     /// All rows, where they fit `[rows, columns]`.
     kept: Option<Vec<f32>>,
+    /// The same in double precision, from when it was first asked for.
+    kept_f64: OnceLock<Vec<f64>>,
+    max_bytes: usize,
 }
 
 impl<'a> Table<'a> {
@@ -67,7 +145,7 @@ impl<'a> Table<'a> {
     pub(crate) fn new(source: &'a dyn RowSource, used: &[bool], max_bytes: usize) -> Result<Self, Error> {
         let (rows, columns) = source.dim();
         let units = Units { mean: vec![0.0; columns], inverse: vec![1.0; columns] };
-        let mut table = Self { source, rows, columns, units, kept: None };
+        let mut table = Self { source, rows, columns, units, kept: None, kept_f64: OnceLock::new(), max_bytes };
         table.units = table.measure(used)?;
         if rows * columns * size_of::<f32>() <= max_bytes {
             let mut kept = vec![0.0; rows * columns];
@@ -92,12 +170,7 @@ impl<'a> Table<'a> {
         if let Some(kept) = &self.kept {
             return &kept[block.start * self.columns..block.end * self.columns];
         }
-        buffer.resize(block.len() * self.columns, 0.0);
-        buffer
-            .par_chunks_mut(CHUNK * self.columns)
-            .enumerate()
-            .for_each(|(chunk, out)| self.source.read(block.start + chunk * CHUNK, &self.units, out));
-        buffer
+        fill(self.columns, block, buffer, |first, out| self.source.read(first, &self.units, out))
     }
 
     /// Mean and inverse spread of each column over the rows in use, from sums over blocks about each block's own mean

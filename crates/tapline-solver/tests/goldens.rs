@@ -1,4 +1,4 @@
-//! Solutions against scikit-learn; `goldens/make.py` and tapline-probe's `tests/goldens/make.py` wrote the numbers.
+//! Solutions against scikit-learn; `goldens/make*.py` and tapline-probe's `tests/goldens/make.py` wrote the numbers.
 
 use ndarray::ArrayView2;
 use serde::Deserialize;
@@ -41,6 +41,11 @@ fn weighted_rows_wild_rows_and_separable_classes_are_scikit_learns() {
     check(include_str!("goldens/goldens.json"));
 }
 
+#[test]
+fn objectives_at_all_45_strengths_are_scikit_learns() {
+    check(include_str!("goldens/path.json"));
+}
+
 fn check(goldens: &str) {
     let goldens: Goldens = serde_json::from_str(goldens).expect("goldens");
     for case in goldens.cases {
@@ -66,7 +71,15 @@ fn check_fit(case: &Case, golden: &GoldenFit, solved: &Solved) {
     let (name, found) = (format!("{}, C = {}", case.name, golden.c), &solved.solution);
     let difference = found.objective - golden.objective;
     assert!(found.converged, "{name}: {} {} after {}", found.objective, found.excess, found.iterations);
-    assert!(difference.abs() <= OBJECTIVE * golden.objective, "{name}: {} {}", found.objective, golden.objective);
+    assert!(
+        difference.abs() <= OBJECTIVE * golden.objective,
+        "{name}: {} {}, excess {}, decrement {} after {}",
+        found.objective,
+        golden.objective,
+        found.excess,
+        found.decrement,
+        found.iterations
+    );
     assert!(difference <= found.excess + 3e-7 * golden.objective, "{name}: the proof is wrong");
     let (Some(predicted), Some(margin)) = (&golden.predicted, &golden.margin) else { return };
     for (row, scores) in solved.scores.outer_iter().enumerate() {
