@@ -272,11 +272,15 @@ pub struct ProbeArgs {
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
+  >, =       the tap with most right pictures, and those not significantly worse than the best, at a level of 5 %: a model
+             confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
              2,000 resamples of the groups (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
+  LogME      evidence of a linear model of the classes, in nats for each picture (with --rankings)
+  H-score    variance between classes over variance (with --rankings); both grow with the number of features
 
 Scores are kept in the store, so that a second run prints them at once.
 
@@ -293,6 +297,9 @@ pub struct CompareArgs {
     /// Print CSV
     #[arg(long)]
     pub csv: bool,
+    /// Add LogME and H-score to the table: rankings of the taps that need no probe (--json and --csv always have them)
+    #[arg(long)]
+    pub rankings: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
 }

@@ -4,15 +4,17 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer, sign_test};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer};
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
+use crate::comparison::{Comparison, Summary, TapComparison};
 use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
+use crate::rankings::{Agreement, Ranking};
 use crate::report_scores::Scores;
 use crate::scores::{Scored, score_tap};
 use crate::{Outcome, output, progress, views};
@@ -42,6 +44,18 @@ pub struct Report {
     top: Option<usize>,
     /// Pictures only the best tap got right, and only the top tap.
     best_only_top_only: Option<(usize, usize)>,
+    /// p of the top tap being as good as the best of all; none where it is that.
+    top_p: Option<f64>,
+    /// Which taps cannot be told from the best.
+    comparison: Summary,
+    /// How well rankings without training agree with the probes; none where they were not asked for.
+    rankings: Option<Agreement>,
+    /// What the comparison says, in a sentence.
+    #[serde(skip)]
+    set_sentence: String,
+    /// Whether the top tap is behind, in a sentence.
+    #[serde(skip)]
+    top_sentence: String,
     /// The score of choosing the tap, too, on inner folds: the honest promise for "the best layer".
     chosen_on_inner_folds: Accuracy,
     /// The taps so chosen, one for each fold.
@@ -58,6 +72,11 @@ struct TapReport {
     classifier: bool,
     #[serde(flatten)]
     scores: Scores,
+    #[serde(flatten)]
+    comparison: TapComparison,
+    /// LogME and H-score; none where they were not asked for.
+    #[serde(flatten)]
+    ranking: Option<Ranking>,
     /// Strength C chosen for each fold.
     strengths: Vec<f64>,
     /// Folds whose choice lies at the edge of the grid.
@@ -95,7 +114,10 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         bar.set_position(((index + 1) * plan.fits()?) as u64);
     }
     bar.finish_and_clear();
-    let report = report(&store, &plan, scored)?;
+    let mut report = report(&store, &plan, scored)?;
+    if args.json || args.csv || args.rankings {
+        rank(&mut report, &store, &plan)?;
+    }
     if args.json {
         output::json(&report)?;
     } else if args.csv {
@@ -110,13 +132,16 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
 fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) -> anyhow::Result<Report> {
     let data = &plan.data;
     let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
-    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
-    let evaluations: Vec<Evaluation> = scored.into_iter().map(|(scored, _)| scored.evaluation).collect();
-    let best = (1..taps.len()).fold(0, |best, tap| {
-        if taps[tap].scores.accuracy.correct > taps[best].scores.accuracy.correct { tap } else { best }
-    });
+    let evaluations: Vec<Evaluation> = scored.iter().map(|(scored, _)| scored.evaluation.clone()).collect();
+    let comparison = Comparison::of(&evaluations, &infos, plan)?;
+    let taps = infos.iter().zip(&scored).enumerate();
+    let taps: Vec<TapReport> =
+        taps.map(|(tap, (info, scored))| tap_report(info, scored, (comparison.of_tap(tap), plan))).collect();
+    let best = comparison.verdict.leader;
     let top = taps.iter().rposition(|tap| !tap.classifier);
     let nested = select_layer(&evaluations)?;
+    let all: Vec<usize> = (0..taps.len()).collect();
+    let top_p = top.map(|top| comparison.behind_p(top, &all)).transpose()?.flatten();
     Ok(Report {
         store: store.dir().display().to_string(),
         model: store.manifest().space.model.name.clone(),
@@ -131,13 +156,24 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
         best,
         top,
         best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
+        top_p,
+        rankings: None,
+        set_sentence: comparison.sentence(&|tap| label(&taps, tap), &|tap| taps[tap].cost_share),
+        top_sentence: top_p
+            .map(|p| format!("That is {}.\n", comparison.behind_text(p, taps.len())))
+            .unwrap_or_default(),
+        comparison: comparison.summary(),
         chosen_on_inner_folds: Accuracy::of_predicted(&evaluations[0], &nested.predicted, plan),
         chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
         taps,
     })
 }
 
-fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), plan: &Plan) -> TapReport {
+fn tap_report(
+    info: &TapInfo,
+    (scored, control): &(Scored, Option<Control>),
+    (comparison, plan): (TapComparison, &Plan),
+) -> TapReport {
     let evaluation = &scored.evaluation;
     TapReport {
         name: info.name.clone(),
@@ -146,12 +182,24 @@ fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), pla
         cost_share: info.cost_share,
         classifier: info.classifier,
         scores: Scores::of(evaluation, control.clone(), plan),
+        comparison,
+        ranking: None,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
         not_converged: evaluation.not_converged.clone(),
         fits: evaluation.fits,
         seconds: scored.seconds,
     }
+}
+
+/// Adds the rankings that need no probe.
+fn rank(report: &mut Report, store: &Store, plan: &Plan) -> anyhow::Result<()> {
+    let rankings: Vec<Ranking> =
+        (0..report.taps.len()).map(|tap| Ranking::of(store, tap, plan)).collect::<Result<_, _>>()?;
+    let accuracies: Vec<f64> = report.taps.iter().map(|tap| tap.scores.accuracy.accuracy).collect();
+    report.rankings = Some(Agreement::of(&rankings, &accuracies, plan));
+    report.taps.iter_mut().zip(rankings).for_each(|(tap, ranking)| tap.ranking = Some(ranking));
+    Ok(())
 }
 
 /// Pictures that only `a` got right, and that only `b` got right.
@@ -176,8 +224,8 @@ pub fn usual_strength(strengths: &[f64]) -> f64 {
 
 fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
-        vec![
-            if index == report.best { ">" } else { "" }.to_owned(),
+        let mut cells = vec![
+            mark(report, index).to_owned(),
             tap.name.clone(),
             tap.pooling.clone(),
             tap.features.to_string(),
@@ -186,21 +234,21 @@ fn render(report: &Report) -> String {
             tap.scores.accuracy.interval_text(),
             percent(tap.scores.balanced_accuracy),
             format!("{}{}", output::strength(usual_strength(&tap.strengths)), if tap.at_edge > 0 { "*" } else { "" }),
-            format!("{:.1}", tap.seconds),
-        ]
+        ];
+        if let Some(ranking) = tap.ranking {
+            cells.extend(
+                [ranking.log_me, ranking.h_score].map(|value| value.map_or("–".to_owned(), |v| format!("{v:.3}"))),
+            );
+        }
+        cells.push(format!("{:.1}", tap.seconds));
+        cells
     });
-    let headers = [
-        "",
-        "tap",
-        "pooling",
-        ">features",
-        ">cost",
-        ">accuracy %",
-        "95 % interval",
-        ">balanced %",
-        ">strength",
-        ">seconds",
-    ];
+    let mut headers =
+        vec!["", "tap", "pooling", ">features", ">cost", ">accuracy %", "95 % interval", ">balanced %", ">strength"];
+    if report.rankings.is_some() {
+        headers.extend([">LogME", ">H-score"]);
+    }
+    headers.push(">seconds");
     let classes: Vec<String> =
         report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), c.name)).collect();
     let more = if report.classes.len() > 6 {
@@ -224,6 +272,7 @@ fn render(report: &Report) -> String {
     );
     text += &verdict(report);
     text += &sentence(&report.taps.iter().filter_map(|tap| tap.scores.control.as_ref()).collect::<Vec<_>>());
+    text += &report.rankings.as_ref().map(Agreement::sentence).unwrap_or_default();
     text += &warnings(report);
     text
 }
@@ -238,15 +287,36 @@ fn verdict(report: &Report) -> String {
         report.interval.name(),
         best.scores.accuracy.interval_text()
     );
+    text += &report.set_sentence;
     text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
     text += &format!(
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
-         without the pictures that score it.\n",
+         without the pictures that score it{}.\n",
         percent(chosen.accuracy),
-        chosen.interval_text()
+        chosen.interval_text(),
+        match report.taps.len() {
+            1 => String::new(),
+            taps => format!(
+                "; picking the best of {} by the same pictures would claim {} %",
+                output::counted(taps, "tap"),
+                percent(report.comparison.naive_maximum)
+            ),
+        }
     );
+    if report.split.is_some() {
+        text += "One test set tells how sure this is for other pictures, not for other training pictures.\n";
+    }
     text
+}
+
+/// `>` for the best tap, `=` for others that are not significantly worse.
+fn mark(report: &Report, tap: usize) -> &'static str {
+    match report.taps[tap].comparison.not_worse {
+        _ if tap == report.best => ">",
+        true => "=",
+        false => "",
+    }
 }
 
 /// How far the top layer is behind the best one, with the pictures that make the difference.
@@ -271,17 +341,7 @@ fn top_against_best(report: &Report) -> String {
         count(only_best),
         count(only_top),
     );
-    // Pictures of one group are not independent, as the test would take them.
-    if report.groups.is_none() {
-        let p = sign_test(only_best, only_top);
-        text += &match p {
-            p if p >= 0.05 => format!("That difference may be chance (paired sign test, p = {p:.2}).\n"),
-            p => format!(
-                "A paired sign test gives p = {p:.4}, before allowing for the choice of the best of {} taps.\n",
-                report.taps.len()
-            ),
-        };
-    }
+    text += &report.top_sentence;
     text
 }
 
@@ -296,6 +356,10 @@ fn warnings(report: &Report) -> String {
     }
     text += &report.left_out.sentence();
     text
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 fn csv(report: &Report) -> anyhow::Result<()> {
@@ -321,6 +385,10 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "at_edge",
         "not_converged",
         "seconds",
+        "not_worse",
+        "not_worse_p",
+        "log_me",
+        "h_score",
     ])?;
     for tap in &report.taps {
         writer.write_record([
@@ -344,6 +412,10 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.at_edge.to_string(),
             tap.not_converged.len().to_string(),
             format!("{:.3}", tap.seconds),
+            tap.comparison.not_worse.to_string(),
+            tap.comparison.against_best.p.to_string(),
+            figure(tap.ranking.and_then(|ranking| ranking.log_me)),
+            figure(tap.ranking.and_then(|ranking| ranking.h_score)),
         ])?;
     }
     Ok(writer.flush()?)
