@@ -1,7 +1,7 @@
 # Tapline's tasks; `make help` lists them. Everything is built inside the checkout.
 
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test setup-cuda build demo test clean
+.PHONY: help setup setup-test setup-cuda build demo elpv test bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -21,11 +21,18 @@ build: ## build target/release/tapline
 demo: setup build ## find the best layer of two networks for solar-cell defects
 	@tools/demo.sh
 
+elpv: setup build ## hold linear probes on solar cells against the published figures
+	@tools/elpv.sh
+
 test: setup setup-test ## format, lints, documentation and all tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
+
+bench: setup setup-test demo ## measure speed against other tools; ROWS="…" for some of the rows
+	cargo build --release --workspace --examples
+	.venv/bin/python benches/bench.py $(ROWS)
 
 clean: ## remove what was built; the Python environments stay
 	cargo clean

@@ -2,8 +2,10 @@
 
 mod bad_pictures;
 mod bad_stores;
+mod baselines;
 mod groups;
 mod help;
+mod joined;
 mod layers;
 mod models;
 mod probing;
@@ -11,6 +13,9 @@ mod reference;
 mod renderings;
 mod report;
 mod resume;
+mod shots;
+mod shuffles;
 mod split;
+mod transform;
 mod util;
 mod views;

@@ -33,7 +33,7 @@ const SLACK: f64 = 1e-9;
 /// probes on two equal taps, 300 to 600 rows and 12 to 400 columns, the difference varied 1.2 to 1.65 times as much as
 /// pictures alone would have it where the probes were below 65 % of two classes, and 1.0 to 1.2 times above 70 %. Ignoring that
 /// (k = 1) told equal taps apart in up to 12 % of the cases at a level of 5 %, Nadeau and Bengio's correction in 0 to 2 %,
-/// `1.5` in 1 to 5 %. `tests/verdict.rs` measures it.
+/// `k = 1.5` in 1 to 5 %. `tests/verdict.rs` measures it.
 ///
 /// Where `guess` is given, no p is below that of the guess being as good as the best tap ([`behind_best_p`]): taps that
 /// learned nothing are not told apart, whatever their folds do to each other (a gatekeeper: Westfall and Krishen, "Optimally
@@ -64,8 +64,8 @@ fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>, guess: &[bool]) -> Resu
 
 /// p of a tap named beforehand being as good as the best of the others: below level α it is significantly behind.
 ///
-/// For a question that the pictures did not raise (the guess is not looked at), such as whether the top layer falls behind some inner one: fewer pairs
-/// than [`best_set_p`] looks at, so it finds more. One-sided: the share of `1 + B` draws of random signs whose
+/// For a question that the pictures did not raise, such as whether the top layer falls behind some inner one: fewer pairs
+/// than [`best_set_p`] looks at, so it finds more. `guess` is not looked at. One-sided: the share of `1 + B` draws of random signs whose
 /// `max_i t_i,tap` reaches the one found (the range statistic's one-sided relative; Hsu, "Multiple comparisons", 1996,
 /// section 4.1, and Romano and Wolf, "Stepwise multiple testing as formalized data snooping", 2005, for resampled maxima).
 ///

@@ -3,11 +3,11 @@
 //! The one file that knows tapline-solver. Its solutions carry the same proof that [`fit`](crate::fit()) computes for linfa's.
 
 use ndarray::Array2;
-use tapline_solver::{Problem, Solution, SolverConfig, Task, solve};
+use tapline_solver::{Problem, Scaling, Solution, SolverConfig, Task, solve};
 
 use crate::fit::ROUNDS;
 use crate::strength::{GridFit, Part, Refit, Setting, grid_fit, tally_scores};
-use crate::{Fit, FitConfig, Probe, Standardisation};
+use crate::{Fit, Probe, Standardisation, Transform};
 
 /// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
 const MANY_CLASSES: usize = 20;
@@ -60,19 +60,22 @@ fn in_order<T>(
     let data = setting.data;
     let task = Task { rows: &data.rows, labels: data.labels, classes: data.classes, sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
-    let result = solve(&solver_config(&setting.grid[0], data.classes), &task, problems, &mut |solved| {
-        found[solved.problem] = Some(finished(solved.problem, fit_of(solved.solution), solved.scores));
+    let result = solve(&solver_config(setting), &task, problems, &mut |solved| {
+        found[solved.problem] =
+            Some(finished(solved.problem, fit_of(solved.solution, setting.transform), solved.scores));
     });
     result.expect("rows, labels, folds and strengths were checked");
     found.into_iter().map(|found| found.expect("every problem is finished")).collect()
 }
 
-fn solver_config(config: &FitConfig, classes: usize) -> SolverConfig {
+fn solver_config(setting: &Setting<'_, '_>) -> SolverConfig {
+    let config = &setting.grid[0];
     let defaults = SolverConfig::default();
     SolverConfig {
         max_iterations: config.max_iterations.saturating_mul(ROUNDS),
         tolerance: config.tolerance,
-        memory: if classes > MANY_CLASSES { 10 } else { defaults.memory },
+        memory: if setting.data.classes > MANY_CLASSES { 10 } else { defaults.memory },
+        scaling: if setting.transform.standardises() { Scaling::Standardise } else { Scaling::None },
         ..defaults
     }
 }
@@ -84,10 +87,10 @@ fn weights(setting: &Setting<'_, '_>, chosen: &[usize]) -> Vec<f64> {
     weights
 }
 
-fn fit_of(solution: Solution) -> Fit {
+fn fit_of(solution: Solution, transform: Transform) -> Fit {
     let standardisation = Standardisation { mean: solution.moments.mean, scale: solution.moments.scale };
     Fit {
-        probe: Probe { standardisation, weights: solution.weights, intercept: solution.intercept },
+        probe: Probe { transform, standardisation, weights: solution.weights, intercept: solution.intercept },
         objective: solution.objective,
         gradient_norm: solution.gradient_norm,
         excess: solution.excess,

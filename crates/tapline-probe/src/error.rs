@@ -174,6 +174,43 @@ pub enum Error {
     /// A split that leaves nothing to score.
     #[error("the split has no test row: mark at least one")]
     NoTestRow,
+    /// Shuffles without a shuffle.
+    #[error("0 shuffles score nothing: use at least 1")]
+    NoShuffle,
+    /// A share of the rows that leaves none to learn from or none to score.
+    #[error("a test share of {share} is out of range: use a number between 0 and 1, such as 0.25")]
+    BadTestShare {
+        /// What was asked.
+        share: f64,
+    },
+    /// A share too small for a row, or for a whole group.
+    #[error(
+        "a test share of {share} of {rows} rows leaves nothing to score in shuffle {shuffle}: use a larger share, more rows or smaller groups"
+    )]
+    EmptyShuffle {
+        /// What was asked.
+        share: f64,
+        /// Rows there are.
+        rows: usize,
+        /// The first such shuffle.
+        shuffle: usize,
+    },
+    /// No shots to learn from, or no draws of them.
+    #[error("there is nothing to learn from: ask for at least 1 row of each class and at least 1 repeat")]
+    NoShots,
+    /// Few shots of rows that are not drawn alone.
+    #[error("few shots are drawn row by row, and these rows come in groups: leave the groups out")]
+    ShotsOfGroups,
+    /// A class that few shots would use up.
+    #[error("class {class} has {rows} rows, and {shots} shots leave none of it to score: use fewer shots or more rows")]
+    FewForShots {
+        /// The first such class.
+        class: usize,
+        /// Its rows.
+        rows: usize,
+        /// The most shots that were asked for.
+        shots: usize,
+    },
     /// A choice between no layers.
     #[error("there is no layer to choose from: evaluate at least one")]
     NoLayer,

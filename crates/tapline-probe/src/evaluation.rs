@@ -11,7 +11,8 @@ use crate::{Fit, Score};
 pub struct Evaluation {
     /// Number of classes.
     pub classes: usize,
-    /// The rows scored, by position among the rows given, ascending `[scored]`.
+    /// The rows scored, by position among the rows given, ascending `[scored]`; [repeated shuffles](crate::repeated_holdout)
+    /// score a row as often as it is drawn.
     pub scored_rows: Vec<usize>,
     /// Their true classes `[scored]`.
     pub labels: Vec<usize>,
@@ -109,8 +110,8 @@ pub struct Validation {
 /// A fit whose objective is not proven to be near its minimum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NotConverged {
-    /// The folds it left out: two while choosing for a test fold, one when scoring it or choosing for all rows, none for
-    /// the probe on all rows.
+    /// The folds it left out: two while choosing for a test fold, one when scoring it or choosing for all rows (of a split:
+    /// the rows to learn from), none for the probe on all rows.
     pub left_out: Vec<usize>,
     /// Its strength C.
     pub c: f64,

@@ -9,7 +9,7 @@ use crate::intercept::best_intercept;
 use crate::labelled::{check_every_class, check_labelled};
 use crate::linfa_fit::{Point, Stop, Task, minimise};
 use crate::standardise::{standardisation, standardise};
-use crate::{Error, Labelled, Probe, Standardisation};
+use crate::{Error, Labelled, Probe, Standardisation, Transform};
 
 /// Times the solver is started at most, each time where it stopped: its line search often gives up short of the goal.
 pub(crate) const ROUNDS: u64 = 20;
@@ -64,7 +64,7 @@ pub fn fit<T: Copy + Into<f64>>(
     check_labelled(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
-    let training = training_rows(data, &all);
+    let training = training_rows(data, &all, Transform::Standardise);
     if let Some(start) = start {
         check_start(start, &training)?;
     }
@@ -77,16 +77,33 @@ pub(crate) struct TrainingRows {
     labels: Vec<usize>,
     outputs: usize,
     standardisation: Standardisation,
+    transform: Transform,
 }
 
-/// The rows numbered in `chosen`, standardised on themselves.
-pub(crate) fn training_rows<T: Copy + Into<f64>>(data: &Labelled<'_, T>, chosen: &[usize]) -> TrainingRows {
-    let standardisation = standardisation(data.rows, chosen);
+impl TrainingRows {
+    /// Rows `[rows, columns]`, labels `[rows]`, and how they were standardised.
+    pub(crate) fn into_parts(self) -> (Array2<f64>, Vec<usize>, Standardisation) {
+        (self.rows, self.labels, self.standardisation)
+    }
+}
+
+/// The rows numbered in `chosen`, after the row-wise part of `transform`: standardised on themselves, or centred alone where
+/// the transform says so (the intercept is free, so that where they lie matters to no solution).
+pub(crate) fn training_rows<T: Copy + Into<f64>>(
+    data: &Labelled<'_, T>,
+    chosen: &[usize],
+    transform: Transform,
+) -> TrainingRows {
+    let mut standardisation = standardisation(data.rows, chosen);
+    if !transform.standardises() {
+        standardisation.scale.fill(1.0);
+    }
     TrainingRows {
         rows: standardise(&standardisation, data.rows, chosen),
         labels: chosen.iter().map(|&row| data.labels[row]).collect(),
         outputs: outputs(data.classes),
         standardisation,
+        transform,
     }
 }
 
@@ -169,6 +186,7 @@ fn fit_of(config: &FitConfig, training: &TrainingRows, end: (Judged, Option<Stri
     let (best, failure) = end;
     Fit {
         probe: Probe {
+            transform: training.transform,
             standardisation: training.standardisation.clone(),
             weights: best.point.weights,
             intercept: best.point.intercept,

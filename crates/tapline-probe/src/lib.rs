@@ -30,6 +30,7 @@
 //! # Ok::<(), tapline_probe::Error>(())
 //! ```
 
+mod baselines;
 mod batched;
 mod bootstrap;
 mod control;
@@ -48,10 +49,14 @@ mod protocol;
 mod random;
 mod ranking;
 mod score;
+mod shots;
+mod shuffles;
 mod standardise;
 mod strength;
 mod tested;
+mod transform;
 
+pub use baselines::{Baseline, Metric, Rule, Splits, baselines};
 pub use bootstrap::grouped_interval;
 pub use error::Error;
 pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
@@ -64,4 +69,7 @@ pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
 pub use ranking::{auroc, classes_ahead};
 pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score, sign_test};
+pub use shots::{FEW_SHOT_STRENGTH, ShotScores, Shots, few_shot, few_shot_fits};
+pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};
+pub use transform::Transform;

@@ -6,15 +6,20 @@ use serde::{Deserialize, Serialize};
 use crate::labelled::check_finite;
 use crate::loss::{output_probabilities, predicted_class};
 use crate::standardise::standardise;
-use crate::{Error, Standardisation};
+use crate::transform::transform_rows;
+use crate::{Error, Standardisation, Transform};
 
-/// A linear probe: `scores = ((x − mean) / scale) · weights + intercept`.
+/// A linear probe: `scores = ((t(x) − mean) / scale) · weights + intercept`, with t the row-wise part of its transform.
 ///
 /// Two classes have one output, the log-odds of class 1; more classes have one output each, whose softmax gives their
 /// probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Mean and scale of the training rows' columns.
+    /// What is done to the features first.
+    #[serde(default)]
+    pub transform: Transform,
+    /// Mean and scale of the training rows' columns, after the row-wise part of the transform; the scale is 1 where it does not
+    /// standardise.
     pub standardisation: Standardisation,
     /// Weights `[columns, outputs]` of the standardised features.
     pub weights: Array2<f64>,
@@ -39,7 +44,7 @@ impl Probe {
         }
         check_finite(rows)?;
         let all: Vec<usize> = (0..rows.nrows()).collect();
-        Ok(self.scores_of(rows, &all))
+        Ok(self.scores_of(transform_rows(self.transform, rows).view(), &all))
     }
 
     /// Probability of each class `[rows, classes]` for features `[rows, columns]`.
@@ -63,7 +68,7 @@ impl Probe {
         Ok(self.scores(rows)?.outer_iter().map(predicted_class).collect())
     }
 
-    /// Scores `[chosen, outputs]` of the rows numbered in `chosen`, of features that were checked before.
+    /// Scores `[chosen, outputs]` of the rows numbered in `chosen`, of features that were checked, and transformed row by row, before.
     pub(crate) fn scores_of<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>, chosen: &[usize]) -> Array2<f64> {
         standardise(&self.standardisation, rows, chosen).dot(&self.weights) + &self.intercept
     }
@@ -77,13 +82,24 @@ mod tests {
 
     fn probe() -> Probe {
         let standardisation = Standardisation { mean: array![1.0, 2.0], scale: array![2.0, 4.0] };
-        Probe { standardisation, weights: array![[1.0], [-1.0]], intercept: array![0.5] }
+        Probe {
+            transform: Transform::Standardise,
+            standardisation,
+            weights: array![[1.0], [-1.0]],
+            intercept: array![0.5],
+        }
     }
 
     #[test]
     fn scores_are_weighted_standardised_features() {
         assert_eq!(probe().scores(array![[3.0f32, 2.0], [1.0, 10.0]].view()), Ok(array![[1.5], [-1.5]]));
         assert_eq!(probe().predict(array![[3.0f32, 2.0], [1.0, 10.0]].view()), Ok(vec![1, 0]));
+    }
+
+    #[test]
+    fn rows_are_transformed_first() {
+        let probe = Probe { transform: Transform::Sqrt, ..probe() };
+        assert_eq!(probe.scores(array![[9.0f32, 4.0]].view()), Ok(array![[1.5]]));
     }
 
     #[test]

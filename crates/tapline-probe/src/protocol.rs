@@ -11,7 +11,8 @@ use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
 use crate::tested::{Tested, evaluation, predict};
-use crate::{Error, Fit, Labelled};
+use crate::transform::transformed;
+use crate::{Error, Fit, Labelled, Transform};
 
 /// How probes are chosen and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct ProtocolConfig {
     /// Whether [`evaluate`] and [`holdout`] shuffle the labels within their folds, by the seed: what is found is then chance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub control: bool,
+    /// What is done to the features first.
+    #[serde(default)]
+    pub transform: Transform,
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
@@ -47,7 +51,7 @@ pub enum Solver {
 }
 
 impl Default for ProtocolConfig {
-    /// Five folds, seed 0, [`default_grid`], 1,000 iterations, a tolerance of 1e-6, all in one batch.
+    /// Five folds, seed 0, [`default_grid`], 1,000 iterations, a tolerance of 1e-6, all in one batch, standardised columns.
     fn default() -> Self {
         Self {
             folds: 5,
@@ -57,6 +61,7 @@ impl Default for ProtocolConfig {
             tolerance: 1e-6,
             control: false,
             solver: Solver::Batched,
+            transform: Transform::Standardise,
         }
     }
 }
@@ -131,7 +136,8 @@ pub fn evaluate(
     // Two folds are left out at a time.
     let folds = deal(config, data.labels, data.groups, 3)?;
     let labels = control_labels(config, data.labels, &folds.of_row);
-    let data = &relabelled(data, &labels);
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
     let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
@@ -156,19 +162,12 @@ pub fn holdout(
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
     check_labelled(data)?;
-    if split.len() != data.labels.len() {
-        return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
-    }
-    let rows_of = |role| (0..split.len()).filter(|&row| split[row] == role).collect::<Vec<_>>();
-    let (train, test) = (rows_of(Role::Train), rows_of(Role::Test));
-    if test.is_empty() {
-        return Err(Error::NoTestRow);
-    }
-    check_apart(data.groups, &train, &test)?;
+    let (train, test) = rows_of_split(data, split)?;
     let folds = deal_chosen(config, data, &train)?;
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
-    let data = &relabelled(data, &labels);
-    let chosen = fit_chosen(&setting(config, data, progress)?, config, (&folds, &train))?;
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
+    let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)]).pop().expect("one fit");
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
 }
@@ -185,20 +184,37 @@ pub fn fit_final(
     check_labelled(data)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
     let folds = deal_chosen(config, data, &all)?;
-    fit_chosen(&setting(config, data, progress)?, config, (&folds, &all))
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..*data };
+    Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)]).pop().expect("one fit"))
 }
 
-struct Folds {
+/// The training rows of a split and its test rows, no group on both sides.
+pub(crate) fn rows_of_split(data: &Labelled<'_, f32>, split: &[Role]) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    if split.len() != data.labels.len() {
+        return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
+    }
+    let rows_of = |role| (0..split.len()).filter(|&row| split[row] == role).collect::<Vec<_>>();
+    let (train, test) = (rows_of(Role::Train), rows_of(Role::Test));
+    if test.is_empty() {
+        return Err(Error::NoTestRow);
+    }
+    check_apart(data.groups, &train, &test)?;
+    Ok((train, test))
+}
+
+/// Rows dealt into folds.
+pub(crate) struct Folds {
     of_row: Vec<usize>,
-    count: usize,
+    pub(crate) count: usize,
 }
 
 impl Folds {
-    fn inside(&self, fold: usize) -> Vec<usize> {
+    pub(crate) fn inside(&self, fold: usize) -> Vec<usize> {
         (0..self.of_row.len()).filter(|&row| self.of_row[row] == fold).collect()
     }
 
-    fn outside(&self, left_out: &[usize]) -> Vec<usize> {
+    pub(crate) fn outside(&self, left_out: &[usize]) -> Vec<usize> {
         (0..self.of_row.len()).filter(|&row| !left_out.contains(&self.of_row[row])).collect()
     }
 
@@ -218,12 +234,13 @@ struct PairFits {
     grid: Vec<GridFit>,
 }
 
-fn setting<'a, 'd>(
+/// What the fits of a protocol share, its grid checked.
+pub(crate) fn setting<'a, 'd>(
     config: &ProtocolConfig,
     data: &'a Labelled<'d, f32>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, progress })
+    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, transform: config.transform, progress })
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.
@@ -255,7 +272,7 @@ fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
 }
 
 /// Folds of the rows numbered in `chosen`.
-fn deal_chosen(config: &ProtocolConfig, data: &Labelled<'_, f32>, chosen: &[usize]) -> Result<Folds, Error> {
+pub(crate) fn deal_chosen(config: &ProtocolConfig, data: &Labelled<'_, f32>, chosen: &[usize]) -> Result<Folds, Error> {
     let labels: Vec<usize> = chosen.iter().map(|&row| data.labels[row]).collect();
     check_every_class(labels.iter().copied(), data.classes)?;
     let groups: Option<Vec<usize>> = data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());
@@ -273,25 +290,44 @@ fn blocks(folds: &Folds, split: &[Role]) -> Vec<usize> {
     split.iter().map(block).collect()
 }
 
-/// Chooses a strength by plain cross-validation over the rows numbered in `chosen`, and fits on all of them.
-fn fit_chosen(
-    setting: &Setting<'_, '_>,
-    config: &ProtocolConfig,
-    (folds, chosen): (&Folds, &[usize]),
-) -> Result<FinalFit, Error> {
-    let parts: Vec<Part> = (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect();
-    let fits = fit_grids(setting, &parts);
-    let tallies: Vec<Vec<_>> = fits.iter().map(|grid| grid.iter().map(|fit| fit.tallies[0]).collect()).collect();
-    let choice = choose(&setting.grid, &tallies);
-    let refit = Refit { train: chosen.to_vec(), config: &setting.grid[choice.index] };
-    let fit = fit_again(setting, &[refit]).pop().expect("one fit");
-    let last = not_converged(&fit, &[], choice.c);
-    let not_converged = fits.into_iter().flatten().filter_map(|fit| fit.not_converged).chain(last).collect();
-    Ok(FinalFit { fit, choice, fits: config.holdout_fits()?, not_converged })
+/// For each list of rows with its folds: chooses a strength by plain cross-validation, and fits on all rows of the list.
+///
+/// The lists may overlap; all their folds are fitted in one batch, then all their probes.
+pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)]) -> Vec<FinalFit> {
+    let parts: Vec<Part> = lists.iter().flat_map(|(folds, chosen)| parts_of(folds, chosen)).collect();
+    let mut grids = fit_grids(setting, &parts).into_iter();
+    let of_list: Vec<Vec<Vec<GridFit>>> =
+        lists.iter().map(|(folds, _)| grids.by_ref().take(folds.count).collect()).collect();
+    let tallies = |grid: &Vec<GridFit>| grid.iter().map(|fit| fit.tallies[0]).collect();
+    let choices: Vec<Choice> = of_list
+        .iter()
+        .map(|grids| choose(&setting.grid, &grids.iter().map(tallies).collect::<Vec<Vec<Tally>>>()))
+        .collect();
+    let refit = |((_, chosen), choice): (&(Folds, Vec<usize>), &Choice)| Refit {
+        train: chosen.clone(),
+        config: &setting.grid[choice.index],
+    };
+    let refits: Vec<Refit<'_>> = lists.iter().zip(&choices).map(refit).collect();
+    let final_fit = |((fit, choice), grids): ((Fit, Choice), Vec<Vec<GridFit>>)| {
+        let last = not_converged(&fit, &[], choice.c);
+        let not_converged = grids.iter().flatten().filter_map(|fit| fit.not_converged.clone()).chain(last).collect();
+        FinalFit { fit, fits: grids.len() * setting.grid.len() + 1, choice, not_converged }
+    };
+    fit_again(setting, &refits).into_iter().zip(choices).zip(of_list).map(final_fit).collect()
+}
+
+/// What each fold of the rows numbered in `chosen` leaves to learn from and to validate on.
+fn parts_of(folds: &Folds, chosen: &[usize]) -> Vec<Part> {
+    (0..folds.count).map(|k| numbered(folds.part(&[k]), chosen)).collect()
 }
 
 /// Folds of rows, or of whole groups where rows have some; every class in at least `least` of them.
-fn deal(config: &ProtocolConfig, labels: &[usize], groups: Option<&[usize]>, least: usize) -> Result<Folds, Error> {
+pub(crate) fn deal(
+    config: &ProtocolConfig,
+    labels: &[usize],
+    groups: Option<&[usize]>,
+    least: usize,
+) -> Result<Folds, Error> {
     let of_row = match groups {
         Some(groups) => grouped_folds(labels, groups, config.folds, config.seed)?,
         None => stratified_folds(labels, config.folds, config.seed)?,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
 use crate::fit::{check_config, fit_training_rows, training_rows};
 use crate::loss::{predicted_class, row_loss};
-use crate::{Error, Fit, FitConfig, Labelled, Probe, ProtocolConfig, Score, Solver, batched};
+use crate::{Error, Fit, FitConfig, Labelled, Probe, ProtocolConfig, Score, Solver, Transform, batched};
 
 /// All that the fits of one protocol share; checked.
 pub(crate) struct Setting<'a, 'd> {
@@ -16,6 +16,8 @@ pub(crate) struct Setting<'a, 'd> {
     pub(crate) grid: Vec<FitConfig>,
     /// Who fits.
     pub(crate) solver: Solver,
+    /// What was done to the rows of `data`, and whether their columns are standardised.
+    pub(crate) transform: Transform,
     /// Called after each fit.
     pub(crate) progress: &'a (dyn Fn() + Sync),
 }
@@ -110,7 +112,7 @@ pub(crate) fn tally_scores<'a>(rows: impl Iterator<Item = (ArrayView1<'a, f64>, 
 
 /// A probe for each strength, from strong to weak regularisation, each started from the one before.
 fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
-    let training = training_rows(setting.data, &part.train);
+    let training = training_rows(setting.data, &part.train, setting.transform);
     let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
     let mut before: Option<Probe> = None;
     for config in &setting.grid {
@@ -124,7 +126,7 @@ fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
 }
 
 fn fit_one(setting: &Setting<'_, '_>, refit: &Refit<'_>) -> Fit {
-    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train), None);
+    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train, setting.transform), None);
     (setting.progress)();
     fit
 }

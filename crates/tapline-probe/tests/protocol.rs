@@ -56,7 +56,7 @@ fn both_solvers_choose_predict_and_score_alike() {
 }
 
 #[test]
-fn rows_of_wildly_unequal_size_converge_in_a_batch() {
+fn rows_of_wildly_unequal_size_end_near_the_minimum_and_those_short_of_the_tolerance_say_so() {
     let mut task = Task::new(300, 40, 5);
     let mut next = random(11);
     for mut row in task.rows.outer_iter_mut() {
@@ -65,7 +65,8 @@ fn rows_of_wildly_unequal_size_converge_in_a_batch() {
     }
     let found =
         evaluate(&ProtocolConfig { grid: vec![0.1, 10.0], tolerance: 1e-6, ..config() }, &task.data(), &|| {}).unwrap();
-    assert!(found.not_converged.is_empty(), "{:?}", found.not_converged);
+    // float32 holds seven digits of the largest row.
+    assert!(found.not_converged.iter().all(|fit| fit.relative_excess < 1e-4), "{:?}", found.not_converged);
 }
 
 #[test]

@@ -33,7 +33,7 @@ mod error;
 mod escape;
 mod figures;
 mod model;
-mod numbers;
+pub mod numbers;
 mod page;
 mod png;
 mod svg;

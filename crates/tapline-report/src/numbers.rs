@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// A whole number with thousands apart: `2,624`.
-pub(crate) fn count(number: usize) -> String {
+pub fn count(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -14,13 +14,13 @@ pub(crate) fn count(number: usize) -> String {
 }
 
 /// A count with its noun, in the plural where there is not exactly one.
-pub(crate) fn counted(number: usize, noun: &str) -> String {
+pub fn counted(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {noun}{ending}", count(number))
 }
 
 /// A share as per cent with one decimal: `86.3`.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
 
@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_people_read_them() {
-        assert_eq!((count(0), count(2_624), count(1_234_567)), ("0".into(), "2,624".into(), "1,234,567".into()));
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (2_624, "2,624"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!(percent(0.8632), "86.3");
         assert_eq!((counted(1, "class"), counted(2, "picture")), ("1 class".into(), "2 pictures".into()));
         assert_eq!(interval((0.8401, 0.867)), "84.0 to 86.7");
     }

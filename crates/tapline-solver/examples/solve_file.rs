@@ -1,21 +1,26 @@
 //! Solves a grid of strengths for each fold of a raw table, for other programs to time and to check:
-//! `solve_file ROWS COLUMNS CLASSES FEATURES LABELS FOLDS TOLERANCE LOSS STRENGTH…`.
+//! `solve_file ROWS COLUMNS CLASSES FEATURES LABELS FOLDS TOLERANCE LOSS SCALING STRENGTH…`.
 //!
 //! FEATURES holds float32 `[rows, columns]`, LABELS and FOLDS uint32 `[rows]`, all little-endian; one training set for each
-//! fold leaves its rows out. LOSS is `logistic`, `hinge` or `squares` (of the
-//! label as a number). Prints JSON: seconds of the solver alone, and fold, strength, objective, excess, iterations and right
+//! fold leaves its rows out,
+//! and rows of fold 2³² − 1 are always learnt from. LOSS is `logistic`, `hinge` or `squares` (of the
+//! label as a number), SCALING `standardise` or `none`. Prints JSON: seconds of the solver alone, and fold, strength, objective, excess, iterations and right
 //! rows among those left out for each problem.
 
 use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2};
 use serde_json::json;
-use tapline_solver::{ClassWeights, Classes, Loss, LossTask, Problem, Solved, SolverConfig, solve_loss};
+use tapline_solver::{ClassWeights, Classes, Loss, LossTask, Problem, Scaling, Solved, SolverConfig, solve_loss};
+
+/// The fold of rows that are always learnt from.
+const ALWAYS: usize = u32::MAX as usize;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [rows, columns, classes, features, labels, folds, tolerance, loss, strengths @ ..] = args.as_slice() else {
-        panic!("give ROWS COLUMNS CLASSES FEATURES LABELS FOLDS TOLERANCE LOSS STRENGTH…")
+    let [rows, columns, classes, features, labels, folds, tolerance, loss, scaling, strengths @ ..] = args.as_slice()
+    else {
+        panic!("give ROWS COLUMNS CLASSES FEATURES LABELS FOLDS TOLERANCE LOSS SCALING STRENGTH…")
     };
     let number = |text: &String| text.parse::<usize>().expect("a number");
     let (rows, columns, classes) = (number(rows), number(columns), number(classes));
@@ -23,16 +28,17 @@ fn main() {
     let features = ArrayView2::from_shape((rows, columns), &values).expect("rows × columns values");
     let labels: Vec<usize> = words(labels).map(|word| u32::from_le_bytes(word) as usize).collect();
     let folds: Vec<usize> = words(folds).map(|word| u32::from_le_bytes(word) as usize).collect();
-    let count = folds.iter().max().map_or(0, |highest| highest + 1);
+    let count = folds.iter().filter(|&&fold| fold != ALWAYS).max().map_or(0, |highest| highest + 1);
     let mut sets: Vec<Vec<f64>> =
         (0..count).map(|out| folds.iter().map(|&fold| if fold == out { 0.0 } else { 1.0 }).collect()).collect();
     sets.retain(|set| set.contains(&0.0));
-
     let strengths: Vec<f64> = strengths.iter().map(|c| c.parse().expect("a strength")).collect();
     let problems: Vec<Problem<'_>> =
         (0..sets.len()).flat_map(|set| strengths.iter().map(move |&c| Problem { set, c, start: None })).collect();
     let memory = if classes > 20 { 10 } else { 40 };
-    let config = SolverConfig { memory, tolerance: tolerance.parse().expect("a tolerance"), ..SolverConfig::default() };
+    let scaling = if scaling == "none" { Scaling::None } else { Scaling::Standardise };
+    let config =
+        SolverConfig { memory, scaling, tolerance: tolerance.parse().expect("a tolerance"), ..SolverConfig::default() };
     let equal = Classes { labels: &labels, count: classes, weights: ClassWeights::Equal };
     let numbers = Array2::from_shape_fn((rows, 1), |(row, _)| labels[row] as f64);
     let loss = match loss.as_str() {

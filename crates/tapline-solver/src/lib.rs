@@ -48,14 +48,14 @@
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a
 //! batch share each pass over the rows (scores, losses, residuals and gradients of a block while it is in the cache) and one
 //! preconditioner, the Cholesky factor of their mean Hessian: taken from up to 4,096 rows, in the space of the columns or
-//! of the rows, whichever is smaller. On 2,099 rows of 1,280 columns, two classes and 45 strengths, one set needed 838 steps for
-//! twelve strengths without a preconditioner and 48 for all 45 with its own; five sets that share one need 246 passes
-//! together. A Hessian for each set would save half the passes and cost more than it saves. The eigenvectors of `XᵀX`
+//! of the rows, whichever is smaller. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
+//! steps for twelve strengths without a preconditioner, and 48 for all 45 with one of its own at each (a sketch in NumPy);
+//! five sets that share one take 285 passes together (`examples/solve_file`). The eigenvectors of `XᵀX`
 //! (Böhning, "Multinomial logistic regression algorithm", 1992) fit the true Hessian badly where regularisation is weak.
 //!
 //! Products are float32 in units of each column's spread, summed in float64 over blocks; losses, gradients, steps and proofs
-//! are float64. The products are those of `faer` (its AVX-512 kernels reach 80 to 95 Gflop/s on one core where `ndarray`'s
-//! reach half, and it factors as well). What float32 can prove ends at weak regularisation of rows that cannot be separated;
+//! are float64. `faer` factors and solves, which `ndarray` does not; its products are as fast as `ndarray`'s (60 to 90 Gflop/s
+//! in float32 on one core, both). What float32 can prove ends at weak regularisation of rows that cannot be separated;
 //! there the Newton decrement takes over, see [`Solution::converged`].
 
 mod error;

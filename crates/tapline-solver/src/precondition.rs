@@ -95,13 +95,13 @@ impl Sample {
         let total = d.iter().sum::<f64>() * self.share;
         let d: Vec<f32> = d.iter().map(|&d| (d * self.share) as f32).collect();
         if self.by_columns() {
-            let mut weighted = self.values.transpose().to_owned();
-            weighted.par_col_chunks_mut(TILE).for_each(|mut tile| {
-                for column in 0..tile.ncols() {
-                    tile.as_mut().col_mut(column).iter_mut().zip(&d).for_each(|(value, &d)| *value *= d.sqrt());
+            let mut weighted = self.values.clone();
+            weighted.par_col_chunks_mut(TILE).zip(d.par_chunks(TILE)).for_each(|(mut rows, d)| {
+                for (row, d) in d.iter().enumerate() {
+                    rows.as_mut().col_mut(row).iter_mut().for_each(|value| *value *= d.sqrt());
                 }
             });
-            return Products::Columns(gram(weighted.as_ref()), total);
+            return Products::Columns(gram(weighted.transpose()), total);
         }
         if let Some(Products::Rows(gram, ..)) = before {
             return Products::Rows(gram, d, total);
@@ -118,20 +118,11 @@ impl Sample {
     pub(crate) fn factor(&self, products: &Products, rho: &[f64], c: f64) -> Preconditioner<'_> {
         let scale: Vec<f32> = rho.iter().map(|&rho| (c / rho).sqrt() as f32).collect();
         let (factor, total) = match products {
-            Products::Columns(gram, total) => {
-                let scaled = Mat::from_fn(gram.nrows(), gram.ncols(), |i, j| match i >= j {
-                    true => gram[(i, j)] * scale[i] * scale[j] + if i == j { 1.0 } else { 0.0 },
-                    false => 0.0,
-                });
-                (Factor::Columns(cholesky(scaled)), total)
-            }
+            Products::Columns(gram, total) => (Factor::Columns(cholesky(scaled(gram, &scale))), total),
             Products::Rows(gram, d, total) => {
                 let roots: Vec<f32> = d.iter().map(|d| d.sqrt()).collect();
-                let scaled = Mat::from_fn(gram.nrows(), gram.ncols(), |i, j| match i >= j {
-                    true => gram[(i, j)] * c as f32 * roots[i] * roots[j] + if i == j { 1.0 } else { 0.0 },
-                    false => 0.0,
-                });
-                (Factor::Rows(cholesky(scaled), roots), total)
+                let scale: Vec<f32> = d.iter().map(|&d| (f64::from(d) * c).sqrt() as f32).collect();
+                (Factor::Rows(cholesky(scaled(gram, &scale)), roots), total)
             }
         };
         Preconditioner { sample: self, scale, factor, intercept: (1.0 / total.max(f64::MIN_POSITIVE)) as f32 }
@@ -192,6 +183,23 @@ fn gram(values: MatRef<'_, f32>) -> Mat<f32> {
         matmul(below, Accum::Replace, left.transpose(), right, 1.0f32, Par::Seq);
     });
     product
+}
+
+/// `I + S gram S`, lower, with `S` the diagonal matrix of `scale [n]`.
+fn scaled(gram: &Mat<f32>, scale: &[f32]) -> Mat<f32> {
+    let mut scaled = gram.clone();
+    scaled.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut columns)| {
+        for place in 0..columns.ncols() {
+            let column = tile * TILE + place;
+            let below = columns.as_mut().col_mut(place).subrows_mut(column, scale.len() - column);
+            below
+                .iter_mut()
+                .zip(&scale[column..])
+                .for_each(|(value, &scale_of_row)| *value *= scale[column] * scale_of_row);
+            columns[(column, place)] += 1.0;
+        }
+    });
+    scaled
 }
 
 /// The lower factor of `matrix`, whose lower half is given and whose eigenvalues are at least 1 but for rounding.

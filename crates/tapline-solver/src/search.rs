@@ -13,10 +13,10 @@ use crate::{Solution, Solved, SolverConfig, Start};
 /// Share of the promised descent that a step has to bring (Armijo).
 const FAIR: f64 = 1e-4;
 /// Rise of the objective, as a share of it, that counts as rounding.
-const ROUNDING: f64 = 2e-6;
+const ROUNDING: f64 = 1e-5;
 /// Times that one step is shortened, at most.
 const SHORTENED: usize = 30;
-/// Steps without a better proof after which there is nothing left to gain.
+/// Looks that brought the minimum no nearer after which there is nothing left to gain.
 const PATIENCE: u64 = 60;
 /// Share of the tolerance that the Newton decrement has to stay below, for two turns together or for one.
 const SETTLED: [f64; 2] = [0.1, 0.01];
@@ -72,7 +72,7 @@ pub(crate) struct Search<'a> {
     iterations: u64,
     /// Loss at the first place looked at.
     first_loss: f64,
-    /// The best proof at this strength and the steps taken since.
+    /// The nearest that proof or decrement put the minimum at this strength, and the looks taken since.
     best: (f64, u64),
     stuck: bool,
     /// Half the slope of the last direction: what it promises to gain.
@@ -274,10 +274,11 @@ impl<'a> Search<'a> {
         let slope = share * dot(&self.direction, &self.gradient);
         let gradient = self.gradient_of(&view, &self.trial);
         let after = share * dot(&self.direction, &gradient);
-        // Near the minimum the objective's rounding hides the descent; the slope does not (Hager and Zhang, "A new conjugate
-        // gradient method with guaranteed descent and an efficient line search", 2005, equation 4.1).
-        let down = value <= self.value + FAIR * slope;
-        let flat = value <= self.value + ROUNDING * self.value.abs() && after.abs() <= 0.9 * slope.abs();
+        // Where the slope still falls, the objective is lower, whatever its rounding says: it is convex. Beyond the lowest
+        // point of the line the slope decides as well while the objective is the same within rounding (Hager and Zhang, "A new
+        // conjugate gradient method with guaranteed descent and an efficient line search", 2005, equation 4.1).
+        let down = after <= 0.0 || value <= self.value + FAIR * slope;
+        let flat = value <= self.value + ROUNDING * self.value.abs() && after <= 0.9 * slope.abs();
         self.best.1 += 1;
         if down || flat {
             self.iterations += 1;
@@ -306,8 +307,9 @@ impl<'a> Search<'a> {
 
     fn decide(&mut self, config: &SolverConfig) {
         let excess = self.excess();
-        if excess < 0.9 * self.best.0 {
-            self.best = (excess, 0);
+        let nearest = excess.min(self.decrement);
+        if nearest < 0.9 * self.best.0 {
+            self.best = (nearest, 0);
         }
         let spent = self.iterations >= config.max_iterations || self.best.1 >= PATIENCE || self.stuck;
         let done = self.is_near(excess, config);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use faer::Mat;
 use ndarray::{Array1, Array2};
+use rayon::prelude::*;
 
 use crate::loss::Targets;
 use crate::moments::{Moments, moments};
@@ -184,7 +185,6 @@ impl Prepared<'_, '_, '_> {
     fn descend(&self, config: &SolverConfig, searches: &mut [Search<'_>], (curvature, c): (&mut Curvature<'_>, f64)) {
         let outputs = self.loss.outputs();
         let mut preconditioner = None;
-        curvature.looks_here = 0;
         loop {
             let mut active: Vec<&mut Search<'_>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
@@ -204,7 +204,7 @@ impl Prepared<'_, '_, '_> {
             let looks: Vec<Look<'_, '_>> = active.iter().map(|search| search.look()).collect();
             let views = look(self.table, outputs, &looks);
             curvature.spend(looks.len() * outputs);
-            active.iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+            active.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
         }
     }
 }
@@ -212,19 +212,19 @@ impl Prepared<'_, '_, '_> {
 /// New directions for the searches that want one.
 fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_>, active: &mut [&mut Search<'_>]) {
     let mut turning: Vec<&mut &mut Search<'_>> = active.iter_mut().filter(|search| search.wants_direction()).collect();
-    let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.iter().map(|search| search.ask()).collect();
+    let asked: Vec<(Vec<f64>, Vec<f64>)> = turning.par_iter().map(|search| search.ask()).collect();
     let outputs = turning[0].outputs;
     let length = asked[0].0.len() / outputs;
     let mut gradients = Mat::from_fn(length, asked.len() * outputs, |row, place| {
         asked[place / outputs].0[row * outputs + place % outputs] as f32
     });
     preconditioner.apply(gradients.as_mut());
-    for (place, (search, (mut direction, shares))) in turning.iter_mut().zip(asked).enumerate() {
+    turning.par_iter_mut().zip(asked).enumerate().for_each(|(place, (search, (mut direction, shares)))| {
         for (index, value) in direction.iter_mut().enumerate() {
             *value = f64::from(gradients[(index / outputs, place * outputs + index % outputs)]);
         }
         search.turn(direction, &shares, config);
-    }
+    });
 }
 
 /// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
@@ -237,7 +237,6 @@ struct Curvature<'a> {
     taken_at: f64,
     /// Arithmetic spent on looking since.
     spent: f64,
-    looks_here: usize,
     cost: f64,
     cost_of_look: f64,
     /// Whether the losses' second derivatives never change.
@@ -253,7 +252,6 @@ impl<'a> Curvature<'a> {
             rho,
             taken_at: 0.0,
             spent: 0.0,
-            looks_here: 0,
             cost: prepared.sample.cost(),
             cost_of_look: 8.0 * table.rows as f64 * table.columns as f64,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
@@ -262,12 +260,10 @@ impl<'a> Curvature<'a> {
 
     fn spend(&mut self, width: usize) {
         self.spent += self.cost_of_look * (width as f64 + WAITING);
-        self.looks_here += 1;
     }
 
     fn is_stale(&self, c: f64) -> bool {
-        let is_spent = self.spent >= self.cost && self.looks_here != 2 && self.looks_here != 3;
-        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || is_spent))
+        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || self.spent >= self.cost))
     }
 
     fn renew(&mut self, active: &[&mut Search<'_>], c: f64) {

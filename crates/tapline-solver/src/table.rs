@@ -125,14 +125,10 @@ impl<'a> Table<'a> {
         }
         let inverse = |(&squares, &mean): (&f64, &f64)| {
             let spread = (squares / count).sqrt();
-            if spread > f64::from(f32::EPSILON) * mean.abs() && spread.is_normal() {
-                (1.0 / spread) as f32
-            } else {
-                1.0
-            }
+            let inverse = (1.0 / spread) as f32;
+            if spread > f64::from(f32::EPSILON) * mean.abs() && inverse.is_normal() { inverse } else { 1.0 }
         };
-        let inverse: Vec<f32> = squares.iter().zip(&mean).map(inverse).collect();
-        let inverse = inverse.into_iter().map(|inverse| if inverse.is_normal() { inverse } else { 1.0 }).collect();
+        let inverse = squares.iter().zip(&mean).map(inverse).collect();
         Ok(Units { mean: mean.into_iter().map(|mean| mean as f32).collect(), inverse })
     }
 }

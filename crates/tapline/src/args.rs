@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
 use tapline_onnx::{DeviceRequest, Layout};
-use tapline_probe::Solver;
+use tapline_probe::{Solver, Transform};
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
 ///
@@ -235,6 +235,24 @@ pub struct ProtocolArgs {
     pub solver: SolverArg,
 }
 
+/// What else there is to say of the protocol of `probe` and `compare`.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct DesignArgs {
+    /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
+    /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
+    /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
+    /// scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
+    pub shuffles: Option<u16>,
+    /// Share of the pictures that each shuffle scores
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
+    pub test_share: f64,
+    /// What is done to the features first, learned on training pictures alone
+    #[arg(long, default_value = "standardise")]
+    pub transform: TransformArg,
+}
+
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Scores:
@@ -248,13 +266,29 @@ pub struct ProtocolArgs {
 Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe cells.store --tap head --save head.probe.json --json
-  tapline probe cells.store --tap head --split --predictions head.csv")]
+  tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
+  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25
+  tapline probe cells.store --tap head --shots 1,2,5,10,30 --repeats 10")]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
-    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
-    #[arg(long)]
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it. Several joined by + are
+    /// probed as one, their features side by side
+    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
     pub tap: String,
+    /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
+    /// and cosine distance of the same transformed features, on the same pictures
+    #[arg(long)]
+    pub baselines: bool,
+    /// Also probe with so few pictures of each class to learn from, separated by commas: drawn --repeats times, all other
+    /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
+    #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub shots: Vec<u16>,
+    /// Draws for each number of --shots
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "shots", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeats: u16,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
@@ -267,6 +301,8 @@ pub struct ProbeArgs {
     pub json: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline compare`.
@@ -275,7 +311,7 @@ pub struct ProbeArgs {
   >, =       the tap with most right pictures, and those not significantly worse than the best, at a level of 5 %: a model
              confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
-             2,000 resamples of the groups (too narrow where nearly all pictures are right)
+             2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
@@ -287,7 +323,8 @@ Scores are kept in the store, so that a second run prints them at once.
 Examples:
   tapline compare cells.store --json
   tapline compare cells.store --split
-  tapline compare cells.store --group module --control")]
+  tapline compare cells.store --group module --control
+  tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -302,6 +339,8 @@ pub struct CompareArgs {
     pub rankings: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
 }
 
 /// Arguments of `tapline report`.
@@ -359,6 +398,30 @@ impl From<SolverArg> for Solver {
         match solver {
             SolverArg::Batched => Self::Batched,
             SolverArg::LinfaLogistic => Self::LinfaLogistic,
+        }
+    }
+}
+
+/// Transforms of features.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TransformArg {
+    /// Columns to mean 0 and standard deviation 1
+    Standardise,
+    /// Nothing: strengths are in the features' own unit
+    None,
+    /// Rows to Euclidean length 1, then standardised
+    L2,
+    /// Signed square root, then standardised
+    Sqrt,
+}
+
+impl From<TransformArg> for Transform {
+    fn from(transform: TransformArg) -> Self {
+        match transform {
+            TransformArg::Standardise => Self::Standardise,
+            TransformArg::None => Self::None,
+            TransformArg::L2 => Self::L2,
+            TransformArg::Sqrt => Self::Sqrt,
         }
     }
 }

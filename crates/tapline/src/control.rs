@@ -6,9 +6,9 @@ use tapline_core::Store;
 use crate::accuracy::Accuracy;
 use crate::output::percent;
 use crate::plan::Plan;
-use crate::scores::score_tap;
+use crate::scores::score_taps;
 
-/// How probes did on labels shuffled within folds.
+/// How probes did on shuffled labels: within folds, or with `--shuffles` over all pictures.
 #[derive(Debug, Clone, Serialize)]
 pub struct Control {
     /// Their score.
@@ -26,8 +26,18 @@ impl Control {
         plan: &Plan,
         progress: &(dyn Fn() + Sync),
     ) -> anyhow::Result<Option<Self>> {
+        Self::of_taps(store, &[tap_index], plan, progress)
+    }
+
+    /// As [`of`](Self::of), of the joined features of several taps.
+    pub fn of_taps(
+        store: &Store,
+        taps: &[usize],
+        plan: &Plan,
+        progress: &(dyn Fn() + Sync),
+    ) -> anyhow::Result<Option<Self>> {
         let Some(shuffled) = plan.control() else { return Ok(None) };
-        let scored = score_tap(store, tap_index, &shuffled, progress)?;
+        let scored = score_taps(store, taps, &shuffled, progress)?;
         Ok(Some(Self { accuracy: Accuracy::of(&scored.evaluation, plan), chance: plan.data.chance() }))
     }
 }
@@ -39,7 +49,7 @@ pub fn sentence(controls: &[&Control]) -> String {
     let range = if low < high { format!("{} to {}", percent(low), percent(high)) } else { percent(low) };
     match controls.first() {
         Some(Control { chance, .. }) => format!(
-            "Control: {range} % right with labels shuffled within folds; chance, always answering the largest class, is {} %.\n",
+            "Control: {range} % right with shuffled labels; chance, always answering the largest class, is {} %.\n",
             percent(*chance)
         ),
         None => String::new(),

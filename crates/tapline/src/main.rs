@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod args;
+mod baselines;
 mod classes;
 mod commands;
 mod comparison;
@@ -21,7 +22,10 @@ mod rankings;
 mod replacement;
 mod report_scores;
 mod scores;
+mod shots;
+mod shuffles;
 mod split;
+mod taps;
 mod views;
 
 use std::io::ErrorKind;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+pub use tapline_report::numbers::{count, counted, percent};
 
 /// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
 pub fn strength(c: f64) -> String {
@@ -41,40 +42,16 @@ pub fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// A whole number with thousands apart: `2,624`.
-pub fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count with its noun, in the plural where there is not exactly one: `1 tap`, `2,624 pictures`.
-pub fn counted(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", count(number))
-}
-
-/// A share as per cent with one decimal: `86.3`.
-pub fn percent(share: f64) -> String {
-    format!("{:.1}", 100.0 * share)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_people_read_them() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (2_624, "2,624"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(number), text);
-        }
-        assert_eq!(percent(0.8632), "86.3");
-        assert_eq!((counted(1, "tap"), counted(2_624, "picture")), ("1 tap".to_owned(), "2,624 pictures".to_owned()));
+    fn strengths_are_rounded_to_three_digits() {
+        let check = |c, text: &str| assert_eq!(strength(c), text);
+        check(0.01, "0.01");
+        check(0.017_782_79, "0.0178");
+        check(1.778_279_4e-5, "1.78e-5");
+        check(1e5, "1e5");
     }
 }

@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 
+use anyhow::bail;
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::{ProtocolConfig, default_grid};
+use tapline_probe::{ProtocolConfig, Shuffles, default_grid};
 
-use crate::args::{ProtocolArgs, SolverArg};
+use crate::args::{DesignArgs, ProtocolArgs, SolverArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::counted;
@@ -19,6 +20,8 @@ pub struct Plan {
     pub data: Labelled,
     /// How probes are chosen and scored.
     pub config: ProtocolConfig,
+    /// How often and how the pictures are parted at random; none where folds take turns, or the listing has the split.
+    pub shuffles: Option<Shuffles>,
     /// Whether a control was asked for.
     control: bool,
 }
@@ -30,7 +33,7 @@ impl Plan {
         let mut data = Labelled::of(listing, split.as_deref())?;
         data.groups = args.group.as_deref().map(|column| Groups::of(listing, column, &data.rows)).transpose()?;
         data.check_folds(args.folds)?;
-        let plan = Self { data, config: protocol(args), control: args.control };
+        let plan = Self { data, config: protocol(args), shuffles: None, control: args.control };
         if let Some(groups) = &plan.data.groups {
             groups::check(groups, &plan.data, &plan.config)?;
         }
@@ -44,17 +47,47 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same plan with the transform and the shuffles that were asked for.
+    pub fn with_design(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
+        self.config.transform = args.transform.into();
+        let Some(count) = args.shuffles else { return Ok(self) };
+        let share = args.test_share;
+        if !(share > 0.0 && share < 1.0) {
+            bail!("--test-share {share} is out of range: use a number between 0 and 1, such as 0.25");
+        }
+        // Of groups, whether they can be dealt shows only when they are drawn.
+        let smallest = self.data.classes().into_iter().min_by_key(|class| class.pictures);
+        let smallest = smallest.filter(|_| self.data.groups.is_none());
+        if let Some(class) = smallest {
+            let learnt = class.pictures - (share * class.pictures as f64) as usize;
+            if learnt < self.config.folds {
+                bail!(
+                    "class {:?} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} at most to learn \
+                     from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds (at \
+                     least 3)",
+                    class.name,
+                    class.pictures,
+                    self.config.folds
+                );
+            }
+        }
+        Ok(Self { shuffles: Some(Shuffles { count: count.into(), test_share: share }), ..self })
+    }
+
     /// Number of fits for one tap, its control included.
     pub fn fits(&self) -> anyhow::Result<usize> {
-        let split = self.data.split.is_some();
-        let fits = if split { self.config.holdout_fits()? } else { self.config.evaluate_fits()? };
+        let fits = match (self.shuffles, &self.data.split) {
+            (Some(shuffles), _) => shuffles.count * self.config.holdout_fits()?,
+            (None, Some(_)) => self.config.holdout_fits()?,
+            (None, None) => self.config.evaluate_fits()?,
+        };
         Ok(if self.control { 2 * fits } else { fits })
     }
 
     /// The same plan with shuffled labels, if a control was asked for.
     pub fn control(&self) -> Option<Self> {
         let config = ProtocolConfig { control: true, ..self.config.clone() };
-        self.control.then(|| Self { data: self.data.clone(), config, control: false })
+        self.control.then(|| Self { data: self.data.clone(), config, shuffles: self.shuffles, control: false })
     }
 }
 

@@ -49,7 +49,7 @@ impl Ranking {
     /// Of the tap at `tap_index`, from the pictures to learn from.
     pub fn of(store: &Store, tap_index: usize, plan: &Plan) -> anyhow::Result<Self> {
         let data = &plan.data;
-        let values = features(store, tap_index, data)?;
+        let values = features(store, &[tap_index], data)?;
         let chosen = chosen(data, plan.config.seed);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let key = Key { ranking: VERSION, features: Digest::of(&bytes), labels: &data.labels, chosen: &chosen };

@@ -6,6 +6,7 @@ use tapline_probe::Evaluation;
 use crate::accuracy::Accuracy;
 use crate::control::Control;
 use crate::plan::Plan;
+use crate::shuffles::ShuffleScores;
 
 /// Scores of one tap's probes.
 #[derive(Debug, Serialize)]
@@ -14,6 +15,9 @@ pub struct Scores {
     pub accuracy: Accuracy,
     /// The score with shuffled labels, where it was asked for.
     pub control: Option<Control>,
+    /// The spread over shuffles, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shuffles: Option<ShuffleScores>,
     /// Mean recall of the classes, 0 to 1.
     pub balanced_accuracy: f64,
     /// Mean F1 score of the classes, 0 to 1.
@@ -34,6 +38,7 @@ impl Scores {
         Self {
             accuracy: Accuracy::of(evaluation, plan),
             control,
+            shuffles: ShuffleScores::of(evaluation, plan),
             balanced_accuracy: evaluation.balanced_accuracy(),
             macro_f1: evaluation.macro_f1(),
             top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),

@@ -12,7 +12,7 @@ use ndarray::ArrayView2;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Store};
-use tapline_probe::{Evaluation, ProtocolConfig, Role, evaluate, holdout};
+use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, evaluate, holdout, repeated_holdout};
 
 use crate::classes::Labelled;
 use crate::plan::Plan;
@@ -28,18 +28,27 @@ pub struct Scored {
 
 /// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.
 pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
-    let values = features(store, tap_index, &plan.data)?;
+    score_taps(store, &[tap_index], plan, progress)
+}
+
+/// As [`score_tap`], of the joined features of several taps.
+pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
+    let values = features(store, taps, &plan.data)?;
     let kept = kept_file(store, &values, plan)?;
     if let Some(scored) = read_kept(&kept).filter(|scored: &Scored| fits(&scored.evaluation, plan)) {
         return Ok(scored);
     }
     let start = Instant::now();
     let rows = labelled(&values, &plan.data);
-    let evaluation = match &plan.data.split {
-        Some(split) => holdout(&plan.config, &rows, split, progress),
-        None => evaluate(&plan.config, &rows, progress),
+    let evaluation = match (&plan.shuffles, &plan.data.split) {
+        (Some(shuffles), _) => repeated_holdout(&plan.config, shuffles, &rows, progress),
+        (None, Some(split)) => holdout(&plan.config, &rows, split, progress),
+        (None, None) => evaluate(&plan.config, &rows, progress),
     };
-    let evaluation = evaluation.with_context(|| format!("tap {}", store.taps()[tap_index].info.name))?;
+    let evaluation = evaluation.with_context(|| {
+        let names: Vec<&str> = taps.iter().map(|&tap| store.taps()[tap].info.name.as_str()).collect();
+        format!("tap {}", names.join("+"))
+    })?;
     let scored = Scored { evaluation, seconds: start.elapsed().as_secs_f64() };
     if let Err(error) = keep(&kept, &scored) {
         eprintln!("tapline: the scores cannot be kept for the next time: {error}");
@@ -47,9 +56,23 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
     Ok(scored)
 }
 
-/// The features `[rows, features]` of the rows that can be probed.
-pub fn features(store: &Store, tap_index: usize, data: &Labelled) -> anyhow::Result<Vec<f32>> {
-    Ok(store.rows(tap_index).to_f32(&data.rows)?)
+/// The features `[rows, features]` of the rows that can be probed: those of each of `taps` side by side.
+///
+/// What is kept is found by these numbers, so that the same taps in another order are another tap.
+pub fn features(store: &Store, taps: &[usize], data: &Labelled) -> anyhow::Result<Vec<f32>> {
+    if let [tap] = taps {
+        return Ok(store.rows(*tap).to_f32(&data.rows)?);
+    }
+    let of_taps =
+        taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(&data.rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut joined = Vec::with_capacity(of_taps.iter().map(Vec::len).sum());
+    for row in 0..data.rows.len() {
+        for values in &of_taps {
+            let width = values.len() / data.rows.len();
+            joined.extend_from_slice(&values[row * width..(row + 1) * width]);
+        }
+    }
+    Ok(joined)
 }
 
 /// Features and class numbers in the words of the probes.
@@ -71,6 +94,8 @@ struct Key<'a> {
     labels: Vec<&'a str>,
     split: Option<&'a [Role]>,
     groups: Option<&'a [usize]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shuffles: Option<Shuffles>,
     config: &'a ProtocolConfig,
 }
 
@@ -83,6 +108,7 @@ fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathB
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
         split: data.split.as_deref(),
         groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
+        shuffles: plan.shuffles,
         config: &plan.config,
     };
     kept_as(store, &key)
@@ -102,10 +128,15 @@ pub fn read_kept<T: DeserializeOwned>(file: &Path) -> Option<T> {
 /// Whether a kept evaluation has the shape that everything downstream relies on; a file could have been edited.
 fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
     let data = &plan.data;
-    let (scored, folds) = match data.split {
-        Some(_) => (data.with_role(Role::Test), 1),
-        None => ((0..data.rows.len()).collect(), plan.config.folds),
+    let (scored, folds) = match (plan.shuffles, &data.split) {
+        // Which rows shuffles score is theirs to draw; that they are rows is all that is relied on.
+        (Some(shuffles), _) => (evaluation.scored_rows.clone(), shuffles.count),
+        (None, Some(_)) => (data.with_role(Role::Test), 1),
+        (None, None) => ((0..data.rows.len()).collect(), plan.config.folds),
     };
+    if scored.is_empty() || scored.iter().any(|&row| row >= data.rows.len()) {
+        return false;
+    }
     let classes = data.names.len();
     let as_given = || evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]));
     let in_range = || evaluation.labels.len() == scored.len() && evaluation.labels.iter().all(|&class| class < classes);

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, select_layer};
+use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, Shuffles, select_layer};
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::rankings::{Agreement, Ranking};
 use crate::report_scores::Scores;
 use crate::scores::{Scored, score_tap};
+use crate::shuffles::{self, ShuffleScores};
 use crate::{Outcome, output, progress, views};
 
 /// What the comparison found; every rendering is made from it.
@@ -32,6 +33,9 @@ pub struct Report {
     protocol: ProtocolConfig,
     /// How many pictures a fixed split learns from and scores on; none where folds take turns.
     split: Option<SplitSizes>,
+    /// How the pictures are parted again and again; none where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shuffles: Option<Shuffles>,
     /// What no fold tears apart; none where every picture is a draw of its own.
     groups: Option<GroupSizes>,
     /// How the intervals are made.
@@ -105,7 +109,7 @@ impl SplitSizes {
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
     let mut scored = Vec::new();
     for index in 0..store.taps().len() {
@@ -150,6 +154,7 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
         left_out: data.left_out.clone(),
         classes: data.classes(),
         split: SplitSizes::of(data),
+        shuffles: plan.shuffles,
         groups: data.groups.as_ref().map(Groups::sizes),
         interval: Interval::of(plan),
         protocol: plan.config.clone(),
@@ -261,12 +266,13 @@ fn render(report: &Report) -> String {
         None => format!("{} pictures", count(report.pictures)),
     };
     let mut text = format!(
-        "{}: linear probes on {}{pictures} ({}{more}), {} folds{}, seed {}\n\n{}\n",
+        "{}: linear probes on {}{pictures} ({}{more}), {} folds{}{}, seed {}\n\n{}\n",
         report.model,
         views::mean_of(report.views),
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
+        shuffles::heading(report.shuffles, report.protocol.transform),
         report.protocol.seed,
         output::table(&headers, rows)
     );
@@ -280,13 +286,15 @@ fn render(report: &Report) -> String {
 fn verdict(report: &Report) -> String {
     let best = &report.taps[report.best];
     let mut text = format!(
-        "Best stage: {}, {} % of {} pictures right (95 % {} {}).\n",
+        "Best stage: {}, {} % of {} {} right (95 % {} {}).\n",
         label(&report.taps, report.best),
         percent(best.scores.accuracy.accuracy),
         count(best.scores.accuracy.total),
+        if report.shuffles.is_some() { "scores" } else { "pictures" },
         report.interval.name(),
         best.scores.accuracy.interval_text()
     );
+    text += &best.scores.shuffles.as_ref().map_or(String::new(), ShuffleScores::sentence);
     text += &report.set_sentence;
     text += &top_against_best(report);
     let chosen = &report.chosen_on_inner_folds;
@@ -335,8 +343,10 @@ fn top_against_best(report: &Report) -> String {
     if behind == 0 {
         return format!("The {which}, {top_name}, has as many right.\n");
     }
+    // Shuffles score a picture several times.
+    let scored = if report.shuffles.is_some() { "scores" } else { "pictures" };
     let mut text = format!(
-        "The {which}, {top_name}, is {:.1} points behind: {} pictures are right only at {best_name}, {} only at {top_name}.\n",
+        "The {which}, {top_name}, is {:.1} points behind: {} {scored} are right only at {best_name}, {} only at {top_name}.\n",
         100.0 * behind as f64 / report.taps[top].scores.accuracy.total as f64,
         count(only_best),
         count(only_top),

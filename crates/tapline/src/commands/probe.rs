@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
-use tapline_core::{Pooling, Store, TapInfo, Views};
-use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, fit_final};
+use tapline_core::{Store, TapInfo, Views};
+use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, Transform, fit_final};
 
 use super::compare::SplitSizes;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
+use crate::baselines::{self, BaselineScore};
 use crate::classes::{Class, LeftOut};
 use crate::control::{Control, sentence};
 use crate::groups::{GroupSizes, Groups};
@@ -18,8 +19,10 @@ use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
-use crate::scores::{features, labelled, score_tap};
-use crate::{Outcome, output, predictions, progress, views};
+use crate::scores::{features, labelled, score_taps};
+use crate::shots::{self, FewShots};
+use crate::shuffles::{ShuffleScores, transform_text};
+use crate::{Outcome, output, predictions, progress, taps, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
 const SHOWN_CLASSES: usize = 12;
@@ -28,7 +31,11 @@ const SHOWN_CLASSES: usize = 12;
 struct Report {
     store: String,
     model: String,
-    tap: TapInfo,
+    /// The tap; none where several are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tap: Option<TapInfo>,
+    /// The taps whose features are joined, in this order.
+    taps: Vec<TapInfo>,
     /// The views of each picture whose mean was probed.
     views: Views,
     pictures: usize,
@@ -46,6 +53,12 @@ struct Report {
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
     confusion: Vec<Vec<usize>>,
+    /// Rules that learn nothing but where the training pictures are; empty where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    baselines: Vec<BaselineScore>,
+    /// Probes that learned from few pictures, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shots: Option<FewShots>,
     fits: usize,
     not_converged: Vec<NotConverged>,
     seconds: f64,
@@ -69,10 +82,17 @@ struct SavedProbe<'a> {
     /// Of which views' mean the features are; not written where it is the centre alone.
     #[serde(skip_serializing_if = "Views::is_centre")]
     views: Views,
-    tap: &'a TapInfo,
+    /// The tap; none where several are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tap: Option<TapInfo>,
+    /// The taps whose features are joined, in this order.
+    taps: Vec<TapInfo>,
     classes: &'a [String],
     strength: f64,
     converged: bool,
+    /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
+    /// `standardise` and `none` leave it; `mean` and `scale` come after it.
+    transform: Transform,
     /// Subtracted from the features `[features]`.
     mean: Vec<f64>,
     /// Divides the difference `[features]`.
@@ -85,28 +105,33 @@ struct SavedProbe<'a> {
 
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
-    let index = find_tap(&store, &args.tap)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?;
+    let taps = taps::find(&store, &args.tap)?;
+    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
+    let shots = shots::check(args, &plan)?;
     let bar = progress::bar("probing", plan.fits()?, "fits");
     if args.save.is_some() && args.save == args.predictions {
         bail!("--save and --predictions name the same file: give each its own");
     }
     let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
     let predictions = args.predictions.as_deref().map(Replacement::create).transpose()?;
-    let scored = score_tap(&store, index, &plan, &|| bar.inc(1))?;
-    let control = Control::of(&store, index, &plan, &|| bar.inc(1))?;
+    let scored = score_taps(&store, &taps, &plan, &|| bar.inc(1))?;
+    let control = Control::of_taps(&store, &taps, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    let shots = shots.map(|shots| FewShots::of(&store, &taps, (&shots, &plan))).transpose()?;
     let evaluation = &scored.evaluation;
+    let baselines = if args.baselines { baselines::score(&store, &taps, (&plan, evaluation))? } else { Vec::new() };
     let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
         at_edge: fold.choice.at_edge,
         accuracy: Accuracy::of_fold(evaluation, index, &plan),
     });
+    let infos: Vec<TapInfo> = taps.iter().map(|&tap| store.taps()[tap].info.clone()).collect();
     let report = Report {
         store: store.dir().display().to_string(),
         model: store.manifest().space.model.name.clone(),
-        tap: store.taps()[index].info.clone(),
+        tap: taps::only(&infos),
+        taps: infos,
         views: store.manifest().space.views,
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
@@ -114,6 +139,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         scores: Scores::of(evaluation, control, &plan),
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
+        baselines,
+        shots,
         fits: evaluation.fits,
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
@@ -125,7 +152,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         protocol: plan.config.clone(),
     };
     if let Some(file) = file.as_mut() {
-        save(file, &store, index, &plan)?;
+        save(file, &store, &taps, &plan)?;
     }
     if let Some(predictions) = &predictions {
         predictions::write(predictions, &store, &plan, evaluation)?;
@@ -139,32 +166,9 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The tap called NAME or NAME@POOLING.
-fn find_tap(store: &Store, typed: &str) -> anyhow::Result<usize> {
-    let named = |name: &str, pooling: Option<Pooling>| -> Vec<usize> {
-        let fits = |info: &TapInfo| {
-            (info.name == name || info.tap.tensor == name) && pooling.is_none_or(|p| p == info.tap.pooling)
-        };
-        store.taps().iter().enumerate().filter(|(_, tap)| fits(&tap.info)).map(|(index, _)| index).collect()
-    };
-    let mut found = named(typed, None);
-    if let (true, Some((name, pooling))) = (found.is_empty(), typed.rsplit_once('@')) {
-        found = named(name, Some(pooling.parse()?));
-    }
-    let all = || {
-        let names = store.taps().iter().map(|t| format!("{}@{}", t.info.name, t.info.tap.pooling));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    match found.as_slice() {
-        [one] => Ok(*one),
-        [] => bail!("the store has no tap {typed:?}; it has {}", all()),
-        _ => bail!("the store has several taps {typed:?}, name one with its pooling: {}", all()),
-    }
-}
-
-fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> anyhow::Result<()> {
+fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> anyhow::Result<()> {
     let data = plan.data.to_learn_from();
-    let values = features(store, index, &data)?;
+    let values = features(store, taps, &data)?;
     let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
     let FinalFit { fit, choice, .. } = fit_final(&plan.config, &labelled(&values, &data), &|| bar.inc(1))?;
     bar.finish_and_clear();
@@ -173,14 +177,17 @@ fn save(file: &mut Replacement, store: &Store, index: usize, plan: &Plan) -> any
     }
     let space = &store.manifest().space;
     let probe = &fit.probe;
+    let infos: Vec<TapInfo> = taps.iter().map(|&tap| store.taps()[tap].info.clone()).collect();
     let saved = SavedProbe {
         model: &space.model,
         preprocess: &space.preprocess,
         views: space.views,
-        tap: &store.taps()[index].info,
+        tap: taps::only(&infos),
+        taps: infos,
         classes: &data.names,
         strength: choice.c,
         converged: fit.converged,
+        transform: probe.transform,
         mean: probe.standardisation.mean.to_vec(),
         scale: probe.standardisation.scale.to_vec(),
         weights: probe.weights.outer_iter().map(|row| row.to_vec()).collect(),
@@ -204,19 +211,23 @@ fn other_scores(report: &Report) -> String {
 }
 
 fn render(report: &Report) -> String {
-    let accuracy = &report.scores.accuracy;
+    let (accuracy, shuffles) = (&report.scores.accuracy, report.scores.shuffles.as_ref());
     let mut text = format!(
-        "{} at {} ({} features, pooling {}{}): {} % of {} pictures right (95 % {} {})\n{}\n\n",
+        "{} at {} ({} features, {}{}{}): {} % of {} {} right (95 % {} {})\n{}\n{}\n",
         report.model,
-        report.tap.name,
-        report.tap.features,
-        report.tap.tap.pooling,
+        taps::names(&report.taps),
+        report.taps.iter().map(|tap| tap.features).sum::<usize>(),
+        taps::poolings(&report.taps),
         views::averaged(report.views),
+        transform_text(report.protocol.transform),
         percent(accuracy.accuracy),
         count(accuracy.total),
+        // Shuffles score a picture several times.
+        if shuffles.is_some() { "scores" } else { "pictures" },
         report.interval.name(),
         accuracy.interval_text(),
-        other_scores(report)
+        other_scores(report),
+        shuffles.map_or(String::new(), ShuffleScores::sentence)
     );
     let folds = report.folds.iter().enumerate().map(|(index, fold)| {
         vec![
@@ -226,7 +237,10 @@ fn render(report: &Report) -> String {
             format!("{}{}", output::strength(fold.strength), if fold.at_edge { "*" } else { "" }),
         ]
     });
-    text += &output::table(&[">fold", ">right", ">accuracy %", ">strength"], folds);
+    text += &output::table(
+        &[if shuffles.is_some() { ">shuffle" } else { ">fold" }, ">right", ">accuracy %", ">strength"],
+        folds,
+    );
     if report.folds.iter().any(|fold| fold.at_edge) {
         text += "* at the edge of the grid; a wider one (--strengths) may do better.\n";
     }
@@ -240,6 +254,10 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
+    if !report.baselines.is_empty() {
+        text += &baselines::table(&report.baselines);
+    }
+    text += &report.shots.as_ref().map_or(String::new(), FewShots::text);
     text += &sentence(&report.scores.control.iter().collect::<Vec<_>>());
     if !report.not_converged.is_empty() {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);

@@ -1,0 +1,225 @@
+"""`make bench`: how fast, against references measured in the same run; benches/README.md explains each row.
+
+Ours and the reference take turns (A B A B …); medians count, the spread is shown. Results go to benches/results/latest.json as an array
+of rows: id, what, ours, reference, unit, ratio, goal, holds. Name rows to run only these: `bench.py solver-elpv extract`.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILT = ROOT / "target" / "release"
+SOLVE, LINFA, TAPLINE = BUILT / "examples" / "solve_file", BUILT / "examples" / "linfa_file", BUILT / "tapline"
+PEERS = ROOT / "benches" / "peers"
+STRENGTHS = [float(f"{10 ** (step / 4 - 6):.6g}") for step in range(45)]
+TURNS = int(os.environ.get("TURNS", "3"))
+GAP = 1e-4
+# The fold of rows that are always learnt from.
+ALWAYS = 2**32 - 1
+ROWS = []
+
+
+def run(*command):
+    """What a program prints, as JSON. The environment's choice of a BLAS kernel is left out: it may be another machine's."""
+    env = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
+    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, env=env)
+    return json.loads(done.stdout)
+
+
+def take_turns(ours, reference, turns=TURNS):
+    """Seconds of both, in turns."""
+    pairs = [(ours(), reference()) for _ in range(turns)]
+    return [list(side) for side in zip(*pairs)]
+
+
+def row(id, what, ours, reference, unit="s", goal=None, ratio=None):
+    a = statistics.median(ours)
+    b = statistics.median(reference) if reference else None
+    ratio = ratio if ratio is not None else (b / a if b else None)
+    holds = None if goal is None else bool(ratio >= goal)
+    spread = f"{min(ours):.2f} to {max(ours):.2f}"
+    ROWS.append({"id": id, "what": what, "ours": a, "reference": b, "unit": unit, "ratio": ratio, "goal": goal, "holds": holds})
+    text = {None: "", True: "holds", False: "FALLS SHORT"}[holds]
+    other = f"{b:10.2f}" if b else " " * 10
+    print(f"{id:22} {a:9.2f} ({spread}) {other} {unit:4} {ratio or 0:7.1f}x  goal {goal or '-'}  {text}  {what}", flush=True)
+
+
+class Raw:
+    """A table in raw files, as solve_file reads it."""
+
+    def __init__(self, folder, x, y, folds):
+        self.folder, (self.rows, self.columns) = pathlib.Path(folder), x.shape
+        self.classes = int(y.max()) + 1
+        for name, values in (("x", x.astype("<f4")), ("y", y.astype("<u4")), ("folds", folds.astype("<u4"))):
+            values.tofile(self.folder / name)
+        self.files = [self.folder / name for name in ("x", "y", "folds")]
+        self.sizes = [self.rows, self.columns, self.classes]
+
+    def solve(self, tolerance, strengths, loss="logistic", scaling="none"):
+        return run(SOLVE, *self.sizes, *self.files, tolerance, loss, scaling, *strengths)
+
+    def best(self, strengths):
+        """The lowest objectives known, splits × strengths."""
+        fits = self.solve(1e-7, strengths)["fits"]
+        order = sorted(fits, key=lambda fit: (fit["fold"], fit["c"]))
+        return [[fit["objective"] for fit in order if fit["fold"] == split] for split in sorted({f["fold"] for f in order})]
+
+    def peer(self, solver, jobs, strengths):
+        return run(sys.executable, PEERS / "logistic.py", *self.sizes, *self.files, GAP, solver, jobs, self.folder / "best.json", *strengths)
+
+
+def made(rows, columns, classes, seed=0):
+    """Rectified mixtures of 40 directions, as correlated and skewed as features of a layer; labels follow hidden centres."""
+    random = np.random.default_rng(seed)
+    y = np.arange(rows) % classes
+    centres = random.normal(size=(classes, 40))
+    hidden = centres[y] * 0.6 + random.normal(size=(rows, 40)) * (3 / (1 + 0.1 * np.arange(40)))
+    x = np.maximum(hidden @ random.normal(size=(40, columns)) + random.normal(size=(rows, columns)), 0).astype(np.float32)
+    return standardised(x), y
+
+
+def standardised(x):
+    spread = x.std(axis=0)
+    return (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+
+def elpv(tap):
+    import pandas
+
+    store = ROOT / "demo" / "elpv-efficientnet-lite0"
+    x = np.load(store / "features" / f"{tap}.npy").astype(np.float32)
+    y = pandas.factorize(pandas.read_parquet(store / "listing.parquet").label, sort=True)[0]
+    return standardised(x), y
+
+
+def logistic(id, what, x, y, folds, strengths, peers, goal, turns=TURNS):
+    """Ours against LogisticRegressionCV with the best of `peers` (solver, jobs), both to the same gap of the objective."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Raw(folder, x, y, folds)
+        best = raw.best(strengths)
+        (raw.folder / "best.json").write_text(json.dumps(best))
+        tried = {peer: raw.peer(*peer, strengths) for peer in peers}
+        fastest = min(tried, key=lambda peer: tried[peer]["seconds"])
+        worst = max(fit["objective"] / best[fit["fold"]][strengths.index(fit["c"])] - 1 for fit in raw.solve(GAP, strengths)["fits"])
+        ours, theirs = [], [tried[fastest]["seconds"]]
+        for turn in range(turns):
+            ours.append(raw.solve(GAP, strengths)["seconds"])
+            if turn + 1 < turns:
+                theirs.append(raw.peer(*fastest, strengths)["seconds"])
+        peer = tried[fastest]
+        row(id, f"{what}; gap ours {worst:.1e}, scikit-learn {peer['worst_gap']:.1e} ({fastest[0]}, {fastest[1]} jobs, tol {peer['tolerance']:g})", ours, theirs, goal=goal)
+
+
+def five_folds(rows):
+    return np.random.default_rng(1).permutation(rows) % 5
+
+
+def one_split(rows):
+    """A quarter left out."""
+    return np.where(np.random.default_rng(1).random(rows) < 0.25, 0, ALWAYS)
+
+
+def solver_elpv():
+    x, y = elpv("head.mean")
+    logistic("solver-elpv", "5 folds x 45 strengths, EfficientNet-Lite0 head on ELPV, 2,624 x 1,280", x, y, five_folds(len(y)), STRENGTHS, [("lbfgs", 1), ("newton-cholesky", 1)], 10)
+
+
+def solver_101():
+    x, y = made(3030, 1280, 101)
+    logistic("solver-101", "one split x 45 strengths, 3,030 x 1,280, 101 classes, made up", x, y, one_split(3030), STRENGTHS, [("lbfgs", 1)], 10, turns=1)
+
+
+def solver_50k():
+    x, y = made(50_000, 2048, 10)
+    logistic("solver-50k", "one split x 9 strengths, 50,000 x 2,048, 10 classes, made up", x, y, one_split(50_000), STRENGTHS[4:40:4], [("lbfgs", 1)], 5, turns=1)
+
+
+def solver_linfa():
+    x, y = elpv("head.mean")
+    with tempfile.TemporaryDirectory() as folder:
+        # One row is left out, for there to be a split.
+        raw = Raw(folder, x, y, np.where(np.arange(len(y)) == 0, 0, ALWAYS))
+        ours = lambda: raw.solve(GAP, [0.1], scaling="standardise")["seconds"]
+        theirs = lambda: run(LINFA, *raw.sizes, *raw.files[:2], 0.1, GAP)["seconds"]
+        row("solver-linfa", "one fit, C = 0.1, ELPV head, against linfa-logistic", *take_turns(ours, theirs), goal=20)
+
+
+def compare_elpv():
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(TURNS):
+            store = pathlib.Path(folder) / str(turn)
+            shutil.copytree(ROOT / "demo" / "elpv-efficientnet-lite0", store)
+            shutil.rmtree(store / "scores", ignore_errors=True)
+            start = time.perf_counter()
+            subprocess.run([TAPLINE, "compare", store, "--json"], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+    row("compare-elpv", "tapline compare: 19 taps of EfficientNet-Lite0, nested 5 folds x 45 strengths; goal: under 15 s", seconds, [15.0], goal=1)
+
+
+def growth():
+    base = {"rows": 2000, "columns": 256, "classes": 4, "folds": 5, "strengths": 12}
+
+    def seconds(**changed):
+        size = base | changed
+        x, y = made(size["rows"], size["columns"], size["classes"])
+        strengths = [10 ** (step * 6 / size["strengths"] - 4) for step in range(size["strengths"])]
+        folds = np.random.default_rng(1).permutation(size["rows"]) % size["folds"]
+        with tempfile.TemporaryDirectory() as folder:
+            raw = Raw(folder, x, y, folds)
+            return [raw.solve(GAP, strengths)["seconds"] for _ in range(TURNS)]
+
+    one = seconds()
+    for name in base:
+        two = seconds(**{name: 2 * base[name]})
+        ratio = 2 * statistics.median(one) / statistics.median(two)
+        row(f"growth-{name}", f"twice the {name} ({base[name]} to {2 * base[name]}); linear is 1", two, one, goal=0.9, ratio=ratio)
+
+
+def extract():
+    import tomllib
+
+    card = tomllib.loads((ROOT / "models" / "efficientnet-lite0.toml").read_text())
+    stages = [stage["tensor"] for stage in card["stages"]]
+    count = 2624
+    model, listing = ROOT / "models" / "efficientnet-lite0.onnx", ROOT / "data" / "elpv.csv"
+
+    def ours():
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            command = [TAPLINE, "extract", listing, "--model", "efficientnet-lite0", "--squash", "--store", f"{folder}/store", "--device", "cpu"]
+            subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+            return time.perf_counter() - start
+
+    for how, goal in (("loop", 1.6), ("threads", None), ("processes", 1.25)):
+        peer = lambda: run(sys.executable, PEERS / "extract.py", model, listing, ",".join(stages), count, how)["seconds"]
+        row(f"extract-{how}", f"{count} ELPV cells, all {len(stages)} stages of EfficientNet-Lite0, against Python: {how}", *take_turns(ours, peer), goal=goal)
+
+
+BENCHES = {
+    "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
+    "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
+}
+
+
+def main():
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name]()
+    results = ROOT / "benches" / "results"
+    results.mkdir(exist_ok=True)
+    (results / "latest.json").write_text(json.dumps(ROWS, indent=1) + "\n")
+    short = [found["id"] for found in ROWS if found["holds"] is False]
+    print(f"{len(ROWS)} rows in benches/results/latest.json; short of their goals: {', '.join(short) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

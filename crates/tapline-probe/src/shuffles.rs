@@ -1,0 +1,225 @@
+//! Repeated shuffles: the same rows parted again and again, so that a score does not hang on one split.
+//!
+//! The protocol of many published tables ("75/25, ten seeds"). Its test sets overlap, which its spread and intervals allow for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::{control_labels, relabelled};
+use crate::labelled::{check_every_class, check_labelled};
+use crate::protocol::{Folds, deal_chosen, fit_chosen, setting};
+use crate::random::{random_numbers, shuffle};
+use crate::tested::{Tested, evaluation, predict};
+use crate::transform::transformed;
+use crate::{Error, Evaluation, FinalFit, Labelled, ProtocolConfig, Score};
+
+/// Streams of random numbers below this one have other uses: 0 deals folds, 1 shuffles the labels of a control.
+const FIRST_STREAM: u64 = 2;
+
+/// How often rows are parted, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Shuffles {
+    /// Number of shuffles, at least 1.
+    pub count: usize,
+    /// Share of each class that is scored, between 0 and 1.
+    pub test_share: f64,
+}
+
+/// Scores the test rows of each of several random splits by a probe fitted on the other rows of that split.
+///
+/// Each shuffle scores `test_share` of each class, to within a row, and chooses its strength by cross-validation on the rows
+/// it learns from, as [`holdout`](crate::holdout()) does. Groups stay whole: taken in random order, each is scored where that
+/// brings the classes' shares nearer to `test_share`. In the result a fold is a shuffle, and a row is there as often as it
+/// was scored: counts are sums over the shuffles. The interval of their [`score`](Evaluation::score) by Wilson's formula would be too
+/// narrow; resample rows or groups whole ([`grouped_interval`](crate::grouped_interval)), or see [`Spread`]. For a control the
+/// labels are shuffled over all rows. Shuffle i is the same however many there are; all are fitted in one batch.
+///
+/// # Errors
+/// As [`holdout`](crate::holdout()); also for no shuffle, and for a share out of range or too small for a row.
+pub fn repeated_holdout(
+    config: &ProtocolConfig,
+    shuffles: &Shuffles,
+    data: &Labelled<'_, f32>,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Evaluation, Error> {
+    check_labelled(data)?;
+    check_every_class(data.labels.iter().copied(), data.classes)?;
+    let labels = control_labels(config, data.labels, &vec![0; data.labels.len()]);
+    let rows = transformed(config.transform, data);
+    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
+    let tests = drawn_tests(config.seed, shuffles, data)?;
+    let lists = (0..).zip(&tests).map(|(index, test)| to_learn_from(config, data, (index, test)));
+    let lists = lists.collect::<Result<Vec<_>, Error>>()?;
+    let chosen = fit_chosen(&setting(config, data, progress)?, &lists);
+    let fits = chosen.iter().map(|chosen| chosen.fits).sum();
+    let unconverged = chosen.iter().flat_map(|chosen| chosen.not_converged.clone()).collect();
+    let tested = |(FinalFit { fit, choice, .. }, test): (FinalFit, &Vec<usize>)| Tested {
+        choice,
+        rows: predict(&fit.probe, data, test),
+        not_converged: None,
+    };
+    Ok(evaluation(data, chosen.into_iter().zip(&tests).map(tested).collect(), (fits, unconverged)))
+}
+
+/// How the accuracies of shuffles are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean of the shuffles' accuracies, from 0 to 1.
+    pub mean: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
+    /// Standard error of the mean; none for one shuffle.
+    pub standard_error: Option<f64>,
+}
+
+impl Spread {
+    /// The spread of `scores` `[shuffles]`, each of which parts the same `rows` rows.
+    ///
+    /// `standard error = √((1 / J + n_test / n_train) s²)` with J shuffles and the sample variance s² of their accuracies
+    /// (Nadeau and Bengio, "Inference for the generalization error", 2003, section 3.2): the shuffles share rows, so that
+    /// `√(s² / J)` would promise too much. `n_test / n_train` is that of the sums. NaN without scores.
+    pub fn of(scores: &[Score], rows: usize) -> Self {
+        let count = scores.len() as f64;
+        let accuracies = || scores.iter().map(Score::accuracy);
+        let mean = accuracies().sum::<f64>() / count;
+        let tested = scores.iter().map(|score| score.total).sum::<usize>() as f64;
+        let ratio = tested / (count * rows as f64 - tested);
+        let variance = accuracies().map(|accuracy| (accuracy - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let standard_error = (scores.len() > 1).then(|| ((1.0 / count + ratio) * variance).sqrt());
+        Self { mean, min: accuracies().fold(1.0, f64::min), max: accuracies().fold(0.0, f64::max), standard_error }
+    }
+}
+
+/// The rows each shuffle scores, ascending `[shuffles][scored]`.
+pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Labelled<'_, f32>) -> Result<Vec<Vec<usize>>, Error> {
+    let share = shuffles.test_share;
+    if shuffles.count == 0 {
+        return Err(Error::NoShuffle);
+    }
+    if !(share > 0.0 && share < 1.0) {
+        return Err(Error::BadTestShare { share });
+    }
+    let draw = |index: usize| {
+        let test = match data.groups {
+            Some(groups) => draw_groups((seed, index), share, (data.labels, groups)),
+            None => draw_rows((seed, index), share, data.labels),
+        };
+        let rows = data.labels.len();
+        if test.is_empty() { Err(Error::EmptyShuffle { share, rows, shuffle: index }) } else { Ok(test) }
+    };
+    (0..shuffles.count).map(draw).collect()
+}
+
+/// The rows that a shuffle learns from, with the folds that choose its strength.
+fn to_learn_from(
+    config: &ProtocolConfig,
+    data: &Labelled<'_, f32>,
+    (index, test): (u64, &[usize]),
+) -> Result<(Folds, Vec<usize>), Error> {
+    let train: Vec<usize> = (0..data.labels.len()).filter(|row| test.binary_search(row).is_err()).collect();
+    let config = ProtocolConfig { seed: config.seed.wrapping_add(index), ..config.clone() };
+    Ok((deal_chosen(&config, data, &train)?, train))
+}
+
+/// Rows of each class, shuffled, until the share of all rows up to and with that class is reached.
+fn draw_rows((seed, index): (u64, usize), share: f64, labels: &[usize]) -> Vec<usize> {
+    let mut random = random_numbers(seed);
+    random.set_stream(FIRST_STREAM + index as u64);
+    let (mut test, mut seen) = (Vec::new(), 0);
+    for class in 0..labels.iter().max().map_or(0, |&highest| highest + 1) {
+        let mut rows: Vec<usize> = (0..labels.len()).filter(|&row| labels[row] == class).collect();
+        shuffle(&mut rows, &mut random);
+        seen += rows.len();
+        let wanted = (share * seen as f64).round() as usize;
+        test.extend(rows.into_iter().take(wanted.saturating_sub(test.len())));
+    }
+    test.sort_unstable();
+    test
+}
+
+/// Rows of whole groups, each of which brings the classes' shares nearer to `share`.
+fn draw_groups((seed, index): (u64, usize), share: f64, (labels, groups): (&[usize], &[usize])) -> Vec<usize> {
+    let classes = labels.iter().max().map_or(0, |&highest| highest + 1);
+    let mut sizes = vec![0.0; classes];
+    let mut inside = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (row, (&class, &group)) in labels.iter().zip(groups).enumerate() {
+        sizes[class] += 1.0;
+        inside.entry(group).or_default().push(row);
+    }
+    let inside: Vec<Vec<usize>> = inside.into_values().collect();
+    let mut order: Vec<usize> = (0..inside.len()).collect();
+    let mut random = random_numbers(seed);
+    random.set_stream(FIRST_STREAM + index as u64);
+    shuffle(&mut order, &mut random);
+    // Of each class without rows the share is 0 / 0: none is asked for.
+    let distance = |counts: &[f64]| -> f64 {
+        let shares = counts.iter().zip(&sizes).filter(|(_, size)| **size > 0.0);
+        shares.map(|(count, size)| (count / size - share).powi(2)).sum()
+    };
+    let (mut test, mut counts) = (Vec::new(), vec![0.0; classes]);
+    for group in order {
+        let mut with = counts.clone();
+        inside[group].iter().for_each(|&row| with[labels[row]] += 1.0);
+        if distance(&with) < distance(&counts) {
+            counts = with;
+            test.extend(&inside[group]);
+        }
+    }
+    test.sort_unstable();
+    test
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_gives_its_share_to_within_a_row() {
+        let labels: Vec<usize> = (0..103).map(|row| [0, 0, 0, 1, 2, 2][row % 6]).collect();
+        for index in 0..20 {
+            let test = draw_rows((5, index), 0.25, &labels);
+            assert_eq!(test.len(), 26);
+            for class in 0..3 {
+                let of =
+                    |rows: &mut dyn Iterator<Item = usize>| rows.filter(|&row| labels[row] == class).count() as f64;
+                let (all, tested) = (of(&mut (0..103)), of(&mut test.iter().copied()));
+                assert!((tested - 0.25 * all).abs() <= 1.0, "class {class}: {tested} of {all}");
+            }
+        }
+    }
+
+    #[test]
+    fn shuffles_differ_and_do_not_hang_on_their_number() {
+        let labels: Vec<usize> = (0..40).map(|row| row % 2).collect();
+        let rows = ndarray::Array2::<f32>::zeros((40, 1));
+        let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
+        let few = drawn_tests(1, &Shuffles { count: 2, test_share: 0.25 }, &data).unwrap();
+        let many = drawn_tests(1, &Shuffles { count: 5, test_share: 0.25 }, &data).unwrap();
+        assert_eq!(few, many[..2]);
+        assert_ne!(few[0], few[1]);
+        assert_ne!(few, drawn_tests(2, &Shuffles { count: 2, test_share: 0.25 }, &data).unwrap());
+    }
+
+    #[test]
+    fn groups_are_drawn_whole_and_near_the_share() {
+        let groups: Vec<usize> = (0..120).map(|row| row / 4).collect();
+        let labels: Vec<usize> = groups.iter().map(|group| group % 3).collect();
+        for index in 0..20 {
+            let test = draw_groups((0, index), 0.25, (&labels, &groups));
+            let whole = |group: usize| test.iter().filter(|&&row| groups[row] == group).count();
+            assert!((0..30).all(|group| [0, 4].contains(&whole(group))));
+            assert!((24..=36).contains(&test.len()), "{}", test.len());
+        }
+    }
+
+    #[test]
+    fn the_standard_error_is_nadeau_and_bengios() {
+        // 3 shuffles of 100 rows, 25 scored: accuracies 0.8, 0.88, 0.84; s² = 0.0016, (1/3 + 1/3) s² = 0.00106667.
+        let scores = [20, 22, 21].map(|correct| Score { correct, total: 25 });
+        let found = Spread::of(&scores, 100);
+        assert!((found.mean - 0.84).abs() < 1e-12 && (found.min, found.max) == (0.8, 0.88));
+        assert!((found.standard_error.unwrap() - 0.001_066_666_666_666f64.sqrt()).abs() < 1e-9);
+        assert_eq!(Spread::of(&scores[..1], 100).standard_error, None);
+    }
+}

@@ -1,0 +1,95 @@
+//! What is done to features before a probe sees them; nothing in it is learned from rows that are held out.
+//!
+//! The penalty is felt through the scale of the features, so that the transform is part of the protocol.
+
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use serde::{Deserialize, Serialize};
+
+use crate::Labelled;
+
+/// What is done to the rows of features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transform {
+    /// Columns to mean 0 and standard deviation 1 over the training rows.
+    #[default]
+    Standardise,
+    /// Nothing: weights are penalised in the features' own unit.
+    None,
+    /// Rows to Euclidean length 1, `x / ‖x‖` (rows of zeros stay), then standardised.
+    L2,
+    /// Signed square root, `sign(x) √|x|` (Perronnin, Sánchez and Mensink, "Improving the Fisher kernel for large-scale image
+    /// classification", ECCV 2010, section 3.3), then standardised.
+    Sqrt,
+}
+
+impl Transform {
+    /// Whether columns are standardised on the training rows.
+    pub(crate) fn standardises(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether rows change before that, each by itself.
+    fn is_row_wise(self) -> bool {
+        matches!(self, Self::L2 | Self::Sqrt)
+    }
+
+    fn apply(self, row: &mut [f64]) {
+        match self {
+            Self::Standardise | Self::None => {}
+            Self::L2 => {
+                // Halves of the range of f64 are far beyond f32's, and squares of f64 features may leave it.
+                let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                let norm = largest * row.iter().map(|value| (value / largest).powi(2)).sum::<f64>().sqrt();
+                if largest > 0.0 {
+                    row.iter_mut().for_each(|value| *value /= norm);
+                }
+            }
+            Self::Sqrt => row.iter_mut().for_each(|value| *value = value.abs().sqrt().copysign(*value)),
+        }
+    }
+}
+
+/// The rows `[rows, columns]` after the row-wise part of a transform, in f64.
+pub(crate) fn transform_rows<T: Copy + Into<f64>>(transform: Transform, rows: ArrayView2<'_, T>) -> Array2<f64> {
+    let mut values = Array2::from_shape_fn(rows.dim(), |at| rows[at].into());
+    values.outer_iter_mut().for_each(|mut row| transform.apply(row.as_slice_mut().expect("a row of a new matrix")));
+    values
+}
+
+/// The rows of `data` `[rows, columns]` after the row-wise part of a transform, in f32: those given where it has none.
+pub(crate) fn transformed<'a>(transform: Transform, data: &Labelled<'a, f32>) -> CowArray<'a, f32, Ix2> {
+    if !transform.is_row_wise() {
+        return data.rows.into();
+    }
+    let mut values = data.rows.to_owned();
+    let mut buffer = vec![0.0; values.ncols()];
+    for mut row in values.outer_iter_mut() {
+        buffer.iter_mut().zip(&row).for_each(|(to, &from)| *to = f64::from(from));
+        transform.apply(&mut buffer);
+        row.iter_mut().zip(&buffer).for_each(|(to, &from)| *to = from as f32);
+    }
+    values.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn check(transform: Transform, expected: Array2<f64>) {
+        let rows = array![[3.0f32, -4.0], [0.0, 0.0], [1.0, 0.0]];
+        assert_eq!(transform_rows(transform, rows.view()), expected);
+        let data = Labelled { rows: rows.view(), labels: &[0, 1, 1], classes: 2, groups: None };
+        assert_eq!(transformed(transform, &data), expected.mapv(|value| value as f32));
+    }
+
+    #[test]
+    fn rows_are_transformed_each_by_itself() {
+        check(Transform::Standardise, array![[3.0, -4.0], [0.0, 0.0], [1.0, 0.0]]);
+        check(Transform::None, array![[3.0, -4.0], [0.0, 0.0], [1.0, 0.0]]);
+        check(Transform::L2, array![[0.6, -0.8], [0.0, 0.0], [1.0, 0.0]]);
+        check(Transform::Sqrt, array![[3f64.sqrt(), -2.0], [0.0, 0.0], [1.0, 0.0]]);
+    }
+}
