@@ -71,7 +71,7 @@ pub(crate) fn markdown(text: &str) -> String {
 }
 
 /// A name of at most [`SHOWN`] letters: the middle of a longer one is left out, for ends of paths tell the most.
-pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+pub fn shortened(text: &str) -> Cow<'_, str> {
     shortened_to(text, SHOWN)
 }
 

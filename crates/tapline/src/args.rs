@@ -317,24 +317,31 @@ pub struct ProbeArgs {
   *          after a strength: the grid's edge, a wider grid may do better
   LogME      evidence of a linear model of the classes, in nats for each picture (with --rankings)
   H-score    variance between classes over variance (with --rankings); both grow with the number of features
+  CKA        how alike the features are to those of the best tap, 0 to 1 (linear, with --rankings)
+
+Several stores (other networks, other poolings) must hold the same pictures; the top layer is compared with the stages
+below it in its own network.
 
 Scores are kept in the store, so that a second run prints them at once.
 
 Examples:
   tapline compare cells.store --json
+  tapline compare cells.store --rankings
+  tapline compare small.store large.store
   tapline compare cells.store --split
   tapline compare cells.store --group module --control
   tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
-    /// The store's folder
-    pub store: PathBuf,
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
     /// Print CSV
     #[arg(long)]
     pub csv: bool,
-    /// Add LogME and H-score to the table: rankings of the taps that need no probe (--json and --csv always have them)
+    /// Add LogME, H-score and CKA: what can be said of the taps without probes, and how well that agrees with the probes
     #[arg(long)]
     pub rankings: bool,
     #[command(flatten)]

@@ -15,6 +15,7 @@ mod network;
 mod output;
 mod pipeline;
 mod plan;
+mod probes;
 mod predictions;
 mod progress;
 mod project;
@@ -25,6 +26,7 @@ mod scores;
 mod shots;
 mod shuffles;
 mod split;
+mod stores;
 mod taps;
 mod views;
 

@@ -4,12 +4,24 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use tapline_report::shortened;
 pub use tapline_report::numbers::{count, counted, percent};
 
 /// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
 pub fn strength(c: f64) -> String {
     let rounded: f64 = format!("{c:.2e}").parse().unwrap_or(c);
     if (1e-3..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
+/// A name from the data in a sentence: the middle of a long one left out, on one line.
+pub fn short(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    shortened(&plain).into_owned()
+}
+
+/// The same between quotes, as errors give names.
+pub fn quoted(name: &str) -> String {
+    format!("{:?}", shortened(name))
 }
 
 /// Writes a struct as indented JSON.

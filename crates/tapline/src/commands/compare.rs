@@ -3,30 +3,33 @@
 use std::io;
 
 use serde::Serialize;
-use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, Shuffles, select_layer};
+use tapline_core::{TapInfo, Views};
+use tapline_probe::{NotConverged, ProtocolConfig, Role, Shuffles};
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
-use crate::comparison::{Comparison, Summary, TapComparison};
-use crate::control::{Control, sentence};
+use crate::comparison::{Summary, TapComparison, TopComparison};
+use crate::control::sentence;
 use crate::groups::{GroupSizes, Groups};
-use crate::output::{count, percent};
+use crate::output::{count, percent, short};
 use crate::plan::Plan;
-use crate::rankings::{Agreement, Ranking};
+use crate::probes::Probes;
+use crate::rankings::{self, Agreement, Ranking};
 use crate::report_scores::Scores;
-use crate::scores::{Scored, score_tap};
 use crate::shuffles::{self, ShuffleScores};
-use crate::{Outcome, output, progress, views};
+use crate::stores::Stores;
+use crate::{Outcome, output, views};
 
 /// What the comparison found; every rendering is made from it.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    store: String,
-    model: String,
-    /// The views of each picture whose mean was probed.
-    views: Views,
+    /// The stores, as typed.
+    stores: Vec<String>,
+    /// The networks.
+    models: Vec<String>,
+    /// The views of each picture whose mean was probed; none where the stores differ in them.
+    views: Option<Views>,
     pictures: usize,
     left_out: LeftOut,
     classes: Vec<Class>,
@@ -40,26 +43,22 @@ pub struct Report {
     groups: Option<GroupSizes>,
     /// How the intervals are made.
     interval: Interval,
-    /// From shallow to deep.
+    /// By network, from shallow to deep.
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
     best: usize,
-    /// Position in `taps` of the deepest tap below the network's own classifier; none where there is only the classifier.
+    /// Position in `taps` of the deepest tap below the classifier of the best tap's network; none where there is only the
+    /// classifier.
     top: Option<usize>,
-    /// Pictures only the best tap got right, and only the top tap.
-    best_only_top_only: Option<(usize, usize)>,
-    /// p of the top tap being as good as the best of all; none where it is that.
-    top_p: Option<f64>,
+    /// The top layer of each network against the best stage below it.
+    tops: Vec<TopComparison>,
     /// Which taps cannot be told from the best.
     comparison: Summary,
     /// How well rankings without training agree with the probes; none where they were not asked for.
     rankings: Option<Agreement>,
-    /// What the comparison says, in a sentence.
+    /// What the comparison says of the taps as good as the best and of the top layers, in sentences.
     #[serde(skip)]
-    set_sentence: String,
-    /// Whether the top tap is behind, in a sentence.
-    #[serde(skip)]
-    top_sentence: String,
+    sentences: Vec<String>,
     /// The score of choosing the tap, too, on inner folds: the honest promise for "the best layer".
     chosen_on_inner_folds: Accuracy,
     /// The taps so chosen, one for each fold.
@@ -69,7 +68,12 @@ pub struct Report {
 /// One tap's probes.
 #[derive(Debug, Serialize)]
 struct TapReport {
+    /// Its network: a position in `models`.
+    backbone: usize,
     name: String,
+    /// The name in sentences, with pooling and network where it takes them.
+    #[serde(skip)]
+    label: String,
     pooling: String,
     features: usize,
     cost_share: f64,
@@ -78,7 +82,7 @@ struct TapReport {
     scores: Scores,
     #[serde(flatten)]
     comparison: TapComparison,
-    /// LogME and H-score; none where they were not asked for.
+    /// LogME, H-score and CKA; none where they were not asked for.
     #[serde(flatten)]
     ranking: Option<Ranking>,
     /// Strength C chosen for each fold.
@@ -108,19 +112,12 @@ impl SplitSizes {
 }
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let store = Store::open(&args.store)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
-    let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
-    let mut scored = Vec::new();
-    for index in 0..store.taps().len() {
-        let real = score_tap(&store, index, &plan, &|| bar.inc(1))?;
-        scored.push((real, Control::of(&store, index, &plan, &|| bar.inc(1))?));
-        bar.set_position(((index + 1) * plan.fits()?) as u64);
-    }
-    bar.finish_and_clear();
-    let mut report = report(&store, &plan, scored)?;
-    if args.json || args.csv || args.rankings {
-        rank(&mut report, &store, &plan)?;
+    let stores = Stores::open(&args.stores)?;
+    let plan = Plan::of(stores.listing(), &args.protocol)?.with_design(&args.design)?;
+    let probes = Probes::of(&stores, plan)?;
+    let mut report = report(&stores, &probes)?;
+    if args.rankings {
+        rank(&mut report, &stores, &probes)?;
     }
     if args.json {
         output::json(&report)?;
@@ -133,23 +130,19 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) -> anyhow::Result<Report> {
+fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
+    let Probes { plan, comparison, nested, .. } = probes;
     let data = &plan.data;
-    let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
-    let evaluations: Vec<Evaluation> = scored.iter().map(|(scored, _)| scored.evaluation.clone()).collect();
-    let comparison = Comparison::of(&evaluations, &infos, plan)?;
-    let taps = infos.iter().zip(&scored).enumerate();
-    let taps: Vec<TapReport> =
-        taps.map(|(tap, (info, scored))| tap_report(info, scored, (comparison.of_tap(tap), plan))).collect();
+    let infos = stores.taps.iter().map(|&(store, tap)| &stores.stores[store].taps()[tap].info);
+    let taps: Vec<TapReport> = infos.enumerate().map(|(tap, info)| tap_report((tap, info), probes)).collect();
     let best = comparison.verdict.leader;
-    let top = taps.iter().rposition(|tap| !tap.classifier);
-    let nested = select_layer(&evaluations)?;
-    let all: Vec<usize> = (0..taps.len()).collect();
-    let top_p = top.map(|top| comparison.behind_p(top, &all)).transpose()?.flatten();
+    let is_stage = |tap: &TapReport| tap.backbone == taps[best].backbone && !tap.classifier;
+    let tops = comparison.tops()?;
+    let set = Some(comparison.set_sentence()).filter(|sentence| !sentence.is_empty());
     Ok(Report {
-        store: store.dir().display().to_string(),
-        model: store.manifest().space.model.name.clone(),
-        views: store.manifest().space.views,
+        stores: stores.stores.iter().map(|store| store.dir().display().to_string()).collect(),
+        models: stores.names(),
+        views: stores.views(),
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
@@ -159,65 +152,45 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
         interval: Interval::of(plan),
         protocol: plan.config.clone(),
         best,
-        top,
-        best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
-        top_p,
+        top: taps.iter().rposition(is_stage),
+        sentences: set.into_iter().chain(comparison.top_sentences(&tops)).collect(),
+        tops,
         rankings: None,
-        set_sentence: comparison.sentence(&|tap| label(&taps, tap), &|tap| taps[tap].cost_share),
-        top_sentence: top_p
-            .map(|p| format!("That is {}.\n", comparison.behind_text(p, taps.len())))
-            .unwrap_or_default(),
         comparison: comparison.summary(),
-        chosen_on_inner_folds: Accuracy::of_predicted(&evaluations[0], &nested.predicted, plan),
-        chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
+        chosen_on_inner_folds: Accuracy::of_predicted(&probes.evaluations[0], &nested.predicted, plan),
+        chosen_taps: nested.chosen.iter().map(|&tap| taps[tap].label.clone()).collect(),
         taps,
     })
 }
 
-fn tap_report(
-    info: &TapInfo,
-    (scored, control): &(Scored, Option<Control>),
-    (comparison, plan): (TapComparison, &Plan),
-) -> TapReport {
-    let evaluation = &scored.evaluation;
+fn tap_report((tap, info): (usize, &TapInfo), probes: &Probes) -> TapReport {
+    let evaluation = &probes.evaluations[tap];
+    let compared = &probes.comparison.taps[tap];
     TapReport {
+        backbone: compared.backbone,
         name: info.name.clone(),
+        label: compared.name.clone(),
         pooling: info.tap.pooling.to_string(),
         features: info.features,
         cost_share: info.cost_share,
         classifier: info.classifier,
-        scores: Scores::of(evaluation, control.clone(), plan),
-        comparison,
+        scores: Scores::of(evaluation, probes.controls[tap].clone(), &probes.plan),
+        comparison: probes.comparison.of_tap(tap),
         ranking: None,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
         not_converged: evaluation.not_converged.clone(),
         fits: evaluation.fits,
-        seconds: scored.seconds,
+        seconds: probes.seconds[tap],
     }
 }
 
 /// Adds the rankings that need no probe.
-fn rank(report: &mut Report, store: &Store, plan: &Plan) -> anyhow::Result<()> {
-    let rankings: Vec<Ranking> =
-        (0..report.taps.len()).map(|tap| Ranking::of(store, tap, plan)).collect::<Result<_, _>>()?;
-    let accuracies: Vec<f64> = report.taps.iter().map(|tap| tap.scores.accuracy.accuracy).collect();
-    report.rankings = Some(Agreement::of(&rankings, &accuracies, plan));
+fn rank(report: &mut Report, stores: &Stores, probes: &Probes) -> anyhow::Result<()> {
+    let rankings = rankings::of_all(stores, probes)?;
+    report.rankings = Some(Agreement::of(&rankings, probes));
     report.taps.iter_mut().zip(rankings).for_each(|(tap, ranking)| tap.ranking = Some(ranking));
     Ok(())
-}
-
-/// Pictures that only `a` got right, and that only `b` got right.
-pub fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
-    let right = |e: &Evaluation, i: usize| e.predicted[i] == e.labels[i];
-    let only = |x: &Evaluation, y: &Evaluation| (0..x.labels.len()).filter(|&i| right(x, i) && !right(y, i)).count();
-    (only(a, b), only(b, a))
-}
-
-/// A tap's name, with its pooling where the name alone is not enough.
-fn label(taps: &[TapReport], tap: usize) -> String {
-    let same = taps.iter().filter(|t| t.name == taps[tap].name).count();
-    if same > 1 { format!("{}@{}", taps[tap].name, taps[tap].pooling) } else { taps[tap].name.clone() }
 }
 
 /// The median of the strengths chosen over the folds, the lower of two.
@@ -242,20 +215,27 @@ fn render(report: &Report) -> String {
         ];
         if let Some(ranking) = tap.ranking {
             cells.extend(
-                [ranking.log_me, ranking.h_score].map(|value| value.map_or("–".to_owned(), |v| format!("{v:.3}"))),
+                [ranking.log_me, ranking.h_score, ranking.cka]
+                    .map(|value| value.map_or("–".to_owned(), |v| format!("{v:.3}"))),
             );
         }
         cells.push(format!("{:.1}", tap.seconds));
+        if report.models.len() > 1 {
+            cells.insert(1, report.models[tap.backbone].clone());
+        }
         cells
     });
     let mut headers =
         vec!["", "tap", "pooling", ">features", ">cost", ">accuracy %", "95 % interval", ">balanced %", ">strength"];
     if report.rankings.is_some() {
-        headers.extend([">LogME", ">H-score"]);
+        headers.extend([">LogME", ">H-score", ">CKA"]);
     }
     headers.push(">seconds");
+    if report.models.len() > 1 {
+        headers.insert(1, "network");
+    }
     let classes: Vec<String> =
-        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), c.name)).collect();
+        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), short(&c.name))).collect();
     let more = if report.classes.len() > 6 {
         format!(" and {} classes more", report.classes.len() - 6)
     } else {
@@ -267,8 +247,8 @@ fn render(report: &Report) -> String {
     };
     let mut text = format!(
         "{}: linear probes on {}{pictures} ({}{more}), {} folds{}{}, seed {}\n\n{}\n",
-        report.model,
-        views::mean_of(report.views),
+        report.models.join(" and "),
+        report.views.map(views::mean_of).unwrap_or_default(),
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
@@ -287,7 +267,7 @@ fn verdict(report: &Report) -> String {
     let best = &report.taps[report.best];
     let mut text = format!(
         "Best stage: {}, {} % of {} {} right (95 % {} {}).\n",
-        label(&report.taps, report.best),
+        best.label,
         percent(best.scores.accuracy.accuracy),
         count(best.scores.accuracy.total),
         if report.shuffles.is_some() { "scores" } else { "pictures" },
@@ -295,8 +275,12 @@ fn verdict(report: &Report) -> String {
         best.scores.accuracy.interval_text()
     );
     text += &best.scores.shuffles.as_ref().map_or(String::new(), ShuffleScores::sentence);
-    text += &report.set_sentence;
-    text += &top_against_best(report);
+    if report.top == Some(report.best) {
+        // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
+        let known = report.taps.iter().any(|tap| tap.backbone == best.backbone && tap.classifier);
+        text += if known { "It is the top layer.\n" } else { "It is the deepest layer probed.\n" };
+    }
+    report.sentences.iter().for_each(|sentence| text += &format!("{sentence}\n"));
     let chosen = &report.chosen_on_inner_folds;
     text += &format!(
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
@@ -327,34 +311,6 @@ fn mark(report: &Report, tap: usize) -> &'static str {
     }
 }
 
-/// How far the top layer is behind the best one, with the pictures that make the difference.
-fn top_against_best(report: &Report) -> String {
-    let (Some(top), Some((only_best, only_top))) = (report.top, report.best_only_top_only) else {
-        return String::new();
-    };
-    let (best_name, top_name) = (label(&report.taps, report.best), label(&report.taps, top));
-    let behind =
-        report.taps[report.best].scores.accuracy.correct.saturating_sub(report.taps[top].scores.accuracy.correct);
-    // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
-    let which = if report.taps.iter().any(|tap| tap.classifier) { "top layer" } else { "deepest layer probed" };
-    if top == report.best {
-        return format!("It is the {which}.\n");
-    }
-    if behind == 0 {
-        return format!("The {which}, {top_name}, has as many right.\n");
-    }
-    // Shuffles score a picture several times.
-    let scored = if report.shuffles.is_some() { "scores" } else { "pictures" };
-    let mut text = format!(
-        "The {which}, {top_name}, is {:.1} points behind: {} {scored} are right only at {best_name}, {} only at {top_name}.\n",
-        100.0 * behind as f64 / report.taps[top].scores.accuracy.total as f64,
-        count(only_best),
-        count(only_top),
-    );
-    text += &report.top_sentence;
-    text
-}
-
 fn warnings(report: &Report) -> String {
     let mut text = String::new();
     if report.taps.iter().any(|tap| tap.at_edge > 0) {
@@ -362,7 +318,7 @@ fn warnings(report: &Report) -> String {
     }
     for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
         text +=
-            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
+            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.label);
     }
     text += &report.left_out.sentence();
     text
@@ -375,6 +331,7 @@ fn figure(value: Option<f64>) -> String {
 fn csv(report: &Report) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(io::stdout().lock());
     writer.write_record([
+        "network",
         "tap",
         "pooling",
         "features",
@@ -399,9 +356,11 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "not_worse_p",
         "log_me",
         "h_score",
+        "cka",
     ])?;
     for tap in &report.taps {
         writer.write_record([
+            report.models[tap.backbone].clone(),
             tap.name.clone(),
             tap.pooling.clone(),
             tap.features.to_string(),
@@ -426,6 +385,7 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.comparison.against_best.p.to_string(),
             figure(tap.ranking.and_then(|ranking| ranking.log_me)),
             figure(tap.ranking.and_then(|ranking| ranking.h_score)),
+            figure(tap.ranking.and_then(|ranking| ranking.cka)),
         ])?;
     }
     Ok(writer.flush()?)

@@ -7,7 +7,7 @@ use tapline_map::{FEWEST_ROWS, principal, sample, tsne};
 use tapline_report::{FeatureMap, MapLayer, MapPoint};
 
 use super::probed::Probed;
-use super::stores::Stores;
+use crate::stores::Stores;
 use super::thumbnails::Wanted;
 use crate::progress;
 

@@ -7,7 +7,7 @@ use tapline_probe::{ProtocolConfig, Solver};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
-use super::stores::Stores;
+use crate::stores::Stores;
 use crate::args::{ProtocolArgs, ReportArgs};
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;

@@ -14,7 +14,7 @@ use tapline_core::Digest;
 use tapline_image::{Limits, decode};
 use tapline_report::{Report, Sprite, Thumbnails};
 
-use super::stores::Stores;
+use crate::stores::Stores;
 use crate::progress;
 
 /// Sides in pixels and JPEG qualities to try until all pictures together keep within the budget.
