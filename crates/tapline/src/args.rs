@@ -44,6 +44,8 @@ pub enum Command {
     Probe(ProbeArgs),
     /// Probe every layer of a store and compare them by depth
     Compare(CompareArgs),
+    /// Say which layer to use, whether a linear classifier is enough, and what to do next
+    Advise(AdviseArgs),
     /// Write a page with all that was found, pictures included
     Report(ReportArgs),
 }
@@ -348,6 +350,37 @@ pub struct CompareArgs {
     pub protocol: ProtocolArgs,
     #[command(flatten)]
     pub design: DesignArgs,
+}
+
+/// Arguments of `tapline advise`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The table (Stanford's course CS231n):
+                              similar to the pretraining set     very different from it
+  little data                 linear classifier on the top       linear classifiers on different stages
+  quite a lot of data         finetune a few layers              finetune more layers
+
+How much data: pictures of the median class, and what doubling them would bring, by a power law through probes that learn
+from nested subsets. How similar: whether the top layer falls behind an inner stage, how sure the network's own classifier
+is, and how far its batch norms' channels have moved. Where these are weak or do not agree the answer is \"uncertain\";
+docs/advice.md shows what they say of known sets.
+
+The layer is the cheapest that is not significantly worse than the best. Several stores (other networks, other poolings)
+must hold the same pictures. Extract with --taps stages, so that all stages and the network's answers are there.
+
+Examples:
+  tapline advise cells.store
+  tapline advise small.store large.store --json"
+)]
+pub struct AdviseArgs {
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
 }
 
 /// Arguments of `tapline report`.

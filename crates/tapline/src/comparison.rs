@@ -9,7 +9,7 @@ use tapline_probe::{Evaluation, Role};
 
 use crate::classes::Labelled;
 use crate::groups::Groups;
-use crate::output::{count, counted, percent};
+use crate::output::{count, counted, percent, points};
 use crate::plan::Plan;
 
 /// What a comparison must know of a tap.
@@ -274,7 +274,6 @@ impl Comparison {
             return String::new();
         }
         let found = &self.verdict.taps[tap].bootstrap;
-        let points = |share: f64| format!("{:.1}", 100.0 * share + 0.0);
         format!(
             ", {} points less, at most {} (95 % bootstrap interval)",
             points(found.difference),

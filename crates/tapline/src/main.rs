@@ -11,6 +11,7 @@ mod commands;
 mod comparison;
 mod control;
 mod groups;
+mod learning;
 mod network;
 mod output;
 mod pipeline;
@@ -66,6 +67,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => commands::info::run(args),
         Command::Probe(args) => commands::probe::run(args),
         Command::Compare(args) => commands::compare::run(args),
+        Command::Advise(args) => commands::advise::run(args),
         Command::Report(args) => commands::report::run(args),
     }
 }

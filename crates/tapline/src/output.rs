@@ -24,6 +24,12 @@ pub fn quoted(name: &str) -> String {
     format!("{:?}", shortened(name))
 }
 
+/// A difference of two shares in points: `1.3`, never `-0.0`.
+pub fn points(share: f64) -> String {
+    let text = format!("{:.1}", 100.0 * share);
+    if text == "-0.0" { "0.0".to_owned() } else { text }
+}
+
 /// Writes a struct as indented JSON.
 pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
@@ -57,6 +63,11 @@ pub fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_have_no_negative_zero() {
+        assert_eq!([0.0134, -0.0001, -0.02].map(points), ["1.3", "0.0", "-2.0"]);
+    }
 
     #[test]
     fn strengths_are_rounded_to_three_digits() {

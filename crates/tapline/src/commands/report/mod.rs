@@ -10,6 +10,8 @@ mod provenance;
 mod thumbnails;
 mod verdict;
 
+pub use self::provenance::word;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -135,7 +135,7 @@ fn word_of(path: &Path) -> String {
 }
 
 /// A word of a shell's command line, in quotes where it needs them.
-fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./,:@+%=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
