@@ -354,8 +354,7 @@ pub struct CompareArgs {
 
 /// Arguments of `tapline advise`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "The table (Stanford's course CS231n):
+#[command(after_help = "The table (Stanford's course CS231n):
                               similar to the pretraining set     very different from it
   little data                 linear classifier on the top       linear classifiers on different stages
   quite a lot of data         finetune a few layers              finetune more layers
@@ -370,8 +369,7 @@ must hold the same pictures. Extract with --taps stages, so that all stages and 
 
 Examples:
   tapline advise cells.store
-  tapline advise small.store large.store --json"
-)]
+  tapline advise small.store large.store --json")]
 pub struct AdviseArgs {
     /// The stores' folders
     #[arg(required = true, value_name = "STORE")]

@@ -82,7 +82,9 @@ impl Labelled {
                 "the store has no labelled pictures to train on: put pictures in one folder for each class, or give a \
                  CSV with a label column, and extract again (features are reused)"
             ),
-            [one] => bail!("all labelled pictures belong to one class, {}; a classifier needs at least two", quoted(one)),
+            [one] => {
+                bail!("all labelled pictures belong to one class, {}; a classifier needs at least two", quoted(one))
+            }
             _ => Ok(Self { names, rows, labels, split, groups: None, left_out }),
         }
     }

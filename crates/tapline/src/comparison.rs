@@ -246,7 +246,9 @@ impl Comparison {
             ),
         };
         match cheapest == smallest {
-            true => format!("{all}: the cheapest, which has the fewest features too, is {}.", self.described(*cheapest)),
+            true => {
+                format!("{all}: the cheapest, which has the fewest features too, is {}.", self.described(*cheapest))
+            }
             false => format!(
                 "{all}: the cheapest is {}; the one with the fewest features is {}.",
                 self.described(*cheapest),

@@ -75,7 +75,10 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
         let group = groups.of_row[position];
         if trained.contains(&group) {
             let (name, column) = (&groups.names[group], &groups.column);
-            bail!("{column} {} has pictures marked train and pictures marked test: mark all of them alike", quoted(name));
+            bail!(
+                "{column} {} has pictures marked train and pictures marked test: mark all of them alike",
+                quoted(name)
+            );
         }
     }
     // Nested folds leave out two at a time, those within a split's training pictures one.

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use tapline_report::shortened;
 pub use tapline_report::numbers::{count, counted, percent};
+use tapline_report::shortened;
 
 /// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
 pub fn strength(c: f64) -> String {

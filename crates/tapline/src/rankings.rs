@@ -72,8 +72,7 @@ pub fn of_all(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Ranking>> 
     let best = shown(probes.comparison.verdict.leader)?;
     let one = |tap: usize| {
         let this = shown(tap)?;
-        let key =
-            Key { ranking: VERSION, features: [this.digest, best.digest], labels: &data.labels, chosen: &chosen };
+        let key = Key { ranking: VERSION, features: [this.digest, best.digest], labels: &data.labels, chosen: &chosen };
         let kept = kept_as(&stores.stores[stores.taps[tap].0], &key)?;
         if let Some(ranking) = read_kept(&kept) {
             return Ok(ranking);

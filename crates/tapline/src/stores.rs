@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use tapline_core::{Resize, Store, StoredListing};
 use tapline_compare::Cost;
 use tapline_core::Views;
+use tapline_core::{Resize, Store, StoredListing};
 use tapline_report::{Backbone, Report, TapRow};
 
 use crate::comparison::Compared;

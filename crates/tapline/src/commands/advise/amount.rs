@@ -17,7 +17,7 @@ const MANY_PER_CLASS: usize = 1000;
 /// whole interval.
 ///
 /// Of the errors, not of the pictures: half of 2 % wrong is worth more pictures, a twentieth of 15 % is not. Set by solar cells,
-/// where finetuning is published to beat linear classifiers (Deitsch et al. 2019) and doubling would take 2 to 8 %.
+/// where finetuning is published to beat linear classifiers (Deitsch et al. 2019) and doubling would take 2 to 9 %.
 const STEEP: f64 = 0.10;
 
 /// Little or a lot.

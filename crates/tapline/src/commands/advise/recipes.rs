@@ -97,7 +97,8 @@ impl Recommended {
         }
         let verdict = &comparison.verdict;
         let as_good = |tap: &usize| *tap == verdict.leader || verdict.taps[*tap].bootstrap.low <= 0.0;
-        let tap = verdict.set.iter().copied().filter(as_good).min_by_key(|&tap| comparison.taps[tap].cost.multiply_adds)?;
+        let tap =
+            verdict.set.iter().copied().filter(as_good).min_by_key(|&tap| comparison.taps[tap].cost.multiply_adds)?;
         let (this, found) = (&comparison.taps[tap], &verdict.taps[tap].bootstrap);
         Some(Self {
             tap,

@@ -49,7 +49,9 @@ fn cell(advice: &Advice) -> String {
         (amount::Reading::Uncertain, likeness::Reading::Uncertain) => {
             "Cell of the table: uncertain on both axes, so any of".to_owned()
         }
-        (amount::Reading::Uncertain, _) => format!("Cell of the table: {similarity}; how much data is uncertain, so one of"),
+        (amount::Reading::Uncertain, _) => {
+            format!("Cell of the table: {similarity}; how much data is uncertain, so one of")
+        }
         (_, likeness::Reading::Uncertain) => format!("Cell of the table: {data}; how similar is uncertain, so one of"),
         _ => format!("Cell of the table: {data}, {similarity}"),
     }
@@ -133,7 +135,9 @@ fn curve(network: &Likeness) -> String {
         _ => "the top layer has as many right as the best stage below it".to_owned(),
     };
     let middle = match (&network.middle, network.middle_behind) {
-        (Some(middle), true) => format!(", and the middle of the network, {middle}, is significantly worse than its best"),
+        (Some(middle), true) => {
+            format!(", and the middle of the network, {middle}, is significantly worse than its best")
+        }
         (Some(middle), false) => {
             format!(", and the middle of the network, {middle}, is not significantly worse than its best")
         }

@@ -3,9 +3,9 @@
 use tapline_probe::{Evaluation, Score};
 use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
 
+use super::thumbnails::Wanted;
 use crate::probes::Probes;
 use crate::stores::Stores;
-use super::thumbnails::Wanted;
 
 /// Taps looked at, at most.
 const TAPS: usize = 6;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tapline_report::{Comparison, Report, Scores};
 
-use crate::stores::Stores;
 use super::verdict;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProtocolArgs;
@@ -13,6 +12,7 @@ use crate::commands::compare::usual_strength;
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
 use crate::report_scores;
+use crate::stores::Stores;
 
 /// What probing the taps came to.
 pub enum Probed {

@@ -7,11 +7,11 @@ use tapline_probe::{ProtocolConfig, Solver};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
-use crate::stores::Stores;
 use crate::args::{ProtocolArgs, ReportArgs};
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
 use crate::output::count;
+use crate::stores::Stores;
 
 /// Everything but the counts of missing files, which are given.
 pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
