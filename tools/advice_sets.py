@@ -19,7 +19,7 @@ from PIL import Image
 
 STAMPS = {
     "birds": "animals/birds", "mammals": "animals/mammals", "insects": "animals/insects", "fruit": "food/fruit",
-    "vegetables": "food/vegetables", "flowers": "plants/flowers", "clothes": "clothes", "household": "household",
+    "vegetables": "food/vegetables", "flowers": "plants/flowers", "clothes": "clothes", "tools": "household",
 }
 
 

@@ -1,10 +1,11 @@
 //! How accuracy grows with the pictures to learn from, and what more of them would probably bring.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use serde::Serialize;
 use tapline_compare::{LearningCurve, NestedConfig, Resampling, fit_power_law, nested_subsets};
 use tapline_core::Digest;
 use tapline_probe::{ProtocolConfig, Role, holdout};
+use tapline_report::{LearningFit, LearningPoint};
 
 use crate::classes::Labelled;
 use crate::output::{count, points};
@@ -19,6 +20,8 @@ const ORDERS: usize = 5;
 const FOLDS: usize = 3;
 /// Decades of strengths tried: the curve's shape needs no finer choice, and takes a fifth of the time.
 const DECADES: std::ops::RangeInclusive<i32> = -5..=4;
+/// Points that draw the law.
+const STEPS: usize = 33;
 /// Raised by hand whenever the same input comes to other errors.
 const VERSION: u32 = 1;
 
@@ -28,6 +31,14 @@ struct Repeats {
     tests: Vec<Vec<usize>>,
     /// Rows learned from, ascending.
     sizes: Vec<usize>,
+}
+
+/// A learning curve and what it was fitted to.
+pub struct Learned {
+    /// The law and its intervals.
+    pub curve: LearningCurve,
+    /// Share wrong `[repeats, sizes]`.
+    pub errors: Array2<f64>,
 }
 
 /// Everything the errors depend on.
@@ -48,7 +59,7 @@ struct Key<'a> {
 /// Each fold in turn is held out, as in the tap's own scores, and probes learn from nested subsets of the others, each half of
 /// the next; so every picture is scored at every size, and the law's interval comes from resampled folds. Of a fixed split the
 /// test pictures are held out, five times over.
-pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Result<LearningCurve, String>> {
+pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Result<Learned, String>> {
     let data = &probes.plan.data;
     let repeats = match repeats(probes) {
         Ok(repeats) => repeats,
@@ -86,9 +97,10 @@ pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Res
         }
     };
     let shape = (repeats.tests.len(), repeats.sizes.len());
-    let errors = ArrayView2::from_shape(shape, &errors).expect("one for each repeat and size");
+    let errors = Array2::from_shape_vec(shape, errors)?;
     let resampling = Resampling { seed: probes.plan.config.seed, ..Resampling::default() };
-    Ok(fit_power_law(&resampling, &repeats.sizes, errors).map_err(|error| error.to_string()))
+    let law = fit_power_law(&resampling, &repeats.sizes, errors.view());
+    Ok(law.map(|curve| Learned { curve, errors }).map_err(|error| error.to_string()))
 }
 
 /// What twice the pictures would probably bring, as a sentence.
@@ -101,6 +113,39 @@ pub fn sentence(curve: &LearningCurve) -> String {
     match points(curve.gain.value).as_str() {
         "0.0" => format!("Twice the {largest} pictures learned from would probably bring nothing{interval}."),
         gain => format!("Twice the {largest} pictures learned from would probably bring {gain} points{interval}."),
+    }
+}
+
+/// The curve as a report draws it: what was measured with the range over the repeats, and the law up to twice the pictures.
+pub fn drawn(curve: &LearningCurve, errors: &Array2<f64>, tap: usize) -> tapline_report::LearningCurve {
+    let right = |error: f64| (1.0 - error).clamp(0.0, 1.0);
+    let point = |(size, &pictures): (usize, &usize)| {
+        let of_size = errors.column(size);
+        let (low, high) = (of_size.iter().copied().fold(1.0, f64::min), of_size.iter().copied().fold(0.0, f64::max));
+        LearningPoint { pictures, accuracy: right(curve.errors[size]), interval: (right(high), right(low)) }
+    };
+    let (first, last) = (curve.sizes[0], curve.sizes[curve.sizes.len() - 1]);
+    let doubled = curve.doubled;
+    let at = |pictures: usize| {
+        let accuracy = right(curve.law.error(pictures as f64));
+        let interval = match doubled.interval {
+            Some((low, high)) if pictures == 2 * last => (right(high), right(low)),
+            _ => (accuracy, accuracy),
+        };
+        LearningPoint { pictures, accuracy, interval }
+    };
+    let mut sizes: Vec<usize> = (0..STEPS)
+        .map(|step| {
+            (first as f64 * (2.0 * last as f64 / first as f64).powf(step as f64 / (STEPS - 1) as f64)).round() as usize
+        })
+        .collect();
+    sizes.extend([last, 2 * last]);
+    sizes.sort_unstable();
+    sizes.dedup();
+    tapline_report::LearningCurve {
+        tap,
+        points: curve.sizes.iter().enumerate().map(point).collect(),
+        fit: Some(LearningFit { curve: sizes.into_iter().map(at).collect(), sentence: sentence(curve) }),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tapline_compare::LearningCurve;
 
-use crate::learning;
+use crate::learning::{self, Learned};
 use crate::probes::Probes;
 use crate::stores::Stores;
 
@@ -71,7 +71,7 @@ impl Amount {
         sizes.sort_unstable();
         let (smallest_class, median_class) = (sizes[0], sizes[(sizes.len() - 1) / 2]);
         let (curve, sentence) = match learning::curve(stores, probes, tap)? {
-            Ok(curve) => {
+            Ok(Learned { curve, .. }) => {
                 let sentence = learning::sentence(&curve);
                 (Some(curve), sentence)
             }

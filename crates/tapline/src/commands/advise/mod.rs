@@ -4,7 +4,7 @@
 //! of the pretraining set? Here both are measured, and "uncertain" is an answer. `docs/advice.md` has the calibration.
 
 mod amount;
-mod likeness;
+pub mod likeness;
 mod recipes;
 mod words;
 

@@ -8,11 +8,17 @@ use super::verdict;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProtocolArgs;
 use crate::classes::Labelled;
+use crate::commands::advise::likeness;
 use crate::commands::compare::usual_strength;
+use crate::learning::{self, Learned};
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
 use crate::report_scores;
 use crate::stores::Stores;
+
+/// What the similarity of a tap is.
+const SIMILARITY: &str =
+    "minus the shift of batch norms' channel means, in standard deviations; 0 is the pretraining set";
 
 /// What probing the taps came to.
 pub enum Probed {
@@ -70,6 +76,15 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     report.expected = Some(plain(&expected));
     report.verdict = verdict::with_probes(probes, report)?;
     report.notes = notes(probes, stores, report);
+    let shifts = likeness::shifts(stores, probes)?;
+    if shifts.iter().any(Option::is_some) {
+        report.similarity = Some(SIMILARITY.to_owned());
+        let seen = report.taps.iter_mut().zip(shifts);
+        seen.for_each(|(tap, shift)| tap.comparison.similarity = shift.map(|shift| -shift));
+    }
+    if let Ok(Learned { curve, errors }) = learning::curve(stores, probes, best)? {
+        report.learning = vec![learning::drawn(&curve, &errors, best)];
+    }
     Ok(())
 }
 
