@@ -1,5 +1,6 @@
 //! Black-box runs of the `tapline` binary on what `make setup` and `make setup-test` put in place.
 
+mod advising;
 mod bad_pictures;
 mod bad_stores;
 mod baselines;

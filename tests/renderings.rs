@@ -18,7 +18,7 @@ fn check(name: &str, scratch: &Scratch, text: &str) {
 
 /// The last column of a tap's line holds seconds: the one thing that differs from run to run.
 fn without_seconds(table: &str) -> String {
-    let cut = |line: &str| match line.starts_with("> ") || line.starts_with("  ") {
+    let cut = |line: &str| match ["> ", "= ", "  "].iter().any(|mark| line.starts_with(mark)) {
         true => format!("{}\n", line.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').trim_end()),
         false => format!("{line}\n"),
     };

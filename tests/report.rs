@@ -44,7 +44,7 @@ fn listed(scratch: &Scratch, labels: impl Iterator<Item = String>) -> String {
 #[test]
 fn the_same_stores_give_the_same_bytes() {
     let scratch = Scratch::new();
-    let (pictures, store) = stored(&scratch, 12);
+    let (pictures, store) = stored(&scratch, 24);
     let (out, figures) = (scratch.text("report.html"), scratch.text("figures"));
     let all = |threads: &str| {
         let mut command = report(&[&store], &out, &["--pictures", &pictures, "--figures", &figures]);
@@ -54,7 +54,7 @@ fn the_same_stores_give_the_same_bytes() {
     };
     let first = all("1");
     assert!(first == all("3"), "pages differ");
-    assert_eq!(first.1.len(), 10, "four figures twice and two tables");
+    assert_eq!(first.1.len(), 12, "five figures twice and two tables");
     let text = String::from_utf8(first.0).expect("UTF-8");
     assert!(
         text.contains("class=\"thumb t0\"") && text.contains("data:image/jpeg;base64,/9j/"),

@@ -13,6 +13,8 @@ for model in squeezenet1.1 efficientnet-lite0; do
     target/release/tapline compare "$store"
     echo
 done
+target/release/tapline advise demo/elpv-squeezenet1.1 demo/elpv-efficientnet-lite0
+echo
 target/release/tapline report demo/elpv-squeezenet1.1 demo/elpv-efficientnet-lite0 --pictures data/elpv.csv \
     --title "Which layer finds defective solar cells?" --out demo/report.html --figures demo/figures
 echo
@@ -21,5 +23,6 @@ echo
 echo "Your own pictures, one folder for each class:"
 echo "  target/release/tapline extract FOLDER --model efficientnet-lite0 --store my.store"
 echo "  target/release/tapline compare my.store"
+echo "  target/release/tapline advise my.store"
 echo "  target/release/tapline report my.store --pictures FOLDER --out report.html"
 echo "The features are in demo/elpv-*: NumPy opens features/*.npy and pandas opens listing.parquet as they are."

@@ -69,7 +69,7 @@ pub use error::Error;
 pub use holm::holm;
 pub use nested::{Nested, NestedConfig, nested_subsets};
 pub use paired::{BootstrapTest, FoldPair, TTest, corrected_t_test, paired_bootstrap};
-pub use shift::{Channels, Shift, confidence, energy, statistics_shift};
+pub use shift::{Channels, Shift, confidence, energy, output_shift, statistics_shift};
 pub use similarity::{kendall, linear_cka, spearman};
 pub use transfer::{h_score, log_me, log_me_regression, subsample};
 pub use units::Resampling;

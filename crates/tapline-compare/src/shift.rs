@@ -81,6 +81,27 @@ pub fn statistics_shift(found: Channels<'_>, stored: Channels<'_>, epsilon: f64)
     Ok(Shift { divergence: median(divergences), mean_shift: median(shifts), channels, left_out })
 }
 
+/// Shift of the means behind a batch norm: median over the channels of `|mean − bias| / |scale|`.
+///
+/// What a batch norm makes of its pretraining set has about the mean `bias` and the standard deviation `|scale|` in each
+/// channel, so this is [`Shift::mean_shift`] of its input, read off the means `[channels]` of its output over some pictures:
+/// a store that holds those needs no second pass. Channels whose scale is 0 tell nothing.
+///
+/// # Errors
+/// For no channels, lists of different lengths, numbers that are not finite, and scales that are all 0.
+pub fn output_shift(means: &[f64], bias: &[f64], scale: &[f64]) -> Result<f64, Error> {
+    let channels = bias.len();
+    for (what, list) in [("means of the pictures", means), ("scales", scale), ("biases", bias)] {
+        check_finite(what, ArrayView1::from(list).insert_axis(ndarray::Axis(0)))?;
+        if list.len() != channels {
+            return Err(Error::Length { what, found: list.len(), of: "biases", expected: channels });
+        }
+    }
+    let telling = (0..channels).filter(|&channel| scale[channel] != 0.0);
+    let shifts: Vec<f64> = telling.map(|channel| ((means[channel] - bias[channel]) / scale[channel]).abs()).collect();
+    if shifts.is_empty() { Err(Error::NoChannel { channels }) } else { Ok(median(shifts)) }
+}
+
 fn check_variances(what: &'static str, variances: &[f64]) -> Result<(), Error> {
     match variances.iter().position(|variance| *variance < 0.0) {
         Some(index) => Err(Error::OutOfRange { what, index, value: variances[index], low: 0.0, high: f64::INFINITY }),
@@ -138,6 +159,19 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+
+    #[test]
+    fn the_shift_behind_a_batch_norm_is_that_before_it() {
+        let (mean, variance, found) = ([1.0, -2.0, 0.5], [4.0, 0.25, 1.0], [2.0, -1.0, 0.5]);
+        let (scale, bias) = ([3.0, -0.5, 1.5], [0.1, 0.2, -7.0]);
+        let behind: Vec<f64> =
+            (0..3).map(|c| scale[c] * (found[c] - mean[c]) / f64::sqrt(variance[c]) + bias[c]).collect();
+        let stored = Channels { mean: &mean, variance: &variance };
+        let before = statistics_shift(Channels { mean: &found, variance: &variance }, stored, 0.0).unwrap().mean_shift;
+        assert!((output_shift(&behind, &bias, &scale).unwrap() - before).abs() < 1e-12);
+        assert_eq!(output_shift(&[5.0, 1.0], &[0.0, 0.0], &[0.0, 2.0]), Ok(0.5));
+        assert_eq!(output_shift(&[5.0], &[0.0], &[0.0]), Err(Error::NoChannel { channels: 1 }));
+    }
 
     fn check_error(found: (&[f64], &[f64]), stored: (&[f64], &[f64]), epsilon: f64, expected: &str) {
         let channels = |(mean, variance)| Channels { mean, variance };

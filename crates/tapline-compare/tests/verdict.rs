@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tapline_compare::{Outcomes, Resampling, best_set_p, holm};
-use tapline_probe::{Labelled, ProtocolConfig, evaluate, sign_test};
+use tapline_probe::{Labelled, ProtocolConfig, Shuffles, evaluate, repeated_holdout, sign_test};
 
 /// Share of the seeds in which equal taps may be told apart.
 const LEVEL: f64 = 0.05;
@@ -283,4 +283,45 @@ fn real_probes_of_equal_strength_are_rarely_told_apart() {
         // Two standard errors of 400 seeds above the level.
         assert!(found.set <= LEVEL + 0.022, "{found:?}");
     }
+}
+
+/// Share of seeds in which two equal taps, scored by shuffles, are told apart: with each picture's scores as one draw, and with
+/// every score as a draw of its own.
+fn shuffled(rows: usize, strength: f32, seeds: u64) -> [f64; 2] {
+    let one = |seed: u64| {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut noise = move || (0..6).map(|_| random.random::<f32>() - 0.5).sum::<f32>();
+        let labels = coin_labels(rows, seed);
+        let shared = Array2::from_shape_fn((rows, 12), |_| noise());
+        let config = ProtocolConfig { folds: 3, seed, grid: vec![0.01, 0.1, 1.0], ..ProtocolConfig::default() };
+        let mut right = Vec::new();
+        let (mut fold_of, mut pictures) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let shown = Array2::from_shape_fn((rows, 12), |(row, column)| {
+                let told = if column < 4 { strength * labels[row] as f32 } else { 0.0 };
+                shared[[row, column]] + noise() + told
+            });
+            let data = Labelled { rows: shown.view(), labels: &labels, classes: 2, groups: None };
+            let shuffles = Shuffles { count: 10, test_share: 0.25 };
+            let found = repeated_holdout(&config, &shuffles, &data, &|| {}).unwrap();
+            right.extend(found.labels.iter().zip(&found.predicted).map(|(label, predicted)| label == predicted));
+            (fold_of, pictures) = (found.fold_of, found.scored_rows);
+        }
+        let right = Array2::from_shape_vec((2, fold_of.len()), right).unwrap();
+        let config = Resampling { resamples: 1000, seed, level: LEVEL };
+        [Some(pictures.as_slice()), None].map(|groups| {
+            let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups, guess: None };
+            best_set_p(&config, &outcomes).unwrap().iter().any(|p| *p < LEVEL)
+        })
+    };
+    let found: Vec<[bool; 2]> = (0..seeds).into_par_iter().map(one).collect();
+    [0, 1].map(|way| found.iter().filter(|told| told[way]).count() as f64 / seeds as f64)
+}
+
+#[test]
+fn scores_of_one_picture_are_one_draw() {
+    let [by_picture, by_score] = shuffled(200, 0.5, 120);
+    println!("shuffled probes of equal strength: {by_picture} by picture, {by_score} by score");
+    // Two standard errors of 120 seeds above the level; scores as draws of their own are too sure.
+    assert!(by_picture <= LEVEL + 0.04 && by_score > by_picture, "{by_picture} {by_score}");
 }

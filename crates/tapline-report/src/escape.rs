@@ -70,8 +70,8 @@ pub(crate) fn markdown(text: &str) -> String {
     out
 }
 
-/// A name of at most [`SHOWN`] letters: the middle of a longer one is left out, for ends of paths tell the most.
-pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+/// A name of at most 80 letters: the middle of a longer one is left out, for ends of paths tell the most.
+pub fn shortened(text: &str) -> Cow<'_, str> {
     shortened_to(text, SHOWN)
 }
 

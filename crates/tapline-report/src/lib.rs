@@ -40,6 +40,7 @@ mod svg;
 mod table;
 
 pub use error::Error;
+pub use escape::shortened;
 pub use figures::{Figure, figures};
 pub use model::{
     Accuracy, Backbone, Bin, Comparison, Confused, Confusion, FeatureMap, Layer, LearningCurve, LearningFit,

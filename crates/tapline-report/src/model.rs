@@ -11,7 +11,7 @@ use crate::escape::shortened;
 pub struct Report {
     /// What it is about, in a few words.
     pub title: String,
-    /// What was found: two sentences.
+    /// What was found, in a few sentences.
     pub verdict: Vec<String>,
     /// What a reader must know to trust it: pictures left out, copies, fits that did not converge.
     pub notes: Vec<String>,

@@ -44,6 +44,8 @@ pub enum Command {
     Probe(ProbeArgs),
     /// Probe every layer of a store and compare them by depth
     Compare(CompareArgs),
+    /// Say which layer to use, whether a linear classifier is enough, and what to do next
+    Advise(AdviseArgs),
     /// Write a page with all that was found, pictures included
     Report(ReportArgs),
 }
@@ -308,32 +310,75 @@ pub struct ProbeArgs {
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
+  >, =       the tap with most right pictures, and those not significantly worse than the best, at a level of 5 %: a model
+             confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
              2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
   balanced   mean over classes of the share of each classified right
   strength   the regularisation strength C, the median of what the folds chose
   *          after a strength: the grid's edge, a wider grid may do better
+  LogME      evidence of a linear model of the classes, in nats for each picture (with --rankings)
+  H-score    variance between classes over variance (with --rankings); both grow with the number of features
+  CKA        how alike the features are to those of the best tap, 0 to 1 (linear, with --rankings)
+
+Several stores (other networks, other poolings) must hold the same pictures; the top layer is compared with the stages
+below it in its own network.
 
 Scores are kept in the store, so that a second run prints them at once.
 
 Examples:
   tapline compare cells.store --json
+  tapline compare cells.store --rankings
+  tapline compare small.store large.store
   tapline compare cells.store --split
   tapline compare cells.store --group module --control
   tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
-    /// The store's folder
-    pub store: PathBuf,
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
     /// Print CSV
     #[arg(long)]
     pub csv: bool,
+    /// Add LogME, H-score and CKA: what can be said of the taps without probes, and how well that agrees with the probes
+    #[arg(long)]
+    pub rankings: bool,
     #[command(flatten)]
     pub protocol: ProtocolArgs,
     #[command(flatten)]
     pub design: DesignArgs,
+}
+
+/// Arguments of `tapline advise`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "The table (Stanford's course CS231n):
+                              similar to the pretraining set     very different from it
+  little data                 linear classifier on the top       linear classifiers on different stages
+  quite a lot of data         finetune a few layers              finetune more layers
+
+How much data: pictures of the median class, and what doubling them would bring, by a power law through probes that learn
+from nested subsets. How similar: whether the top layer falls behind an inner stage, how sure the network's own classifier
+is, and how far its batch norms' channels have moved. Where these are weak or do not agree the answer is \"uncertain\";
+docs/advice.md shows what they say of known sets.
+
+The layer is the cheapest that is not significantly worse than the best. Several stores (other networks, other poolings)
+must hold the same pictures. Extract with --taps stages, so that all stages and the network's answers are there.
+
+Examples:
+  tapline advise cells.store
+  tapline advise small.store large.store --json")]
+pub struct AdviseArgs {
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
 }
 
 /// Arguments of `tapline report`.

@@ -8,6 +8,7 @@ use tapline_core::StoredListing;
 use tapline_probe::Role;
 
 use crate::groups::Groups;
+use crate::output::quoted;
 
 /// The rows that can be probed, and their classes.
 #[derive(Debug, Clone)]
@@ -81,7 +82,9 @@ impl Labelled {
                 "the store has no labelled pictures to train on: put pictures in one folder for each class, or give a \
                  CSV with a label column, and extract again (features are reused)"
             ),
-            [one] => bail!("all labelled pictures belong to one class, {one:?}; a classifier needs at least two"),
+            [one] => {
+                bail!("all labelled pictures belong to one class, {}; a classifier needs at least two", quoted(one))
+            }
             _ => Ok(Self { names, rows, labels, split, groups: None, left_out }),
         }
     }
@@ -136,12 +139,14 @@ impl Labelled {
         let smallest = sizes.into_iter().zip(&self.names).min_by_key(|(size, _)| *size);
         match smallest {
             Some((0, name)) => bail!(
-                "class {name:?} has pictures marked test and none marked train: mark some of it train, or leave it out"
+                "class {} has pictures marked test and none marked train: mark some of it train, or leave it out",
+                quoted(name)
             ),
             // Whether groups can be dealt into folds does not hang on the pictures' number.
             Some((size, name)) if size < folds && self.groups.is_none() => bail!(
-                "class {name:?} has {size} {training}picture(s), fewer than {folds} folds: add pictures to it, leave it \
-                 out, or use --folds (at least 3)"
+                "class {} has {size} {training}picture(s), fewer than {folds} folds: add pictures to it, leave it \
+                 out, or use --folds (at least 3)",
+                quoted(name)
             ),
             _ => Ok(()),
         }

@@ -8,7 +8,7 @@ use tapline_core::StoredListing;
 use tapline_probe::{Error, ProtocolConfig, Role, check_spread, grouped_folds};
 
 use crate::classes::Labelled;
-use crate::output::count;
+use crate::output::{count, quoted};
 
 /// The groups of the pictures that are probed.
 #[derive(Debug, Clone)]
@@ -75,7 +75,10 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
         let group = groups.of_row[position];
         if trained.contains(&group) {
             let (name, column) = (&groups.names[group], &groups.column);
-            bail!("{column} {name:?} has pictures marked train and pictures marked test: mark all of them alike");
+            bail!(
+                "{column} {} has pictures marked train and pictures marked test: mark all of them alike",
+                quoted(name)
+            );
         }
     }
     // Nested folds leave out two at a time, those within a split's training pictures one.
@@ -84,9 +87,9 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
         .and_then(|folds| check_spread(&labels, &folds, least));
     match spread {
         Err(Error::ClassInFewFolds { class, found, least }) => bail!(
-            "class {:?} lies in {found} of {} folds of whole {:?} groups, and takes {least} to be in every training set: \
+            "class {} lies in {found} of {} folds of whole {:?} groups, and takes {least} to be in every training set: \
              use more groups with it, fewer folds (at least 3), or another seed",
-            data.names[class],
+            quoted(&data.names[class]),
             config.folds,
             groups.column
         ),

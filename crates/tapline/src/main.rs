@@ -8,21 +8,26 @@ mod args;
 mod baselines;
 mod classes;
 mod commands;
+mod comparison;
 mod control;
 mod groups;
+mod learning;
 mod network;
 mod output;
 mod pipeline;
 mod plan;
 mod predictions;
+mod probes;
 mod progress;
 mod project;
+mod rankings;
 mod replacement;
 mod report_scores;
 mod scores;
 mod shots;
 mod shuffles;
 mod split;
+mod stores;
 mod taps;
 mod views;
 
@@ -62,6 +67,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => commands::info::run(args),
         Command::Probe(args) => commands::probe::run(args),
         Command::Compare(args) => commands::compare::run(args),
+        Command::Advise(args) => commands::advise::run(args),
         Command::Report(args) => commands::report::run(args),
     }
 }

@@ -5,11 +5,29 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 pub use tapline_report::numbers::{count, counted, percent};
+use tapline_report::shortened;
 
 /// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
 pub fn strength(c: f64) -> String {
     let rounded: f64 = format!("{c:.2e}").parse().unwrap_or(c);
     if (1e-3..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
+/// A name from the data in a sentence: the middle of a long one left out, on one line.
+pub fn short(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    shortened(&plain).into_owned()
+}
+
+/// The same between quotes, as errors give names.
+pub fn quoted(name: &str) -> String {
+    format!("{:?}", shortened(name))
+}
+
+/// A difference of two shares in points: `1.3`, never `-0.0`.
+pub fn points(share: f64) -> String {
+    let text = format!("{:.1}", 100.0 * share);
+    if text == "-0.0" { "0.0".to_owned() } else { text }
 }
 
 /// Writes a struct as indented JSON.
@@ -45,6 +63,11 @@ pub fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_have_no_negative_zero() {
+        assert_eq!([0.0134, -0.0001, -0.02].map(points), ["1.3", "0.0", "-2.0"]);
+    }
 
     #[test]
     fn strengths_are_rounded_to_three_digits() {

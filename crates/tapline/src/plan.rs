@@ -11,7 +11,7 @@ use tapline_probe::{ProtocolConfig, Shuffles, default_grid};
 use crate::args::{DesignArgs, ProtocolArgs, SolverArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
-use crate::output::counted;
+use crate::output::{counted, quoted};
 use crate::split::{is_present, roles};
 
 /// Pictures and protocol of all probes of a run.
@@ -62,10 +62,10 @@ impl Plan {
             let learnt = class.pictures - (share * class.pictures as f64) as usize;
             if learnt < self.config.folds {
                 bail!(
-                    "class {:?} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} at most to learn \
+                    "class {} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} at most to learn \
                      from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds (at \
                      least 3)",
-                    class.name,
+                    quoted(&class.name),
                     class.pictures,
                     self.config.folds
                 );

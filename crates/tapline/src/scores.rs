@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use ndarray::ArrayView2;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Store};
 use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, evaluate, holdout, repeated_holdout};
@@ -34,7 +35,7 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
 pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
     let values = features(store, taps, &plan.data)?;
     let kept = kept_file(store, &values, plan)?;
-    if let Some(scored) = read_kept(&kept).filter(|scored| fits(&scored.evaluation, plan)) {
+    if let Some(scored) = read_kept(&kept).filter(|scored: &Scored| fits(&scored.evaluation, plan)) {
         return Ok(scored);
     }
     let start = Instant::now();
@@ -110,11 +111,17 @@ fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathB
         shuffles: plan.shuffles,
         config: &plan.config,
     };
-    let digest = Digest::of(&serde_json::to_vec(&key)?);
+    kept_as(store, &key)
+}
+
+/// Where what depends on `key` alone is kept.
+pub fn kept_as<K: Serialize>(store: &Store, key: &K) -> anyhow::Result<PathBuf> {
+    let digest = Digest::of(&serde_json::to_vec(key)?);
     Ok(store.dir().join("scores").join(format!("{digest}.json")))
 }
 
-fn read_kept(file: &Path) -> Option<Scored> {
+/// What was kept, none where it is not there or of another form.
+pub fn read_kept<T: DeserializeOwned>(file: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
@@ -144,7 +151,8 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())
 }
 
-fn keep(file: &Path, scored: &Scored) -> anyhow::Result<()> {
+/// Keeps it for the next time; a half-written file cannot be read.
+pub fn keep<T: Serialize>(file: &Path, scored: &T) -> anyhow::Result<()> {
     let folder = file.parent().expect("kept_file() names a folder");
     fs::create_dir_all(folder)?;
     let beside = folder.join(format!(".{}.tmp", std::process::id()));

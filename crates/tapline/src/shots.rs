@@ -6,7 +6,7 @@ use tapline_core::Store;
 use tapline_probe::{FEW_SHOT_STRENGTH, Score, ShotScores, Shots, few_shot, few_shot_fits};
 
 use crate::args::ProbeArgs;
-use crate::output::{self, counted, percent};
+use crate::output::{self, counted, percent, quoted};
 use crate::plan::Plan;
 use crate::progress;
 use crate::scores::{features, labelled};
@@ -47,9 +47,9 @@ pub fn check(args: &ProbeArgs, plan: &Plan) -> anyhow::Result<Option<Shots>> {
     let most = counts.iter().copied().max().unwrap_or_default();
     if let Some(class) = plan.data.classes().into_iter().find(|class| class.pictures <= most) {
         bail!(
-            "class {:?} has {} picture(s), and --shots {most} leaves none of it to score: use fewer shots, add pictures to \
+            "class {} has {} picture(s), and --shots {most} leaves none of it to score: use fewer shots, add pictures to \
              it, or leave it out",
-            class.name,
+            quoted(&class.name),
             class.pictures
         );
     }

@@ -3,28 +3,33 @@
 use std::io;
 
 use serde::Serialize;
-use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{Evaluation, NotConverged, ProtocolConfig, Role, Shuffles, select_layer, sign_test};
+use tapline_core::{TapInfo, Views};
+use tapline_probe::{NotConverged, ProtocolConfig, Role, Shuffles};
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
 use crate::classes::{Class, Labelled, LeftOut};
-use crate::control::{Control, sentence};
+use crate::comparison::{Summary, TapComparison, TopComparison};
+use crate::control::sentence;
 use crate::groups::{GroupSizes, Groups};
-use crate::output::{count, percent};
+use crate::output::{count, percent, short};
 use crate::plan::Plan;
+use crate::probes::Probes;
+use crate::rankings::{self, Agreement, Ranking};
 use crate::report_scores::Scores;
-use crate::scores::{Scored, score_tap};
 use crate::shuffles::{self, ShuffleScores};
-use crate::{Outcome, output, progress, views};
+use crate::stores::Stores;
+use crate::{Outcome, output, views};
 
 /// What the comparison found; every rendering is made from it.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    store: String,
-    model: String,
-    /// The views of each picture whose mean was probed.
-    views: Views,
+    /// The stores, as typed.
+    stores: Vec<String>,
+    /// The networks.
+    models: Vec<String>,
+    /// The views of each picture whose mean was probed; none where the stores differ in them.
+    views: Option<Views>,
     pictures: usize,
     left_out: LeftOut,
     classes: Vec<Class>,
@@ -38,14 +43,22 @@ pub struct Report {
     groups: Option<GroupSizes>,
     /// How the intervals are made.
     interval: Interval,
-    /// From shallow to deep.
+    /// By network, from shallow to deep.
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
     best: usize,
-    /// Position in `taps` of the deepest tap below the network's own classifier; none where there is only the classifier.
+    /// Position in `taps` of the deepest tap below the classifier of the best tap's network; none where there is only the
+    /// classifier.
     top: Option<usize>,
-    /// Pictures only the best tap got right, and only the top tap.
-    best_only_top_only: Option<(usize, usize)>,
+    /// The top layer of each network against the best stage below it.
+    tops: Vec<TopComparison>,
+    /// Which taps cannot be told from the best.
+    comparison: Summary,
+    /// How well rankings without training agree with the probes; none where they were not asked for.
+    rankings: Option<Agreement>,
+    /// What the comparison says of the taps as good as the best and of the top layers, in sentences.
+    #[serde(skip)]
+    sentences: Vec<String>,
     /// The score of choosing the tap, too, on inner folds: the honest promise for "the best layer".
     chosen_on_inner_folds: Accuracy,
     /// The taps so chosen, one for each fold.
@@ -55,13 +68,23 @@ pub struct Report {
 /// One tap's probes.
 #[derive(Debug, Serialize)]
 struct TapReport {
+    /// Its network: a position in `models`.
+    backbone: usize,
     name: String,
+    /// The name in sentences, with pooling and network where it takes them.
+    #[serde(skip)]
+    label: String,
     pooling: String,
     features: usize,
     cost_share: f64,
     classifier: bool,
     #[serde(flatten)]
     scores: Scores,
+    #[serde(flatten)]
+    comparison: TapComparison,
+    /// LogME, H-score and CKA; none where they were not asked for.
+    #[serde(flatten)]
+    ranking: Option<Ranking>,
     /// Strength C chosen for each fold.
     strengths: Vec<f64>,
     /// Folds whose choice lies at the edge of the grid.
@@ -89,17 +112,13 @@ impl SplitSizes {
 }
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let store = Store::open(&args.store)?;
-    let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
-    let bar = progress::bar("probing", store.taps().len() * plan.fits()?, "fits");
-    let mut scored = Vec::new();
-    for index in 0..store.taps().len() {
-        let real = score_tap(&store, index, &plan, &|| bar.inc(1))?;
-        scored.push((real, Control::of(&store, index, &plan, &|| bar.inc(1))?));
-        bar.set_position(((index + 1) * plan.fits()?) as u64);
+    let stores = Stores::open(&args.stores)?;
+    let plan = Plan::of(stores.listing(), &args.protocol)?.with_design(&args.design)?;
+    let probes = Probes::of(&stores, plan)?;
+    let mut report = report(&stores, &probes)?;
+    if args.rankings {
+        rank(&mut report, &stores, &probes)?;
     }
-    bar.finish_and_clear();
-    let report = report(&store, &plan, scored)?;
     if args.json {
         output::json(&report)?;
     } else if args.csv {
@@ -111,20 +130,19 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) -> anyhow::Result<Report> {
+fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
+    let Probes { plan, comparison, nested, .. } = probes;
     let data = &plan.data;
-    let infos: Vec<&TapInfo> = store.taps().iter().map(|t| &t.info).collect();
-    let taps: Vec<TapReport> = infos.iter().zip(&scored).map(|(info, scored)| tap_report(info, scored, plan)).collect();
-    let evaluations: Vec<Evaluation> = scored.into_iter().map(|(scored, _)| scored.evaluation).collect();
-    let best = (1..taps.len()).fold(0, |best, tap| {
-        if taps[tap].scores.accuracy.correct > taps[best].scores.accuracy.correct { tap } else { best }
-    });
-    let top = taps.iter().rposition(|tap| !tap.classifier);
-    let nested = select_layer(&evaluations)?;
+    let infos = stores.taps.iter().map(|&(store, tap)| &stores.stores[store].taps()[tap].info);
+    let taps: Vec<TapReport> = infos.enumerate().map(|(tap, info)| tap_report((tap, info), probes)).collect();
+    let best = comparison.verdict.leader;
+    let is_stage = |tap: &TapReport| tap.backbone == taps[best].backbone && !tap.classifier;
+    let tops = comparison.tops()?;
+    let set = Some(comparison.set_sentence()).filter(|sentence| !sentence.is_empty());
     Ok(Report {
-        store: store.dir().display().to_string(),
-        model: store.manifest().space.model.name.clone(),
-        views: store.manifest().space.views,
+        stores: stores.stores.iter().map(|store| store.dir().display().to_string()).collect(),
+        models: stores.names(),
+        views: stores.views(),
         pictures: data.rows.len(),
         left_out: data.left_out.clone(),
         classes: data.classes(),
@@ -134,42 +152,45 @@ fn report(store: &Store, plan: &Plan, scored: Vec<(Scored, Option<Control>)>) ->
         interval: Interval::of(plan),
         protocol: plan.config.clone(),
         best,
-        top,
-        best_only_top_only: top.map(|top| disagreement(&evaluations[best], &evaluations[top])),
-        chosen_on_inner_folds: Accuracy::of_predicted(&evaluations[0], &nested.predicted, plan),
-        chosen_taps: nested.chosen.iter().map(|&tap| label(&taps, tap)).collect(),
+        top: taps.iter().rposition(is_stage),
+        sentences: set.into_iter().chain(comparison.top_sentences(&tops)).collect(),
+        tops,
+        rankings: None,
+        comparison: comparison.summary(),
+        chosen_on_inner_folds: Accuracy::of_predicted(&probes.evaluations[0], &nested.predicted, plan),
+        chosen_taps: nested.chosen.iter().map(|&tap| taps[tap].label.clone()).collect(),
         taps,
     })
 }
 
-fn tap_report(info: &TapInfo, (scored, control): &(Scored, Option<Control>), plan: &Plan) -> TapReport {
-    let evaluation = &scored.evaluation;
+fn tap_report((tap, info): (usize, &TapInfo), probes: &Probes) -> TapReport {
+    let evaluation = &probes.evaluations[tap];
+    let compared = &probes.comparison.taps[tap];
     TapReport {
+        backbone: compared.backbone,
         name: info.name.clone(),
+        label: compared.name.clone(),
         pooling: info.tap.pooling.to_string(),
         features: info.features,
         cost_share: info.cost_share,
         classifier: info.classifier,
-        scores: Scores::of(evaluation, control.clone(), plan),
+        scores: Scores::of(evaluation, probes.controls[tap].clone(), &probes.plan),
+        comparison: probes.comparison.of_tap(tap),
+        ranking: None,
         strengths: evaluation.folds.iter().map(|fold| fold.choice.c).collect(),
         at_edge: evaluation.folds.iter().filter(|fold| fold.choice.at_edge).count(),
         not_converged: evaluation.not_converged.clone(),
         fits: evaluation.fits,
-        seconds: scored.seconds,
+        seconds: probes.seconds[tap],
     }
 }
 
-/// Pictures that only `a` got right, and that only `b` got right.
-pub fn disagreement(a: &Evaluation, b: &Evaluation) -> (usize, usize) {
-    let right = |e: &Evaluation, i: usize| e.predicted[i] == e.labels[i];
-    let only = |x: &Evaluation, y: &Evaluation| (0..x.labels.len()).filter(|&i| right(x, i) && !right(y, i)).count();
-    (only(a, b), only(b, a))
-}
-
-/// A tap's name, with its pooling where the name alone is not enough.
-fn label(taps: &[TapReport], tap: usize) -> String {
-    let same = taps.iter().filter(|t| t.name == taps[tap].name).count();
-    if same > 1 { format!("{}@{}", taps[tap].name, taps[tap].pooling) } else { taps[tap].name.clone() }
+/// Adds the rankings that need no probe.
+fn rank(report: &mut Report, stores: &Stores, probes: &Probes) -> anyhow::Result<()> {
+    let rankings = rankings::of_all(stores, probes)?;
+    report.rankings = Some(Agreement::of(&rankings, probes));
+    report.taps.iter_mut().zip(rankings).for_each(|(tap, ranking)| tap.ranking = Some(ranking));
+    Ok(())
 }
 
 /// The median of the strengths chosen over the folds, the lower of two.
@@ -181,8 +202,8 @@ pub fn usual_strength(strengths: &[f64]) -> f64 {
 
 fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
-        vec![
-            if index == report.best { ">" } else { "" }.to_owned(),
+        let mut cells = vec![
+            mark(report, index).to_owned(),
             tap.name.clone(),
             tap.pooling.clone(),
             tap.features.to_string(),
@@ -191,23 +212,30 @@ fn render(report: &Report) -> String {
             tap.scores.accuracy.interval_text(),
             percent(tap.scores.balanced_accuracy),
             format!("{}{}", output::strength(usual_strength(&tap.strengths)), if tap.at_edge > 0 { "*" } else { "" }),
-            format!("{:.1}", tap.seconds),
-        ]
+        ];
+        if let Some(ranking) = tap.ranking {
+            cells.extend(
+                [ranking.log_me, ranking.h_score, ranking.cka]
+                    .map(|value| value.map_or("–".to_owned(), |v| format!("{v:.3}"))),
+            );
+        }
+        cells.push(format!("{:.1}", tap.seconds));
+        if report.models.len() > 1 {
+            cells.insert(1, report.models[tap.backbone].clone());
+        }
+        cells
     });
-    let headers = [
-        "",
-        "tap",
-        "pooling",
-        ">features",
-        ">cost",
-        ">accuracy %",
-        "95 % interval",
-        ">balanced %",
-        ">strength",
-        ">seconds",
-    ];
+    let mut headers =
+        vec!["", "tap", "pooling", ">features", ">cost", ">accuracy %", "95 % interval", ">balanced %", ">strength"];
+    if report.rankings.is_some() {
+        headers.extend([">LogME", ">H-score", ">CKA"]);
+    }
+    headers.push(">seconds");
+    if report.models.len() > 1 {
+        headers.insert(1, "network");
+    }
     let classes: Vec<String> =
-        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), c.name)).collect();
+        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), short(&c.name))).collect();
     let more = if report.classes.len() > 6 {
         format!(" and {} classes more", report.classes.len() - 6)
     } else {
@@ -219,8 +247,8 @@ fn render(report: &Report) -> String {
     };
     let mut text = format!(
         "{}: linear probes on {}{pictures} ({}{more}), {} folds{}{}, seed {}\n\n{}\n",
-        report.model,
-        views::mean_of(report.views),
+        report.models.join(" and "),
+        report.views.map(views::mean_of).unwrap_or_default(),
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
@@ -230,6 +258,7 @@ fn render(report: &Report) -> String {
     );
     text += &verdict(report);
     text += &sentence(&report.taps.iter().filter_map(|tap| tap.scores.control.as_ref()).collect::<Vec<_>>());
+    text += &report.rankings.as_ref().map(Agreement::sentence).unwrap_or_default();
     text += &warnings(report);
     text
 }
@@ -238,7 +267,7 @@ fn verdict(report: &Report) -> String {
     let best = &report.taps[report.best];
     let mut text = format!(
         "Best stage: {}, {} % of {} {} right (95 % {} {}).\n",
-        label(&report.taps, report.best),
+        best.label,
         percent(best.scores.accuracy.accuracy),
         count(best.scores.accuracy.total),
         if report.shuffles.is_some() { "scores" } else { "pictures" },
@@ -246,53 +275,40 @@ fn verdict(report: &Report) -> String {
         best.scores.accuracy.interval_text()
     );
     text += &best.scores.shuffles.as_ref().map_or(String::new(), ShuffleScores::sentence);
-    text += &top_against_best(report);
+    if report.top == Some(report.best) {
+        // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
+        let known = report.taps.iter().any(|tap| tap.backbone == best.backbone && tap.classifier);
+        text += if known { "It is the top layer.\n" } else { "It is the deepest layer probed.\n" };
+    }
+    report.sentences.iter().for_each(|sentence| text += &format!("{sentence}\n"));
     let chosen = &report.chosen_on_inner_folds;
     text += &format!(
         "Expect {} % (95 % interval {}) of new pictures like these: that is the score when the stage, too, is chosen \
-         without the pictures that score it.\n",
+         without the pictures that score it{}.\n",
         percent(chosen.accuracy),
-        chosen.interval_text()
+        chosen.interval_text(),
+        match report.taps.len() {
+            1 => String::new(),
+            taps => format!(
+                "; picking the best of {} by the same pictures would claim {} %",
+                output::counted(taps, "tap"),
+                percent(report.comparison.naive_maximum)
+            ),
+        }
     );
+    if report.split.is_some() {
+        text += "One test set tells how sure this is for other pictures, not for other training pictures.\n";
+    }
     text
 }
 
-/// How far the top layer is behind the best one, with the pictures that make the difference.
-fn top_against_best(report: &Report) -> String {
-    let (Some(top), Some((only_best, only_top))) = (report.top, report.best_only_top_only) else {
-        return String::new();
-    };
-    let (best_name, top_name) = (label(&report.taps, report.best), label(&report.taps, top));
-    let behind =
-        report.taps[report.best].scores.accuracy.correct.saturating_sub(report.taps[top].scores.accuracy.correct);
-    // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
-    let which = if report.taps.iter().any(|tap| tap.classifier) { "top layer" } else { "deepest layer probed" };
-    if top == report.best {
-        return format!("It is the {which}.\n");
+/// `>` for the best tap, `=` for others that are not significantly worse.
+fn mark(report: &Report, tap: usize) -> &'static str {
+    match report.taps[tap].comparison.not_worse {
+        _ if tap == report.best => ">",
+        true => "=",
+        false => "",
     }
-    if behind == 0 {
-        return format!("The {which}, {top_name}, has as many right.\n");
-    }
-    // Shuffles score a picture several times.
-    let scored = if report.shuffles.is_some() { "scores" } else { "pictures" };
-    let mut text = format!(
-        "The {which}, {top_name}, is {:.1} points behind: {} {scored} are right only at {best_name}, {} only at {top_name}.\n",
-        100.0 * behind as f64 / report.taps[top].scores.accuracy.total as f64,
-        count(only_best),
-        count(only_top),
-    );
-    // Pictures of one group, and scores of one picture, are not independent, as the test would take them.
-    if report.groups.is_none() && report.shuffles.is_none() {
-        let p = sign_test(only_best, only_top);
-        text += &match p {
-            p if p >= 0.05 => format!("That difference may be chance (paired sign test, p = {p:.2}).\n"),
-            p => format!(
-                "A paired sign test gives p = {p:.4}, before allowing for the choice of the best of {} taps.\n",
-                report.taps.len()
-            ),
-        };
-    }
-    text
 }
 
 fn warnings(report: &Report) -> String {
@@ -302,15 +318,20 @@ fn warnings(report: &Report) -> String {
     }
     for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
         text +=
-            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
+            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.label);
     }
     text += &report.left_out.sentence();
     text
 }
 
+fn figure(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
 fn csv(report: &Report) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(io::stdout().lock());
     writer.write_record([
+        "network",
         "tap",
         "pooling",
         "features",
@@ -331,9 +352,15 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "at_edge",
         "not_converged",
         "seconds",
+        "not_worse",
+        "not_worse_p",
+        "log_me",
+        "h_score",
+        "cka",
     ])?;
     for tap in &report.taps {
         writer.write_record([
+            report.models[tap.backbone].clone(),
             tap.name.clone(),
             tap.pooling.clone(),
             tap.features.to_string(),
@@ -354,6 +381,11 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.at_edge.to_string(),
             tap.not_converged.len().to_string(),
             format!("{:.3}", tap.seconds),
+            tap.comparison.not_worse.to_string(),
+            tap.comparison.against_best.p.to_string(),
+            figure(tap.ranking.and_then(|ranking| ranking.log_me)),
+            figure(tap.ranking.and_then(|ranking| ranking.h_score)),
+            figure(tap.ranking.and_then(|ranking| ranking.cka)),
         ])?;
     }
     Ok(writer.flush()?)

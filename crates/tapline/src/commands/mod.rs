@@ -1,5 +1,6 @@
 //! One module for each command: arguments in, a result struct, its renderings out.
 
+pub mod advise;
 pub mod compare;
 pub mod extract;
 pub mod info;

@@ -3,9 +3,9 @@
 use tapline_probe::{Evaluation, Score};
 use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
 
-use super::probed::Scored;
-use super::stores::Stores;
 use super::thumbnails::Wanted;
+use crate::probes::Probes;
+use crate::stores::Stores;
 
 /// Taps looked at, at most.
 const TAPS: usize = 6;
@@ -48,7 +48,7 @@ pub fn shown(report: &Report) -> Vec<usize> {
 }
 
 /// The closer looks; pictures they show are noted in `wanted`.
-pub fn layers(report: &Report, shown: &[usize], scored: &Scored, stores: &Stores, wanted: &mut Wanted) -> Vec<Layer> {
+pub fn layers(report: &Report, shown: &[usize], scored: &Probes, stores: &Stores, wanted: &mut Wanted) -> Vec<Layer> {
     shown
         .iter()
         .map(|&tap| {
@@ -95,7 +95,7 @@ fn calibration(evaluation: &Evaluation) -> Vec<Bin> {
 }
 
 /// Right pictures, the least sure first, or wrong ones, the surest first.
-fn pictures(e: &Evaluation, scored: &Scored, stores: &Stores, (right, wanted): (bool, &mut Wanted)) -> Vec<Picture> {
+fn pictures(e: &Evaluation, scored: &Probes, stores: &Stores, (right, wanted): (bool, &mut Wanted)) -> Vec<Picture> {
     let mut found: Vec<usize> = (0..e.labels.len()).filter(|&i| (e.predicted[i] == e.labels[i]) == right).collect();
     let sure = |i: usize| e.predicted_probability[i];
     found.sort_by(|&a, &b| if right { sure(a).total_cmp(&sure(b)) } else { sure(b).total_cmp(&sure(a)) });

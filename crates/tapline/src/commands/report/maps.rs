@@ -7,9 +7,9 @@ use tapline_map::{FEWEST_ROWS, principal, sample, tsne};
 use tapline_report::{FeatureMap, MapLayer, MapPoint};
 
 use super::probed::Probed;
-use super::stores::Stores;
 use super::thumbnails::Wanted;
 use crate::progress;
+use crate::stores::Stores;
 
 /// Pictures on a map, at most.
 const POINTS: usize = 2_000;

@@ -7,9 +7,10 @@ mod closer;
 mod maps;
 mod probed;
 mod provenance;
-mod stores;
 mod thumbnails;
 mod verdict;
+
+pub use self::provenance::word;
 
 use std::fs;
 use std::io::Write;
@@ -19,9 +20,9 @@ use anyhow::Context;
 use tapline_report::{Report, figures, page, table};
 
 use self::probed::Probed;
-use self::stores::Stores;
 use crate::args::ReportArgs;
 use crate::replacement::Replacement;
+use crate::stores::Stores;
 use crate::{Outcome, output};
 
 pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {

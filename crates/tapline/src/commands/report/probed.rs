@@ -2,38 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tapline_probe::{Evaluation, LayerChoice, select_layer};
-use tapline_report::{Report, Scores};
+use tapline_report::{Comparison, Report, Scores};
 
-use super::stores::Stores;
 use super::verdict;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProtocolArgs;
 use crate::classes::Labelled;
+use crate::commands::advise::likeness;
 use crate::commands::compare::usual_strength;
-use crate::control::Control;
+use crate::learning::{self, Learned};
 use crate::plan::{Plan, copies};
-use crate::progress;
+use crate::probes::Probes;
 use crate::report_scores;
-use crate::scores::score_tap;
+use crate::stores::Stores;
+
+/// What the similarity of a tap is.
+const SIMILARITY: &str =
+    "minus the shift of batch norms' channel means, in standard deviations; 0 is the pretraining set";
 
 /// What probing the taps came to.
 pub enum Probed {
     /// Every tap was scored.
-    Scored(Box<Scored>),
+    Scored(Box<Probes>),
     /// Nothing can be probed, and why.
     Not(String),
-}
-
-/// The evaluations of all taps, in the report's order.
-pub struct Scored {
-    /// Pictures and protocol.
-    pub plan: Plan,
-    /// One for each tap.
-    pub evaluations: Vec<Evaluation>,
-    controls: Vec<Option<Control>>,
-    /// The tap chosen on inner folds.
-    pub nested: LayerChoice,
 }
 
 impl Probed {
@@ -44,23 +36,13 @@ impl Probed {
             return Ok(Self::Not(reason));
         }
         let plan = Plan::of(stores.listing(), args)?;
-        let bar = progress::bar("probing", stores.taps.len() * plan.fits()?, "fits");
-        let (mut evaluations, mut controls) = (Vec::new(), Vec::new());
-        for (done, &(store, tap)) in stores.taps.iter().enumerate() {
-            let store = &stores.stores[store];
-            evaluations.push(score_tap(store, tap, &plan, &|| bar.inc(1))?.evaluation);
-            controls.push(Control::of(store, tap, &plan, &|| bar.inc(1))?);
-            bar.set_position(((done + 1) * plan.fits()?) as u64);
-        }
-        bar.finish_and_clear();
-        let nested = select_layer(&evaluations)?;
-        Ok(Self::Scored(Box::new(Scored { plan, evaluations, controls, nested })))
+        Ok(Self::Scored(Box::new(Probes::of(stores, plan)?)))
     }
 
     /// Puts scores, classes and verdict into the report.
     pub fn fill(&self, stores: &Stores, report: &mut Report) -> anyhow::Result<()> {
         match self {
-            Self::Scored(scored) => scored.fill(stores, report),
+            Self::Scored(probes) => fill(probes, stores, report)?,
             Self::Not(reason) => {
                 report.pictures = stores.good_rows().len();
                 report.classes = classes(stores);
@@ -79,66 +61,74 @@ impl Probed {
     }
 }
 
-impl Scored {
-    fn fill(&self, stores: &Stores, report: &mut Report) {
-        let data = &self.plan.data;
-        for (index, tap) in report.taps.iter_mut().enumerate() {
-            tap.scores = Some(self.scores(index));
-        }
-        let right = |tap: usize| self.evaluations[tap].score().correct;
-        let best = (1..self.evaluations.len()).fold(0, |best, tap| if right(tap) > right(best) { tap } else { best });
-        report.best = Some(best);
-        report.pictures = self.evaluations[best].labels.len();
-        report.classes = data.classes().into_iter().map(|class| (class.name, class.pictures)).collect();
-        report.interval = Interval::of(&self.plan).name().to_owned();
-        let expected = Accuracy::of_predicted(&self.evaluations[0], &self.nested.predicted, &self.plan);
-        report.expected = Some(plain(&expected));
-        report.verdict = verdict::with_probes(self, report);
-        report.notes = self.notes(stores, report);
+fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result<()> {
+    let data = &probes.plan.data;
+    for (index, tap) in report.taps.iter_mut().enumerate() {
+        tap.scores = Some(scores(probes, index));
+        tap.comparison = Comparison { not_worse: Some(probes.comparison.is_in_set(index)), ..Comparison::default() };
     }
+    let best = probes.comparison.verdict.leader;
+    report.best = Some(best);
+    report.pictures = probes.evaluations[best].labels.len();
+    report.classes = data.classes().into_iter().map(|class| (class.name, class.pictures)).collect();
+    report.interval = Interval::of(&probes.plan).name().to_owned();
+    let expected = Accuracy::of_predicted(&probes.evaluations[0], &probes.nested.predicted, &probes.plan);
+    report.expected = Some(plain(&expected));
+    report.verdict = verdict::with_probes(probes, report)?;
+    report.notes = notes(probes, stores, report);
+    let shifts = likeness::shifts(stores, probes)?;
+    if shifts.iter().any(Option::is_some) {
+        report.similarity = Some(SIMILARITY.to_owned());
+        let seen = report.taps.iter_mut().zip(shifts);
+        seen.for_each(|(tap, shift)| tap.comparison.similarity = shift.map(|shift| -shift));
+    }
+    if let Ok(Learned { curve, errors }) = learning::curve(stores, probes, best)? {
+        report.learning = vec![learning::drawn(&curve, &errors, best)];
+    }
+    Ok(())
+}
 
-    fn scores(&self, tap: usize) -> Scores {
-        let evaluation = &self.evaluations[tap];
-        let found = report_scores::Scores::of(evaluation, self.controls[tap].clone(), &self.plan);
-        let strengths: Vec<f64> = evaluation.folds.iter().map(|fold| fold.choice.c).collect();
-        Scores {
-            correct: found.accuracy.correct,
-            total: found.accuracy.total,
-            accuracy: found.accuracy.accuracy,
-            interval: found.accuracy.interval,
-            balanced_accuracy: found.balanced_accuracy,
-            macro_f1: found.macro_f1,
-            top_five_accuracy: found.top_five_accuracy,
-            auroc: found.auroc,
-            calibration_error: found.calibration_error,
-            log_loss: found.log_loss,
-            control: found.control.map(|control| control.accuracy.accuracy),
-            strength: usual_strength(&strengths),
-            at_edge: evaluation.folds.iter().any(|fold| fold.choice.at_edge),
-            not_converged: evaluation.not_converged.len(),
-        }
+fn scores(probes: &Probes, tap: usize) -> Scores {
+    let evaluation = &probes.evaluations[tap];
+    let found = report_scores::Scores::of(evaluation, probes.controls[tap].clone(), &probes.plan);
+    let strengths: Vec<f64> = evaluation.folds.iter().map(|fold| fold.choice.c).collect();
+    Scores {
+        correct: found.accuracy.correct,
+        total: found.accuracy.total,
+        accuracy: found.accuracy.accuracy,
+        interval: found.accuracy.interval,
+        balanced_accuracy: found.balanced_accuracy,
+        macro_f1: found.macro_f1,
+        top_five_accuracy: found.top_five_accuracy,
+        auroc: found.auroc,
+        calibration_error: found.calibration_error,
+        log_loss: found.log_loss,
+        control: found.control.map(|control| control.accuracy.accuracy),
+        strength: usual_strength(&strengths),
+        at_edge: evaluation.folds.iter().any(|fold| fold.choice.at_edge),
+        not_converged: evaluation.not_converged.len(),
     }
+}
 
-    /// What a reader must know to trust the scores.
-    fn notes(&self, stores: &Stores, report: &Report) -> Vec<String> {
-        let data = &self.plan.data;
-        let mut notes = Vec::new();
-        notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
-        if data.groups.is_none() {
-            notes.extend(copies(stores.listing(), &data.rows).map(|note| capitalised(&note) + "."));
-        }
-        for (index, tap) in report.taps.iter().enumerate() {
-            match tap.scores.as_ref().map_or(0, |scores| scores.not_converged) {
-                0 => {}
-                n => notes.push(format!(
-                    "{n} of {} fits on {} did not converge.",
-                    self.evaluations[index].fits,
-                    report.tap_name(index)
-                )),
-            }
-        }
-        notes
+/// What a reader must know to trust the scores.
+fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
+    let data = &probes.plan.data;
+    let mut notes = Vec::new();
+    notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
+    if data.groups.is_none() {
+        notes.extend(copies(stores.listing(), &data.rows).map(|note| capitalised(&note) + "."));
     }
+    for (index, tap) in report.taps.iter().enumerate() {
+        match tap.scores.as_ref().map_or(0, |scores| scores.not_converged) {
+            0 => {}
+            n => notes.push(format!(
+                "{n} of {} fits on {} did not converge.",
+                probes.evaluations[index].fits,
+                report.tap_name(index)
+            )),
+        }
+    }
+    notes
 }
 
 /// An accuracy in the words of the report.

@@ -7,11 +7,11 @@ use tapline_probe::{ProtocolConfig, Solver};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
-use super::stores::Stores;
 use crate::args::{ProtocolArgs, ReportArgs};
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
 use crate::output::count;
+use crate::stores::Stores;
 
 /// Everything but the counts of missing files, which are given.
 pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
@@ -135,7 +135,7 @@ fn word_of(path: &Path) -> String {
 }
 
 /// A word of a shell's command line, in quotes where it needs them.
-fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./,:@+%=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

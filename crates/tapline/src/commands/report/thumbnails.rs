@@ -14,8 +14,8 @@ use tapline_core::Digest;
 use tapline_image::{Limits, decode};
 use tapline_report::{Report, Sprite, Thumbnails};
 
-use super::stores::Stores;
 use crate::progress;
+use crate::stores::Stores;
 
 /// Sides in pixels and JPEG qualities to try until all pictures together keep within the budget.
 const LARGE: [(u32, u8); 4] = [(144, 78), (128, 70), (96, 65), (64, 60)];

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use tapline_compare::Cost;
+use tapline_core::Views;
 use tapline_core::{Resize, Store, StoredListing};
 use tapline_report::{Backbone, Report, TapRow};
 
+use crate::comparison::Compared;
 use crate::output::count;
 
 /// Stores whose rows are the same pictures with the same labels.
@@ -89,12 +92,35 @@ impl Stores {
         report
     }
 
+    /// What a comparison must know of each tap.
+    pub fn compared(&self) -> Vec<Compared> {
+        let report = self.describe();
+        let compared = |(index, &(store, tap)): (usize, &(usize, usize))| {
+            let info = &self.stores[store].taps()[tap].info;
+            Compared {
+                name: report.tap_name(index),
+                backbone: report.taps[index].backbone,
+                position: info.position,
+                classifier: info.classifier,
+                cost_share: info.cost_share,
+                cost: Cost { multiply_adds: info.multiply_adds, features: info.features },
+            }
+        };
+        self.taps.iter().enumerate().map(compared).collect()
+    }
+
+    /// The views of each picture; none where the stores differ in them.
+    pub fn views(&self) -> Option<Views> {
+        let first = self.stores[0].manifest().space.views;
+        self.stores.iter().all(|store| store.manifest().space.views == first).then_some(first)
+    }
+
     fn backbone_of(&self, store: usize) -> usize {
         self.backbones.iter().position(|stores| stores.contains(&store)).expect("every store is of a backbone")
     }
 
     /// The networks' names, with their store where the name alone is not enough.
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let name = |stores: &Vec<usize>| &self.stores[stores[0]].manifest().space.model.name;
         let full = |stores: &Vec<usize>| match self.backbones.iter().filter(|other| name(other) == name(stores)).count()
         {

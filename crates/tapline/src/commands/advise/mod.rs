@@ -1,0 +1,85 @@
+//! `tapline advise`: which cell of the 2×2 table the pictures are in, which layer to use, and what to do next.
+//!
+//! The table (Stanford's course CS231n, "Transfer learning") asks two things: are there many pictures, and are they like those
+//! of the pretraining set? Here both are measured, and "uncertain" is an answer. `docs/advice.md` has the calibration.
+
+mod amount;
+pub mod likeness;
+mod recipes;
+mod words;
+
+use serde::Serialize;
+
+use self::amount::Amount;
+use self::likeness::Likeness;
+use self::recipes::{Recipe, Recommended};
+use crate::args::AdviseArgs;
+use crate::classes::LeftOut;
+use crate::plan::Plan;
+use crate::probes::Probes;
+use crate::stores::Stores;
+use crate::{Outcome, output};
+
+/// The advice and its evidence; every rendering is made from it.
+#[derive(Debug, Serialize)]
+struct Advice {
+    /// The stores, as typed.
+    stores: Vec<String>,
+    /// The networks.
+    models: Vec<String>,
+    pictures: usize,
+    classes: usize,
+    left_out: LeftOut,
+    /// Little or a lot of data.
+    data: Amount,
+    /// How like the pretraining set's the pictures are, all networks together.
+    similarity: likeness::Reading,
+    /// The evidence of each network.
+    evidence: Vec<Likeness>,
+    /// What the table says of the cell, or of the cells that it may be.
+    recipes: Vec<Recipe>,
+    /// The layer to use; none while nothing is better than always answering the commonest class.
+    recommended: Option<Recommended>,
+    /// p of always answering the commonest class being as good as the best tap.
+    guess_p: f64,
+    /// Commands to type next.
+    next: Vec<String>,
+}
+
+pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
+    let stores = Stores::open(&args.stores)?;
+    let plan = Plan::of(stores.listing(), &args.protocol)?;
+    let probes = Probes::of(&stores, plan)?;
+    let advice = advice(&stores, &probes)?;
+    if args.json {
+        output::json(&advice)?;
+    } else {
+        output::text(&words::render(&advice))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn advice(stores: &Stores, probes: &Probes) -> anyhow::Result<Advice> {
+    let comparison = &probes.comparison;
+    let recommended = Recommended::of(stores, comparison);
+    let tap = recommended.as_ref().map_or(comparison.verdict.leader, |found| found.tap);
+    let data = Amount::of(stores, probes, tap)?;
+    let evidence = likeness::of_all(stores, probes)?;
+    let similarity = likeness::together(&evidence);
+    let recipes = recipes::of_cell(data.reading, similarity);
+    let typed: Vec<String> = stores.stores.iter().map(|store| store.dir().display().to_string()).collect();
+    Ok(Advice {
+        next: recipes::next(stores, comparison, (recommended.as_ref(), &recipes, &data)),
+        stores: typed,
+        models: stores.names(),
+        pictures: probes.plan.data.rows.len(),
+        classes: probes.plan.data.names.len(),
+        left_out: probes.plan.data.left_out.clone(),
+        data,
+        similarity,
+        evidence,
+        recipes,
+        recommended,
+        guess_p: comparison.guess_p,
+    })
+}

@@ -1,0 +1,163 @@
+//! What the table says to do, which layer to do it with, and what to type.
+
+use serde::Serialize;
+
+use super::amount::{self, Amount, Slope};
+use super::likeness;
+use crate::commands::report::word;
+use crate::comparison::Comparison;
+use crate::stores::Stores;
+
+/// One of the table's four recipes.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Recipe {
+    /// Little or a lot of data.
+    pub data: amount::Reading,
+    /// Similar or different pictures.
+    pub similarity: likeness::Reading,
+    /// What to do.
+    pub text: &'static str,
+    /// Whether Tapline does it today.
+    pub supported: bool,
+}
+
+const RECIPES: [Recipe; 4] = [
+    Recipe {
+        data: amount::Reading::Little,
+        similarity: likeness::Reading::Similar,
+        text: "a linear classifier on the top layer",
+        supported: true,
+    },
+    Recipe {
+        data: amount::Reading::Little,
+        similarity: likeness::Reading::Different,
+        text: "linear classifiers on different stages, of which the best is kept",
+        supported: true,
+    },
+    Recipe {
+        data: amount::Reading::ALot,
+        similarity: likeness::Reading::Similar,
+        text: "finetune a few layers, with a learning rate about a tenth of the original",
+        supported: false,
+    },
+    Recipe {
+        data: amount::Reading::ALot,
+        similarity: likeness::Reading::Different,
+        text: "finetune more layers, with a learning rate about a tenth of the original",
+        supported: false,
+    },
+];
+
+/// The recipe of the cell; where an axis is uncertain, of all cells that it may be.
+pub fn of_cell(data: amount::Reading, similarity: likeness::Reading) -> Vec<Recipe> {
+    let may_be = |recipe: &Recipe| {
+        [amount::Reading::Uncertain, recipe.data].contains(&data)
+            && [likeness::Reading::Uncertain, recipe.similarity].contains(&similarity)
+    };
+    RECIPES.into_iter().filter(may_be).collect()
+}
+
+/// The layer to use, what it costs and what it would lose.
+#[derive(Debug, Clone, Serialize)]
+pub struct Recommended {
+    /// Its position among the taps.
+    #[serde(skip)]
+    pub tap: usize,
+    /// Its name, with pooling and network where it takes them.
+    pub name: String,
+    /// The store it is in.
+    pub store: String,
+    /// Share of its network's multiply-adds, 0 to 1.
+    pub cost_share: f64,
+    /// Multiply-adds for one picture.
+    pub multiply_adds: u64,
+    /// Features of one picture.
+    pub features: usize,
+    /// Share of the pictures right, 0 to 1.
+    pub accuracy: f64,
+    /// The tap with most right pictures.
+    pub best: String,
+    /// Its accuracy, 0 to 1.
+    pub best_accuracy: f64,
+    /// What the recommended layer loses against it, −1 to 1.
+    pub loss: f64,
+    /// 95 % interval of that, by a bootstrap of the pictures.
+    pub loss_interval: (f64, f64),
+}
+
+impl Recommended {
+    /// The cheapest tap that neither the set of all taps nor its own paired bootstrap calls worse than the best; none while
+    /// nothing is better than always answering the commonest class.
+    ///
+    /// The set allows for all pairs of taps at once, and so keeps taps that a test of this one pair would not: for a choice
+    /// that is to lose nothing both must agree.
+    pub fn of(stores: &Stores, comparison: &Comparison) -> Option<Self> {
+        if comparison.is_no_better_than_guess() {
+            return None;
+        }
+        let verdict = &comparison.verdict;
+        let as_good = |tap: &usize| *tap == verdict.leader || verdict.taps[*tap].bootstrap.low <= 0.0;
+        let tap =
+            verdict.set.iter().copied().filter(as_good).min_by_key(|&tap| comparison.taps[tap].cost.multiply_adds)?;
+        let (this, found) = (&comparison.taps[tap], &verdict.taps[tap].bootstrap);
+        Some(Self {
+            tap,
+            name: this.name.clone(),
+            store: stores.stores[stores.taps[tap].0].dir().display().to_string(),
+            cost_share: this.cost_share,
+            multiply_adds: this.cost.multiply_adds,
+            features: this.cost.features,
+            accuracy: comparison.accuracy(tap),
+            best: comparison.taps[verdict.leader].name.clone(),
+            best_accuracy: comparison.accuracy(verdict.leader),
+            loss: found.difference,
+            loss_interval: (found.low, found.high),
+        })
+    }
+}
+
+/// Commands to type next.
+pub fn next(
+    stores: &Stores,
+    comparison: &Comparison,
+    (recommended, recipes, data): (Option<&Recommended>, &[Recipe], &Amount),
+) -> Vec<String> {
+    let dir = |store: usize| word(&stores.stores[store].dir().display().to_string());
+    let typed = |tap: usize| {
+        let (store, index) = stores.taps[tap];
+        let info = &stores.stores[store].taps()[index].info;
+        format!("{}@{}", info.name, info.tap.pooling)
+    };
+    let mut commands = Vec::new();
+    if let Some(found) = recommended {
+        let store = stores.taps[found.tap].0;
+        commands.push(format!("tapline probe {} --tap {} --save probe.json", dir(store), word(&typed(found.tap))));
+        let leader = comparison.verdict.leader;
+        let different = recipes.iter().any(|recipe| recipe.similarity == likeness::Reading::Different);
+        if different && leader != found.tap && stores.taps[leader].0 == store {
+            let joined = format!("{}+{}", typed(found.tap), typed(leader));
+            commands.push(format!("tapline probe {} --tap {}", dir(store), word(&joined)));
+        }
+    }
+    let all: Vec<String> = (0..stores.stores.len()).map(dir).collect();
+    if data.slope == Some(Slope::Steep) {
+        let model = word(&stores.stores[0].manifest().space.model.name);
+        commands.push(format!("tapline extract MORE-PICTURES --model {model} --store {}", all[0]));
+    }
+    commands.push(format!("tapline report {} --out report.html", all.join(" ")));
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uncertain_axis_leaves_the_cells_that_it_may_be() {
+        let check = |data, similarity, expected: usize| assert_eq!(of_cell(data, similarity).len(), expected);
+        check(amount::Reading::Little, likeness::Reading::Different, 1);
+        check(amount::Reading::Uncertain, likeness::Reading::Similar, 2);
+        check(amount::Reading::ALot, likeness::Reading::Uncertain, 2);
+        check(amount::Reading::Uncertain, likeness::Reading::Uncertain, 4);
+    }
+}

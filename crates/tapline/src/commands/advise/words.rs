@@ -1,0 +1,203 @@
+//! The advice as text.
+
+use super::Advice;
+use super::amount::{self, Amount};
+use super::likeness::{self, Likeness};
+use super::recipes::Recommended;
+use crate::comparison::p_text;
+use crate::output::{count, counted, percent, points};
+
+/// Letters of a line.
+const WIDTH: usize = 100;
+
+pub fn render(advice: &Advice) -> String {
+    let mut text = format!(
+        "{}: {} of {}\n\n{}\n",
+        advice.models.join(" and "),
+        counted(advice.pictures, "picture"),
+        if advice.classes == 1 { "1 class".to_owned() } else { format!("{} classes", count(advice.classes)) },
+        cell(advice)
+    );
+    for recipe in &advice.recipes {
+        let today = if recipe.supported { "Tapline does this today" } else { "Tapline does not do this yet" };
+        let which = if advice.recipes.len() > 1 {
+            format!("{}, {}: ", amount_words(recipe.data), likeness_words(recipe.similarity))
+        } else {
+            String::new()
+        };
+        text += &item(&format!("{which}{} ({today}).", recipe.text));
+    }
+    if advice.recipes.iter().all(|recipe| !recipe.supported) {
+        text += &item("Until then a linear classifier on the layer below is the baseline to beat.");
+    }
+    text += &layer(advice);
+    text += &format!("\nHow much data: {}\n", amount_words(advice.data.reading));
+    amount(&advice.data).iter().for_each(|line| text += &item(line));
+    for network in &advice.evidence {
+        text += &format!("\nHow similar, seen by {}: {}\n", network.model, likeness_words(network.reading));
+        likeness(network).iter().for_each(|line| text += &item(line));
+    }
+    text += "\nNext:\n";
+    advice.next.iter().for_each(|command| text += &format!("  {command}\n"));
+    text + &advice.left_out.sentence()
+}
+
+/// The cell in a sentence.
+fn cell(advice: &Advice) -> String {
+    let (data, similarity) = (amount_words(advice.data.reading), likeness_words(advice.similarity));
+    match (advice.data.reading, advice.similarity) {
+        (amount::Reading::Uncertain, likeness::Reading::Uncertain) => {
+            "Cell of the table: uncertain on both axes, so any of".to_owned()
+        }
+        (amount::Reading::Uncertain, _) => {
+            format!("Cell of the table: {similarity}; how much data is uncertain, so one of")
+        }
+        (_, likeness::Reading::Uncertain) => format!("Cell of the table: {data}; how similar is uncertain, so one of"),
+        _ => format!("Cell of the table: {data}, {similarity}"),
+    }
+}
+
+fn amount_words(reading: amount::Reading) -> &'static str {
+    match reading {
+        amount::Reading::Little => "little data",
+        amount::Reading::ALot => "quite a lot of data",
+        amount::Reading::Uncertain => "uncertain",
+    }
+}
+
+fn likeness_words(reading: likeness::Reading) -> &'static str {
+    match reading {
+        likeness::Reading::Similar => "similar to the pretraining set",
+        likeness::Reading::Different => "very different from the pretraining set",
+        likeness::Reading::Uncertain => "uncertain",
+    }
+}
+
+fn layer(advice: &Advice) -> String {
+    let Some(found) = &advice.recommended else {
+        return format!(
+            "\nLayer: none can be recommended: no tap is significantly better than always answering the commonest class (p = {}).\n",
+            p_text(advice.guess_p)
+        );
+    };
+    let Recommended { name, best, .. } = found;
+    let mut text = format!("\nLayer: {name}\n");
+    text += &item(&format!(
+        "{} % of the pictures right, with {} % of the network's arithmetic ({} million multiply-adds) and {}.",
+        percent(found.accuracy),
+        percent(found.cost_share),
+        count(((found.multiply_adds as f64) / 1e6).round() as usize),
+        counted(found.features, "feature")
+    ));
+    let (low, high) = found.loss_interval;
+    text += &item(&match name == best {
+        true => "It is the best of all, and none cheaper is as good.".to_owned(),
+        false => format!(
+            "The best, {best}, has {} % right: {} points more (95 % interval {} to {}), for more arithmetic.",
+            percent(found.best_accuracy),
+            points(found.loss),
+            points(low),
+            points(high)
+        ),
+    });
+    text
+}
+
+fn amount(data: &Amount) -> Vec<String> {
+    let pictures = match data.median_class == data.smallest_class {
+        true => format!("The median class has {}.", counted(data.median_class, "picture")),
+        false => format!(
+            "The median class has {}, the smallest {}.",
+            counted(data.median_class, "picture"),
+            count(data.smallest_class)
+        ),
+    };
+    let slope = match data.slope {
+        Some(amount::Slope::Steep) => " More pictures still help a linear classifier.",
+        Some(amount::Slope::Flat) => " A linear classifier hardly learns from more: a larger model might.",
+        _ => "",
+    };
+    vec![pictures, format!("At {}: {}{slope}", data.tap, lower_first(&data.sentence))]
+}
+
+fn likeness(network: &Likeness) -> Vec<String> {
+    vec![curve(network), head(network), norms(network)]
+}
+
+fn curve(network: &Likeness) -> String {
+    let Some(top) = &network.top else {
+        return "Layer curve: uncertain; it takes a stage below the top one (--taps stages).".to_owned();
+    };
+    let points = format!("{:.1} points", 100.0 * top.ahead.abs());
+    let against = match top.ahead {
+        ahead if ahead > 0.0 => format!("the top layer is {points} behind a stage below it (p = {})", p_text(top.p)),
+        ahead if ahead < 0.0 => format!("the top layer is {points} ahead of all stages below it"),
+        _ => "the top layer has as many right as the best stage below it".to_owned(),
+    };
+    let middle = match (&network.middle, network.middle_behind) {
+        (Some(middle), true) => {
+            format!(", and the middle of the network, {middle}, is significantly worse than its best")
+        }
+        (Some(middle), false) => {
+            format!(", and the middle of the network, {middle}, is not significantly worse than its best")
+        }
+        (None, _) => String::new(),
+    };
+    format!("Layer curve: {}; {against}{middle}.", likeness_words(network.curve))
+}
+
+fn head(network: &Likeness) -> String {
+    let Some(found) = &network.answers else {
+        return "Its own classifier: uncertain; the store has no tap of it, or no card says which it is.".to_owned();
+    };
+    let energy = found.energy.map_or(String::new(), |energy| format!(", mean energy {energy:.1}"));
+    format!(
+        "Its own classifier: {}; it is {} % sure of these pictures on average ({}{energy}).",
+        likeness_words(network.head),
+        percent(found.confidence),
+        found.tap
+    )
+}
+
+fn norms(network: &Likeness) -> String {
+    match (&network.shift, &network.no_shift) {
+        (Some(found), _) => format!(
+            "Batch norms: {}; channel means lie {:.2} standard deviations from those of the pretraining set (median over {}).",
+            likeness_words(network.norms),
+            found.median,
+            counted(found.taps.len(), "tap")
+        ),
+        (None, reason) => format!("Batch norms: uncertain; {}.", reason.as_deref().unwrap_or("they cannot be read")),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// An item of a list, its lines broken between words.
+fn item(text: &str) -> String {
+    let (mut lines, mut line) = (String::new(), "  -".to_owned());
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH && line.len() > 4 {
+            lines += &(line + "\n");
+            line = "   ".to_owned();
+        }
+        line += " ";
+        line += word;
+    }
+    lines + &line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_items_are_broken_between_words() {
+        let text = item(&"word ".repeat(40));
+        assert!(text.starts_with("  - word") && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
+    }
+}

@@ -1,0 +1,362 @@
+//! Which taps cannot be told from the best, in the structs and words that `compare`, `report` and `advise` share.
+//!
+//! The statistics are tapline-compare's; here evaluations become its tables.
+
+use ndarray::{Array2, Axis};
+use serde::Serialize;
+use tapline_compare::{AgainstLeader, Cost, Outcomes, Resampling, Verdict, behind_best_p, verdict};
+use tapline_probe::{Evaluation, Role};
+
+use crate::classes::Labelled;
+use crate::groups::Groups;
+use crate::output::{count, counted, percent, points};
+use crate::plan::Plan;
+
+/// What a comparison must know of a tap.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// What sentences call it: with its pooling and its network where the name alone is not enough.
+    pub name: String,
+    /// The number of its network.
+    pub backbone: usize,
+    /// Place among the network's layers in execution order.
+    pub position: usize,
+    /// Whether it belongs to the network's own classifier.
+    pub classifier: bool,
+    /// Share of the network's multiply-adds needed to reach it, 0 to 1.
+    pub cost_share: f64,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// Right and wrong pictures of all taps, and what they say of the best one.
+pub struct Comparison {
+    /// What the tests say of all taps.
+    pub verdict: Verdict,
+    /// How resamples are drawn, and the level of the tests.
+    pub config: Resampling,
+    /// p of always answering the commonest class being as good as the best tap.
+    pub guess_p: f64,
+    /// The taps.
+    pub taps: Vec<Compared>,
+    right: Array2<bool>,
+    guess: Vec<bool>,
+    fold_of: Vec<usize>,
+    /// What is drawn independently: groups, or pictures that shuffles score several times; none where each score is.
+    units: Option<Vec<usize>>,
+    scored: &'static str,
+}
+
+/// The verdict as JSON gives it; taps by their positions.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Level of the tests.
+    pub level: f64,
+    /// Random signs, and resamples of the pictures.
+    pub resamples: usize,
+    /// Taps not significantly worse than the best.
+    pub not_worse: Vec<usize>,
+    /// The one of them with the fewest multiply-adds.
+    pub cheapest: usize,
+    /// The one of them with the fewest features.
+    pub smallest: usize,
+    /// p of always answering the commonest class being as good as the best tap.
+    pub guess_p: f64,
+    /// Accuracy that picking the best tap by the pictures that score it would claim, 0 to 1.
+    pub naive_maximum: f64,
+}
+
+/// How one tap compares with the best, for JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct TapComparison {
+    /// Whether it is among those not significantly worse than the best.
+    pub not_worse: bool,
+    /// The tests behind that.
+    pub against_best: AgainstLeader,
+}
+
+/// The top layer of a network against the best stage below it; taps by their positions.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopComparison {
+    /// The number of the network.
+    pub backbone: usize,
+    /// Its deepest tap below its own classifier.
+    pub top: usize,
+    /// The tap below that with most right pictures, the shallowest of equals.
+    pub inner: usize,
+    /// Accuracy of the inner tap less that of the top, −1 to 1.
+    pub ahead: f64,
+    /// Pictures right only at the inner tap.
+    pub inner_only: usize,
+    /// Pictures right only at the top.
+    pub top_only: usize,
+    /// p of the top being as good as the best of the inner taps; 1 where none is ahead of it.
+    pub p: f64,
+}
+
+impl Comparison {
+    /// Of the evaluations of these taps, in their order; all scored the same pictures.
+    ///
+    /// Scores of one picture, which shuffles give it, are one draw; so are the pictures of one group.
+    pub fn of(evaluations: &[Evaluation], taps: Vec<Compared>, plan: &Plan) -> anyhow::Result<Self> {
+        let first = &evaluations[0];
+        let right = Array2::from_shape_fn((evaluations.len(), first.labels.len()), |(tap, i)| {
+            evaluations[tap].predicted[i] == evaluations[tap].labels[i]
+        });
+        let group = |groups: &Groups| first.scored_rows.iter().map(|&row| groups.of_row[row]).collect();
+        let units: Option<Vec<usize>> = match (&plan.data.groups, plan.shuffles) {
+            (Some(groups), _) => Some(group(groups)),
+            (None, Some(_)) => Some(first.scored_rows.clone()),
+            (None, None) => None,
+        };
+        let config = Resampling { seed: plan.config.seed, ..Resampling::default() };
+        let commonest = commonest(&plan.data);
+        let guess: Vec<bool> = first.labels.iter().map(|&class| class == commonest).collect();
+        let fold_of = first.fold_of.clone();
+        let outcomes =
+            Outcomes { right: right.view(), fold_of: &fold_of, groups: units.as_deref(), guess: Some(&guess) };
+        let costs: Vec<Cost> = taps.iter().map(|tap| tap.cost).collect();
+        let mut verdict = verdict(&config, &outcomes, &costs)?;
+        if plan.shuffles.is_some() {
+            // The t test takes each fold to learn from all pictures that it does not score, which no shuffle does.
+            verdict.taps.iter_mut().for_each(|tap| (tap.t_test, tap.t_holm) = (None, None));
+        }
+        let guess_p = guess_p(&config, &outcomes, &guess)?;
+        let scored = if plan.shuffles.is_some() { "score" } else { "picture" };
+        Ok(Self { verdict, config, guess_p, taps, right, guess, fold_of, units, scored })
+    }
+
+    /// Taps of a network not significantly worse than the best of that network, ascending.
+    pub fn set_within(&self, backbone: usize) -> anyhow::Result<Vec<usize>> {
+        let members: Vec<usize> = (0..self.taps.len()).filter(|&tap| self.taps[tap].backbone == backbone).collect();
+        let right = self.right.select(Axis(0), &members);
+        let costs: Vec<Cost> = members.iter().map(|&tap| self.taps[tap].cost).collect();
+        let found = verdict(&self.config, &Outcomes { guess: Some(&self.guess), ..self.outcomes(&right) }, &costs)?;
+        Ok(found.set.into_iter().map(|member| members[member]).collect())
+    }
+
+    fn outcomes<'a>(&'a self, right: &'a Array2<bool>) -> Outcomes<'a> {
+        Outcomes { right: right.view(), fold_of: &self.fold_of, groups: self.units.as_deref(), guess: None }
+    }
+
+    /// The top layer of each network against the stages below it; nothing for a network with one stage alone.
+    pub fn tops(&self) -> anyhow::Result<Vec<TopComparison>> {
+        let backbones = self.taps.iter().map(|tap| tap.backbone).max().map_or(0, |last| last + 1);
+        let tops = (0..backbones).map(|backbone| self.top_of(backbone)).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(tops.into_iter().flatten().collect())
+    }
+
+    fn top_of(&self, backbone: usize) -> anyhow::Result<Option<TopComparison>> {
+        let is_stage = |&tap: &usize| self.taps[tap].backbone == backbone && !self.taps[tap].classifier;
+        let Some(top) = (0..self.taps.len()).rev().find(is_stage) else { return Ok(None) };
+        let is_inner = |tap: &usize| is_stage(tap) && self.taps[*tap].position < self.taps[top].position;
+        let inner: Vec<usize> = (0..self.taps.len()).filter(is_inner).collect();
+        let right = |tap: usize| self.verdict.taps[tap].right;
+        let Some(best) = inner.iter().copied().reduce(|a, b| if right(b) > right(a) { b } else { a }) else {
+            return Ok(None);
+        };
+        let (inner_only, top_only) = self.disagreement(best, top);
+        Ok(Some(TopComparison {
+            backbone,
+            top,
+            inner: best,
+            ahead: self.accuracy(best) - self.accuracy(top),
+            inner_only,
+            top_only,
+            p: self.behind_p(top, &inner)?,
+        }))
+    }
+
+    /// p of `tap` being as good as the best of `among`; 1 where none of them is ahead of it.
+    ///
+    /// For a tap that was named before the pictures were looked at, such as the top layer.
+    pub fn behind_p(&self, tap: usize, among: &[usize]) -> anyhow::Result<f64> {
+        let rows: Vec<usize> = std::iter::once(tap).chain(among.iter().copied()).collect();
+        let right = self.right.select(Axis(0), &rows);
+        let found = behind_best_p(&self.config, &self.outcomes(&right), 0)?;
+        // While nothing is better than a guess, nothing is behind.
+        Ok(found.max(self.guess_p))
+    }
+
+    /// Scores right only at `a`, and only at `b`.
+    pub fn disagreement(&self, a: usize, b: usize) -> (usize, usize) {
+        let only = |a: usize, b: usize| {
+            self.right.row(a).iter().zip(self.right.row(b)).filter(|&(&here, &there)| here && !there).count()
+        };
+        (only(a, b), only(b, a))
+    }
+
+    /// Whether a tap is not significantly worse than the best.
+    pub fn is_in_set(&self, tap: usize) -> bool {
+        self.verdict.set.contains(&tap)
+    }
+
+    /// Whether even the best tap is not significantly better than always answering the commonest class.
+    pub fn is_no_better_than_guess(&self) -> bool {
+        self.guess_p >= self.config.level
+    }
+
+    /// What JSON says of one tap.
+    pub fn of_tap(&self, tap: usize) -> TapComparison {
+        TapComparison { not_worse: self.is_in_set(tap), against_best: self.verdict.taps[tap].clone() }
+    }
+
+    /// What JSON says of all of them.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            level: self.config.level,
+            resamples: self.config.resamples,
+            not_worse: self.verdict.set.clone(),
+            cheapest: self.verdict.cheapest,
+            smallest: self.verdict.smallest,
+            guess_p: self.guess_p,
+            naive_maximum: self.accuracy(self.verdict.leader),
+        }
+    }
+
+    /// Share right of a tap, 0 to 1.
+    pub fn accuracy(&self, tap: usize) -> f64 {
+        self.verdict.taps[tap].right as f64 / self.right.ncols() as f64
+    }
+
+    /// How many taps are as good, the cheapest and smallest of them, and what these lose.
+    pub fn set_sentence(&self) -> String {
+        let Verdict { set, cheapest, smallest, taps, .. } = &self.verdict;
+        let level = 100.0 * self.config.level;
+        if self.is_no_better_than_guess() {
+            return format!(
+                "No tap is significantly better than always answering the commonest class (p = {}), so none is called \
+                 worse than another.",
+                p_text(self.guess_p)
+            );
+        }
+        if taps.len() == 1 {
+            return String::new();
+        }
+        if set.len() == 1 {
+            let others = counted(taps.len() - 1, "other tap");
+            return format!("It is significantly better than the {others} (level {level} %).");
+        }
+        let all = match set.len() == taps.len() {
+            true => format!("No other tap is significantly worse (level {level} %)"),
+            false => format!(
+                "{} of {} are not significantly worse (=, level {level} %)",
+                count(set.len()),
+                counted(taps.len(), "tap")
+            ),
+        };
+        match cheapest == smallest {
+            true => {
+                format!("{all}: the cheapest, which has the fewest features too, is {}.", self.described(*cheapest))
+            }
+            false => format!(
+                "{all}: the cheapest is {}; the one with the fewest features is {}.",
+                self.described(*cheapest),
+                self.described(*smallest)
+            ),
+        }
+    }
+
+    /// A tap with its cost, its accuracy and what it loses against the best.
+    fn described(&self, tap: usize) -> String {
+        let Compared { name, cost_share, cost, .. } = &self.taps[tap];
+        let itself = if tap == self.verdict.leader { " itself" } else { "" };
+        format!(
+            "{name}{itself} ({} % of the arithmetic, {}, {} % right{})",
+            percent(*cost_share),
+            counted(cost.features, "feature"),
+            percent(self.accuracy(tap)),
+            self.loss_text(tap)
+        )
+    }
+
+    /// What a tap loses against the best, such as `, 1.0 points less, at most 2.1`; nothing for the best itself.
+    pub fn loss_text(&self, tap: usize) -> String {
+        if tap == self.verdict.leader {
+            return String::new();
+        }
+        let found = &self.verdict.taps[tap].bootstrap;
+        format!(
+            ", {} points less, at most {} (95 % bootstrap interval)",
+            points(found.difference),
+            points(found.high.max(0.0))
+        )
+    }
+
+    /// Whether the top layers fall behind an inner stage of their networks, one sentence for each.
+    pub fn top_sentences(&self, tops: &[TopComparison]) -> Vec<String> {
+        tops.iter().map(|top| self.top_sentence(top)).collect()
+    }
+
+    fn top_sentence(&self, found: &TopComparison) -> String {
+        let [top, inner] = [found.top, found.inner].map(|tap| self.taps[tap].name.as_str());
+        let of_network = |tap: &Compared| tap.backbone == found.backbone;
+        // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
+        let known = self.taps.iter().any(|tap| of_network(tap) && tap.classifier);
+        let which = if known { "top layer" } else { "deepest layer probed" };
+        let points = format!("{:.1} points", 100.0 * found.ahead.abs());
+        if found.inner_only == found.top_only {
+            return format!("The {which}, {top}, has as many right as the best stage below it, {inner}.");
+        }
+        if found.ahead < 0.0 {
+            return format!("The {which}, {top}, is {points} ahead of the best stage below it, {inner}.");
+        }
+        let significant = if found.p < self.config.level { "significant" } else { "not significant" };
+        let stages = self
+            .taps
+            .iter()
+            .filter(|tap| of_network(tap) && !tap.classifier && tap.position < self.taps[found.top].position)
+            .count();
+        format!(
+            "The {which}, {top}, is {points} behind the best stage below it, {inner}: {} right only there, {} only at \
+             {top}. That is {significant} (p = {}, allowing for the choice among {}).",
+            verb(found.inner_only, self.scored),
+            count(found.top_only),
+            p_text(found.p),
+            counted(stages, "stage")
+        )
+    }
+}
+
+/// `1 picture is`, `133 pictures are`.
+fn verb(number: usize, noun: &str) -> String {
+    format!("{} {}", counted(number, noun), if number == 1 { "is" } else { "are" })
+}
+
+/// The class with most pictures to learn from, the first of equals.
+fn commonest(data: &Labelled) -> usize {
+    let rows = if data.split.is_some() { data.with_role(Role::Train) } else { (0..data.labels.len()).collect() };
+    let mut sizes = vec![0_usize; data.names.len()];
+    rows.into_iter().for_each(|row| sizes[data.labels[row]] += 1);
+    (1..sizes.len()).fold(0, |best, class| if sizes[class] > sizes[best] { class } else { best })
+}
+
+fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>, guess: &[bool]) -> anyhow::Result<f64> {
+    let taps = outcomes.right.nrows();
+    let mut with_guess = outcomes.right.to_owned();
+    with_guess.push_row(guess.into()).expect("a guess for each picture");
+    let with_guess = Outcomes { right: with_guess.view(), guess: None, ..*outcomes };
+    Ok(behind_best_p(config, &with_guess, taps)?)
+}
+
+/// A p value with the digits that its draws carry: `0.12`, `0.0014`.
+pub fn p_text(p: f64) -> String {
+    match p {
+        p if p < 0.01 => format!("{p:.4}"),
+        p if p < 0.1 => format!("{p:.3}"),
+        p => format!("{p:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p_values_have_the_digits_their_draws_carry() {
+        let check = |p, text: &str| assert_eq!(p_text(p), text);
+        check(0.0002, "0.0002");
+        check(0.0491, "0.049");
+        check(1.0, "1.00");
+    }
+}

@@ -1,0 +1,212 @@
+//! How accuracy grows with the pictures to learn from, and what more of them would probably bring.
+
+use ndarray::Array2;
+use serde::Serialize;
+use tapline_compare::{LearningCurve, NestedConfig, Resampling, fit_power_law, nested_subsets};
+use tapline_core::Digest;
+use tapline_probe::{ProtocolConfig, Role, holdout};
+use tapline_report::{LearningFit, LearningPoint};
+
+use crate::classes::Labelled;
+use crate::output::{count, points};
+use crate::probes::Probes;
+use crate::progress;
+use crate::scores::{features, keep, kept_as, labelled, read_kept};
+use crate::stores::Stores;
+
+/// Orders in which the training pictures of a fixed split are taken; where folds take turns, each fold is held out once.
+const ORDERS: usize = 5;
+/// Folds that choose the strength of each size, and so pictures that each class has at least.
+const FOLDS: usize = 3;
+/// Decades of strengths tried: the curve's shape needs no finer choice, and takes a fifth of the time.
+const DECADES: std::ops::RangeInclusive<i32> = -5..=4;
+/// Points that draw the law.
+const STEPS: usize = 33;
+/// Raised by hand whenever the same input comes to other errors.
+const VERSION: u32 = 1;
+
+/// Training rows in nested order and the rows held out, for each repeat.
+struct Repeats {
+    orders: Vec<Vec<usize>>,
+    tests: Vec<Vec<usize>>,
+    /// Rows learned from, ascending.
+    sizes: Vec<usize>,
+}
+
+/// A learning curve and what it was fitted to.
+pub struct Learned {
+    /// The law and its intervals.
+    pub curve: LearningCurve,
+    /// Share wrong `[repeats, sizes]`.
+    pub errors: Array2<f64>,
+}
+
+/// Everything the errors depend on.
+#[derive(Serialize)]
+struct Key<'a> {
+    learning: u32,
+    features: Digest,
+    labels: &'a [usize],
+    groups: Option<&'a [usize]>,
+    orders: &'a [Vec<usize>],
+    tests: &'a [Vec<usize>],
+    sizes: &'a [usize],
+    config: &'a ProtocolConfig,
+}
+
+/// The learning curve of a tap, or why there is none.
+///
+/// Each fold in turn is held out, as in the tap's own scores, and probes learn from nested subsets of the others, each half of
+/// the next; so every picture is scored at every size, and the law's interval comes from resampled folds. Of a fixed split the
+/// test pictures are held out, five times over.
+pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Result<Learned, String>> {
+    let data = &probes.plan.data;
+    let repeats = match repeats(probes) {
+        Ok(repeats) => repeats,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (store, index) = stores.taps[tap];
+    let store = &stores.stores[store];
+    let values = features(store, &[index], data)?;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let config = config(&probes.plan.config);
+    let key = Key {
+        learning: VERSION,
+        features: Digest::of(&bytes),
+        labels: &data.labels,
+        groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
+        orders: &repeats.orders,
+        tests: &repeats.tests,
+        sizes: &repeats.sizes,
+        config: &config,
+    };
+    let kept = kept_as(store, &key)?;
+    let wanted = repeats.tests.len() * repeats.sizes.len();
+    let errors = match read_kept(&kept).filter(|errors: &Vec<f64>| errors.len() == wanted) {
+        Some(errors) => errors,
+        None => {
+            let errors = match errors(&values, data, (&repeats, &config)) {
+                Ok(errors) => errors,
+                // Groups, for one, may leave no folds in a small subset.
+                Err(reason) => return Ok(Err(reason.to_string())),
+            };
+            if let Err(error) = keep(&kept, &errors) {
+                eprintln!("tapline: the learning curve cannot be kept for the next time: {error}");
+            }
+            errors
+        }
+    };
+    let shape = (repeats.tests.len(), repeats.sizes.len());
+    let errors = Array2::from_shape_vec(shape, errors)?;
+    let resampling = Resampling { seed: probes.plan.config.seed, ..Resampling::default() };
+    let law = fit_power_law(&resampling, &repeats.sizes, errors.view());
+    Ok(law.map(|curve| Learned { curve, errors }).map_err(|error| error.to_string()))
+}
+
+/// What twice the pictures would probably bring, as a sentence.
+pub fn sentence(curve: &LearningCurve) -> String {
+    let largest = count(curve.sizes.last().copied().unwrap_or_default());
+    let interval = match curve.gain.interval {
+        Some((low, high)) => format!(" (95 % interval {} to {})", points(low), points(high)),
+        None => String::new(),
+    };
+    match points(curve.gain.value).as_str() {
+        "0.0" => format!("Twice the {largest} pictures learned from would probably bring nothing{interval}."),
+        gain => format!("Twice the {largest} pictures learned from would probably bring {gain} points{interval}."),
+    }
+}
+
+/// The curve as a report draws it: what was measured with the range over the repeats, and the law up to twice the pictures.
+pub fn drawn(curve: &LearningCurve, errors: &Array2<f64>, tap: usize) -> tapline_report::LearningCurve {
+    let right = |error: f64| (1.0 - error).clamp(0.0, 1.0);
+    let point = |(size, &pictures): (usize, &usize)| {
+        let of_size = errors.column(size);
+        let (low, high) = (of_size.iter().copied().fold(1.0, f64::min), of_size.iter().copied().fold(0.0, f64::max));
+        LearningPoint { pictures, accuracy: right(curve.errors[size]), interval: (right(high), right(low)) }
+    };
+    let (first, last) = (curve.sizes[0], curve.sizes[curve.sizes.len() - 1]);
+    let doubled = curve.doubled;
+    let at = |pictures: usize| {
+        let accuracy = right(curve.law.error(pictures as f64));
+        let interval = match doubled.interval {
+            Some((low, high)) if pictures == 2 * last => (right(high), right(low)),
+            _ => (accuracy, accuracy),
+        };
+        LearningPoint { pictures, accuracy, interval }
+    };
+    let mut sizes: Vec<usize> = (0..STEPS)
+        .map(|step| {
+            (first as f64 * (2.0 * last as f64 / first as f64).powf(step as f64 / (STEPS - 1) as f64)).round() as usize
+        })
+        .collect();
+    sizes.extend([last, 2 * last]);
+    sizes.sort_unstable();
+    sizes.dedup();
+    tapline_report::LearningCurve {
+        tap,
+        points: curve.sizes.iter().enumerate().map(point).collect(),
+        fit: Some(LearningFit { curve: sizes.into_iter().map(at).collect(), sentence: sentence(curve) }),
+    }
+}
+
+/// Every decade of strengths, and few folds; strengths that were typed stay.
+fn config(asked: &ProtocolConfig) -> ProtocolConfig {
+    let decades: Vec<f64> = DECADES.map(|decade| 10f64.powi(decade)).collect();
+    let grid = if asked.grid == ProtocolConfig::default().grid { decades } else { asked.grid.clone() };
+    ProtocolConfig { folds: FOLDS, grid, control: false, ..asked.clone() }
+}
+
+fn repeats(probes: &Probes) -> Result<Repeats, String> {
+    let data = &probes.plan.data;
+    let first = &probes.evaluations[0];
+    let (trains, tests): (Vec<Vec<usize>>, Vec<Vec<usize>>) = match data.split {
+        Some(_) => (vec![data.with_role(Role::Train); ORDERS], vec![data.with_role(Role::Test); ORDERS]),
+        None => {
+            let with = |wanted: &dyn Fn(usize) -> bool| {
+                (0..first.fold_of.len()).filter(|&i| wanted(first.fold_of[i])).map(|i| first.scored_rows[i]).collect()
+            };
+            let turns = |fold: usize| (with(&|found| found != fold), with(&|found| found == fold));
+            (0..probes.plan.config.folds).map(turns).unzip()
+        }
+    };
+    let mut orders = Vec::new();
+    let (mut halvings, mut fewest) = (usize::MAX, usize::MAX);
+    for (repeat, train) in (0..).zip(&trains) {
+        let labels: Vec<usize> = train.iter().map(|&row| data.labels[row]).collect();
+        let config = NestedConfig { repeats: 1, least: FOLDS, seed: probes.plan.config.seed.wrapping_add(repeat) };
+        let nested = nested_subsets(&labels, &config).map_err(|_| few(data))?;
+        halvings = halvings.min(nested.sizes.len());
+        fewest = fewest.min(train.len());
+        orders.push(nested.orders[0].iter().map(|&position| train[position]).collect());
+    }
+    let sizes = (0..halvings).rev().map(|halving| fewest >> halving).collect();
+    Ok(Repeats { orders, tests, sizes })
+}
+
+fn few(data: &Labelled) -> String {
+    let smallest = data.classes().iter().map(|class| class.pictures).min().unwrap_or_default();
+    format!(
+        "a learning curve takes {FOLDS} pictures of each class in a quarter of those learned from, and the smallest class has \
+         {smallest}"
+    )
+}
+
+/// Share wrong of the pictures held out `[repeats × sizes]`.
+fn errors(
+    values: &[f32],
+    data: &Labelled,
+    (repeats, config): (&Repeats, &ProtocolConfig),
+) -> Result<Vec<f64>, tapline_probe::Error> {
+    let rows = labelled(values, data);
+    let fits = config.holdout_fits()? * repeats.tests.len() * repeats.sizes.len();
+    let bar = progress::bar("learning curve", fits, "fits");
+    let mut errors = Array2::zeros((repeats.tests.len(), repeats.sizes.len()));
+    for ((repeat, size), error) in errors.indexed_iter_mut() {
+        let mut roles = vec![Role::Unused; data.labels.len()];
+        repeats.tests[repeat].iter().for_each(|&row| roles[row] = Role::Test);
+        repeats.orders[repeat][..repeats.sizes[size]].iter().for_each(|&row| roles[row] = Role::Train);
+        *error = 1.0 - holdout(config, &rows, &roles, &|| bar.inc(1))?.score().accuracy();
+    }
+    bar.finish_and_clear();
+    Ok(errors.into_iter().collect())
+}
