@@ -15,6 +15,7 @@ mod report;
 mod resume;
 mod shots;
 mod shuffles;
+mod signals;
 mod split;
 mod transform;
 mod util;

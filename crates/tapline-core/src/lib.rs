@@ -57,7 +57,7 @@
 //! let dir = folder.path().join("store");
 //! let mut writer = StoreWriter::begin(&dir, plan)?;
 //! if writer.has_sources() {
-//!     let digests = hash_all(writer.listing(), &|_| ());
+//!     let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
 //!     writer.reuse(&digests)?;
 //! }
 //! for group in writer.missing() {

@@ -1,7 +1,7 @@
 //! The command line: the one place that prints, reads the environment and picks exit codes.
 //!
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 3 features were extracted but some pictures were skipped.
+//! 3 features were extracted but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an extraction.
 
 mod accuracy;
 mod args;
@@ -10,6 +10,7 @@ mod classes;
 mod commands;
 mod control;
 mod groups;
+mod interrupt;
 mod network;
 mod output;
 mod pipeline;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Command};
+use crate::interrupt::Signal;
 
 /// How a command that did not fail ended.
 enum Outcome {
@@ -39,6 +41,8 @@ enum Outcome {
     Done,
     /// Done, but some pictures have no features.
     Skipped,
+    /// Stopped by a signal; what was done is kept.
+    Stopped(Signal),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     match run(&args.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
+        Ok(Outcome::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tapline: {}", sentence(&error));

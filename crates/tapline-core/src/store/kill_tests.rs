@@ -83,7 +83,7 @@ fn tap(letter: char) -> TapInfo {
 fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
     let mut writer = StoreWriter::begin(dir, plan(scene, pictures))?;
     if writer.has_sources() {
-        let digests = hash_all(writer.listing(), &|_| ());
+        let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
         writer.reuse(&digests)?;
     }
     let mut computed = 0;

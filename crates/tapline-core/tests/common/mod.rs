@@ -138,7 +138,7 @@ fn extract(dir: &Path, plan: Plan) -> Result<usize, Error> {
     let views = plan.space.views;
     let mut writer = StoreWriter::begin(dir, plan)?;
     if writer.has_sources() {
-        let digests = hash_all(writer.listing(), &|_| ());
+        let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
         writer.reuse(&digests)?;
     }
     let mut computed = 0;

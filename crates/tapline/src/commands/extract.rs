@@ -14,6 +14,7 @@ use tapline_image::Limits;
 use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
 
 use crate::args::{DtypeArg, ExtractArgs};
+use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
 use crate::pipeline::{Finished, Pass, run_pass, session_threads};
@@ -56,6 +57,7 @@ struct Settled {
 }
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
+    let interrupt = Interrupt::watch()?;
     let listing = scan(&args.pictures)?;
     let settled = settle(args)?;
     let requests = requests(args, &settled.network)?;
@@ -85,7 +87,11 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
     };
-    fill(args, plan(args, &settled, taps, listing)?, &settled, &mut report)?;
+    let plan = plan(args, &settled, taps, listing)?;
+    if let Some(signal) = fill(args, plan, (&settled, &interrupt), &mut report)? {
+        eprintln!("tapline: {}", how_to_go_on(signal, &report));
+        return Ok(Outcome::Stopped(signal));
+    }
     if args.json {
         output::json(&report)?
     } else {
@@ -182,17 +188,28 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
     })
 }
 
-/// Opens the store, takes over what it has, computes the rest.
-fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
+/// Opens the store, takes over what it has, computes the rest. A signal that left some of it open is given back.
+fn fill(
+    args: &ExtractArgs,
+    plan: Plan,
+    (settled, interrupt): (&Settled, &Interrupt),
+    report: &mut Report,
+) -> anyhow::Result<Option<Signal>> {
     let total = plan.listing.samples.len();
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = hash_all(listing, &|hashed| bar.set_position(hashed as u64));
+        let digests = hash_all(listing, &|hashed| {
+            bar.set_position(hashed as u64);
+            interrupt.flow()
+        });
         bar.finish_and_clear();
         digests
     };
     let stored = Store::open(&args.store).ok();
     let known = stored.as_ref().map(|_| hash(&plan.listing));
+    if let Some(signal) = interrupt.caught() {
+        return Ok(Some(signal));
+    }
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
         refuse_to_drop(store, digests, args)?;
     }
@@ -200,6 +217,9 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
     let mut writer = StoreWriter::begin(&args.store, plan)?;
     if writer.has_sources() {
         let digests = known.unwrap_or_else(|| hash(writer.listing()));
+        if let Some(signal) = interrupt.caught() {
+            return Ok(Some(signal));
+        }
         report.reused = writer.reuse(&digests)?;
     }
     let samples = writer.listing().samples.clone();
@@ -221,19 +241,24 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
             limits: &settled.limits,
             workers: settled.workers,
             batch: settled.batch,
+            interrupt,
         };
         let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
         let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
-        if done.is_err() {
+        if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
         }
         done?;
+        if let (Some(signal), false) = (interrupt.caught(), writer.missing().is_empty()) {
+            bar.finish_and_clear();
+            return Ok(Some(signal));
+        }
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
     report.bytes = stored_bytes(&store);
     report.stored_taps = store.taps().len();
-    Ok(())
+    Ok(None)
 }
 
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
@@ -316,6 +341,17 @@ fn stored_bytes(store: &Store) -> u64 {
     let manifest = store.manifest();
     let features: usize = manifest.taps.iter().map(|tap| tap.info.features).sum();
     (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
+}
+
+fn how_to_go_on(signal: Signal, report: &Report) -> String {
+    let done = match report.reused + report.computed + report.skipped.len() {
+        0 => "before a picture was done".to_owned(),
+        done => format!("with {} of {} done", count(done), counted(report.pictures, "picture")),
+    };
+    format!(
+        "stopped by {} {done}; what the store holds is kept, and the same command goes on with the rest",
+        signal.name()
+    )
 }
 
 fn render(report: &Report) -> String {
