@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::layers::{InputSize, Layer};
 use crate::model::{Layout, Model, PictureInput};
 use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type};
+use crate::quantised::Quantisation;
 
 /// A network that ends at its taps: float32 pictures in, one matrix of float32 rows out for each tap.
 #[derive(Debug, Clone)]
@@ -29,6 +30,13 @@ pub struct TappedModel {
     pub(crate) input: String,
     /// The serialised network.
     pub(crate) bytes: Vec<u8>,
+}
+
+impl TappedModel {
+    /// The network as an ONNX file.
+    pub fn onnx(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What to tap: a layer and its pooling.
@@ -54,23 +62,48 @@ pub fn tap_model(
     batch: Option<usize>,
 ) -> Result<TappedModel, Error> {
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
-    let mut wanted: Vec<&str> = taps.iter().map(|t| t.layer.name.as_str()).collect();
-    for quantisation in taps.iter().filter_map(|t| t.layer.quantisation.as_ref()) {
+    let sources: Vec<Source> = taps.iter().map(|tap| Source::of(model, tap.layer)).collect();
+    let mut wanted: Vec<&str> = sources.iter().map(|source| source.tensor).collect();
+    for quantisation in sources.iter().filter_map(|source| source.quantisation) {
         wanted.extend(quantisation.names());
     }
     let mut kept = cut(model, &wanted).map_err(unusable)?;
     let input = feed_input(&mut kept, &model.input, size, batch);
     let mut infos = Vec::with_capacity(taps.len());
-    for (index, tap) in taps.iter().enumerate() {
+    for (index, (tap, source)) in taps.iter().zip(&sources).enumerate() {
         let features = features(tap)?;
         let output = format!("{OWN}row.{index}");
-        pool(&mut kept, tap, &output);
+        pool(&mut kept, (tap, source), &output);
         let sizes = [batch.map_or(-1, |b| b as i64), features as i64];
         kept.output.push(ValueInfoProto::tensor(&output, data_type::FLOAT, &sizes));
         infos.push(info(tap, features));
     }
     let bytes = encode(model, kept)?;
     Ok(TappedModel { taps: infos, size, batch, source: model.path.clone(), input, bytes })
+}
+
+/// Where a layer's numbers are found in the graph.
+struct Source<'a> {
+    tensor: &'a str,
+    /// What turns them into real numbers, where they are bytes.
+    quantisation: Option<&'a Quantisation>,
+    /// The step of bytes that Tapline made.
+    step: Option<f32>,
+}
+
+impl<'a> Source<'a> {
+    fn of(model: &'a Model, layer: &'a Layer) -> Self {
+        // The sum of bytes multiplies them, which the standard operators do from set 10 on.
+        let is_summed = model.opset >= 10 && !layer.channels_last && layer.shape.len() == 3;
+        match model.bytes.get(&layer.name) {
+            Some(bytes) => Self {
+                tensor: &bytes.tensor,
+                quantisation: Some(&bytes.quantisation),
+                step: Some(bytes.step).filter(|_| is_summed),
+            },
+            None => Self { tensor: &layer.name, quantisation: layer.quantisation.as_ref(), step: None },
+        }
+    }
 }
 
 /// How many features a tap gives.
@@ -180,9 +213,12 @@ pub(crate) fn feed_input(
 }
 
 /// Adds the nodes that turn a tap's tensor into rows called `output`.
-fn pool(graph: &mut GraphProto, tap: &TapRequest, output: &str) {
+fn pool(graph: &mut GraphProto, (tap, source): (&TapRequest, &Source), output: &str) {
     let name = |part: &str| format!("{output}.{part}");
-    let map = as_float_map(graph, tap, output);
+    if let (Pooling::Mean, Some(step), Some(quantisation)) = (tap.pooling, source.step, source.quantisation) {
+        return mean_of_bytes(graph, (source.tensor, quantisation), (&tap.layer.shape, step), output);
+    }
+    let map = as_float_map(graph, (tap, source), output);
     let mut add = |op: &str, inputs: &[&str], to: String| {
         graph.node.push(NodeProto::new(op, inputs, &to));
         to
@@ -209,9 +245,9 @@ fn pool(graph: &mut GraphProto, tap: &TapRequest, output: &str) {
 }
 
 /// The tap's tensor as float32 with its channels first.
-fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> String {
-    let mut map = tap.layer.name.clone();
-    if let Some(quantisation) = &tap.layer.quantisation {
+fn as_float_map(graph: &mut GraphProto, (tap, source): (&TapRequest, &Source), output: &str) -> String {
+    let mut map = source.tensor.to_owned();
+    if let Some(quantisation) = source.quantisation {
         let real = format!("{output}.real");
         let inputs: Vec<&str> = std::iter::once(map.as_str()).chain(quantisation.names()).collect();
         graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
@@ -225,6 +261,37 @@ fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> Strin
     let turned = format!("{output}.turned");
     graph.node.push(NodeProto::new("Transpose", &[&float], &turned).with_ints("perm", &[0, 3, 1, 2]));
     turned
+}
+
+/// `step / (h · w) · Σ (byte − zero point)`: the sum is exact, and no map of float32 is ever made.
+///
+/// Channels are turned last first, which costs nothing where ONNX Runtime holds the bytes in that order.
+fn mean_of_bytes(
+    graph: &mut GraphProto,
+    (bytes, quantisation): (&str, &Quantisation),
+    (shape, step): (&[usize], f32),
+    output: &str,
+) {
+    let name = |part: &str| format!("{output}.{part}");
+    let cells = shape[1] * shape[2];
+    let sizes = [0, cells as i64, shape[0] as i64].iter().flat_map(|size| size.to_le_bytes()).collect();
+    graph.initializer.extend([
+        TensorProto::raw(&name("sizes"), (&[3], data_type::INT64), sizes),
+        TensorProto::raw(&name("ones"), (&[1, cells as i64], data_type::UINT8), vec![1; cells]),
+        TensorProto::raw(&name("nothing"), (&[], data_type::UINT8), vec![0]),
+        TensorProto::floats(&name("share"), &[], vec![(f64::from(step) / cells as f64) as f32]),
+    ]);
+    let mut sum = vec![name("ones"), name("table"), name("nothing")];
+    sum.extend(quantisation.zero_point.clone());
+    let sum: Vec<&str> = sum.iter().map(String::as_str).collect();
+    graph.node.extend([
+        NodeProto::new("Transpose", &[bytes], &name("turned")).with_ints("perm", &[0, 2, 3, 1]),
+        NodeProto::new("Reshape", &[&name("turned"), &name("sizes")], &name("table")),
+        NodeProto::new("MatMulInteger", &sum, &name("sum")),
+        NodeProto::new("Cast", &[&name("sum")], &name("real")).with_int("to", data_type::FLOAT.into()),
+        NodeProto::new("Mul", &[&name("real"), &name("share")], &name("mean")),
+        NodeProto::new("Flatten", &[&name("mean")], output),
+    ]);
 }
 
 /// `m · (mean((x₊ / m)^p))^(1/p)` with m the channel's maximum, which is the generalised mean without its overflow.

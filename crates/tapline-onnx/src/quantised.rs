@@ -2,6 +2,16 @@
 
 use crate::graph::Graph;
 
+/// A tensor that a network made by [`crate::quantise`] holds in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ByteTensor {
+    /// The tensor with the bytes.
+    pub tensor: String,
+    pub quantisation: Quantisation,
+    /// The number that the scale holds.
+    pub step: f32,
+}
+
 /// Names of the tensors that turn bytes back into numbers: `(byte − zero_point) · scale`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quantisation {

@@ -117,6 +117,8 @@ impl Runtime {
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?
+            // Bytes are multiplied without overflow on processors that lack the instructions for it, too.
+            .with_config_entry("session.x64quantprecision", "1")?
             .with_log_level(LogLevel::Fatal)?;
         if let Device::Cuda(index) = device {
             builder = builder.with_execution_providers([cuda(index).build().error_on_failure()])?;

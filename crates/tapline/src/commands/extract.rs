@@ -1,24 +1,23 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
 use std::collections::HashSet;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter,
+    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Skipped, Store, StoreWriter,
     TapInfo, Views, hash_all, scan,
 };
-use tapline_image::Limits;
-use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
+use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
 use crate::args::{DtypeArg, ExtractArgs};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
-use crate::pipeline::{Finished, Pass, run_pass, session_threads};
-use crate::{Outcome, output, progress, project, views};
+use crate::pipeline::{Finished, run_pass, session_threads};
+use crate::settled::{Settled, settle};
+use crate::{Outcome, calibrate, output, precision, progress, views};
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -27,6 +26,8 @@ struct Report {
     model: String,
     device: String,
     device_reason: String,
+    #[serde(skip_serializing_if = "Precision::is_float32")]
+    precision: Precision,
     preprocessing: String,
     views: Views,
     pictures: usize,
@@ -39,21 +40,9 @@ struct Report {
     bytes: u64,
     skipped: Vec<Skipped>,
     not_listed: Vec<Skipped>,
-}
-
-/// Everything about the network and the machine that is settled before the first picture is read.
-struct Settled {
-    network: Network,
-    preprocess: Preprocess,
-    /// Where the preprocessing is stated.
-    origin: String,
-    size: InputSize,
-    layers: Vec<Layer>,
-    runtime: Runtime,
-    chosen: Chosen,
-    limits: Limits,
-    workers: usize,
-    batch: usize,
+    /// Whether all features are in the store.
+    #[serde(skip)]
+    is_complete: bool,
 }
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
@@ -74,6 +63,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         model: settled.network.name.clone(),
         device: settled.chosen.device.to_string(),
         device_reason: settled.chosen.why.clone(),
+        precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
         views: args.views,
         pictures: listing.samples.len(),
@@ -86,9 +76,17 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         bytes: 0,
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
+        is_complete: false,
     };
-    let plan = plan(args, &settled, taps, listing)?;
-    if let Some(signal) = fill(args, plan, (&settled, &interrupt), &mut report)? {
+    let mut plan = plan(args, &settled, taps, listing)?;
+    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &plan.listing.samples)?;
+    if let Some(trunk) = &trunk {
+        plan.space.precision = trunk.precision.clone();
+        report.precision = trunk.precision.clone();
+        let means = Means { settled: &settled, trunk: &trunk.model, interrupt: &interrupt };
+        fill(args, plan, &means, &mut report)?;
+    }
+    if let (Some(signal), false) = (interrupt.caught(), report.is_complete) {
         eprintln!("tapline: {}", how_to_go_on(signal, &report));
         return Ok(Outcome::Stopped(signal));
     }
@@ -98,34 +96,6 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         output::text(&render(&report))?
     }
     Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
-}
-
-fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
-    let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
-    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
-    args.views.check(&preprocess)?;
-    let runtime = project::runtime(args.device)?;
-    let chosen = runtime.choose(args.device)?;
-    let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
-    let on_processor = chosen.device == Device::Cpu;
-    let batch = args.batch.map_or(if on_processor { 1 } else { 32 }, usize::from);
-    let batch = network.model.input.batch.unwrap_or(batch);
-    // The views of a picture are in memory together, even where they are more than a pass.
-    check_pass(&network.model, size, batch.max(args.views.count()))?;
-    // A few more workers than one keep a GPU busy while the others decode.
-    let workers = if on_processor { available_parallelism().map_or(1, usize::from) } else { 3 };
-    Ok(Settled {
-        layers: network.layers(size, &runtime)?,
-        limits: Limits::megapixels(args.max_megapixels),
-        workers: args.workers.map_or(workers, usize::from),
-        network,
-        preprocess,
-        origin,
-        size,
-        runtime,
-        chosen,
-        batch,
-    })
 }
 
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
@@ -170,6 +140,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             },
             preprocess: settled.preprocess.clone(),
             views: args.views,
+            precision: Precision::Float32,
             dtype: match args.dtype {
                 DtypeArg::F32 => Dtype::F32,
                 DtypeArg::F16 => Dtype::F16,
@@ -188,13 +159,17 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
     })
 }
 
-/// Opens the store, takes over what it has, computes the rest. A signal that left some of it open is given back.
-fn fill(
-    args: &ExtractArgs,
-    plan: Plan,
-    (settled, interrupt): (&Settled, &Interrupt),
-    report: &mut Report,
-) -> anyhow::Result<Option<Signal>> {
+/// What features are computed with.
+struct Means<'a> {
+    settled: &'a Settled,
+    /// The network that runs: the one that was read, or what precision made of it.
+    trunk: &'a Model,
+    interrupt: &'a Interrupt,
+}
+
+/// Opens the store, takes over what it has, computes the rest; after a signal the report stays incomplete.
+fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
+    let &Means { settled, trunk, interrupt } = means;
     let total = plan.listing.samples.len();
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
@@ -207,8 +182,8 @@ fn fill(
     };
     let stored = Store::open(&args.store).ok();
     let known = stored.as_ref().map(|_| hash(&plan.listing));
-    if let Some(signal) = interrupt.caught() {
-        return Ok(Some(signal));
+    if interrupt.caught().is_some() {
+        return Ok(());
     }
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
         refuse_to_drop(store, digests, args)?;
@@ -217,8 +192,8 @@ fn fill(
     let mut writer = StoreWriter::begin(&args.store, plan)?;
     if writer.has_sources() {
         let digests = known.unwrap_or_else(|| hash(writer.listing()));
-        if let Some(signal) = interrupt.caught() {
-            return Ok(Some(signal));
+        if interrupt.caught().is_some() {
+            return Ok(());
         }
         report.reused = writer.reuse(&digests)?;
     }
@@ -230,35 +205,25 @@ fn fill(
     bar.reset_eta();
     for group in groups {
         let requests = requests_of(&writer, &group, &settled.layers)?;
-        let network = &settled.network.model;
-        let model = tap_model(network, &requests, settled.size, network.input.batch)?;
-        let pass = Pass {
-            runtime: &settled.runtime,
-            device: settled.chosen.device,
-            model: &model,
-            preprocess: &settled.preprocess,
-            views: args.views,
-            limits: &settled.limits,
-            workers: settled.workers,
-            batch: settled.batch,
-            interrupt,
-        };
+        let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
+        let pass = settled.pass(&model, interrupt);
         let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
         let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
         }
         done?;
-        if let (Some(signal), false) = (interrupt.caught(), writer.missing().is_empty()) {
+        if interrupt.caught().is_some() && !writer.missing().is_empty() {
             bar.finish_and_clear();
-            return Ok(Some(signal));
+            return Ok(());
         }
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
     report.bytes = stored_bytes(&store);
     report.stored_taps = store.taps().len();
-    Ok(None)
+    report.is_complete = true;
+    Ok(())
 }
 
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
@@ -372,8 +337,12 @@ fn render(report: &Report) -> String {
         count(report.skipped.len())
     );
     text += &format!(
-        "{} on {} ({}); preprocessing from {}\n",
-        report.model, report.device, report.device_reason, report.preprocessing
+        "{}{} on {} ({}); preprocessing from {}\n",
+        report.model,
+        precision::inside(&report.precision),
+        report.device,
+        report.device_reason,
+        report.preprocessing
     );
     for skipped in &report.skipped {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
