@@ -5,6 +5,7 @@ mod bad_stores;
 mod baselines;
 mod groups;
 mod help;
+mod int8;
 mod joined;
 mod layers;
 mod models;

@@ -9,6 +9,9 @@ use crate::graph::Graph;
 use crate::model::Model;
 use crate::proto::NodeProto;
 
+/// The first operator set with convolutions of bytes.
+const OLDEST: i64 = 10;
+
 /// A convolution or addition with what is fused into it.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
@@ -49,6 +52,12 @@ impl<'a> Plan<'a> {
         }
         if graph.nodes.iter().flat_map(|node| &node.output).any(|name| name.starts_with(INT8)) {
             return refuse(format!("it already holds tensors named {INT8}…; use the original"));
+        }
+        if model.opset < OLDEST {
+            return refuse(format!(
+                "its operator set is {}, --precision int8 needs {OLDEST} or newer; convert it with onnx.version_converter",
+                model.opset
+            ));
         }
         let constants = Constants::of(model.graph());
         let carried = graph.carried_from(&model.input.name);

@@ -12,7 +12,7 @@ use super::plan::{Chain, Plan};
 use super::weights::{ByteWeights, Constants, Weights};
 use crate::graph::Graph;
 use crate::proto::{NodeProto, OperatorSetIdProto, TensorProto, data_type};
-use crate::quantised::{ByteTensor, Quantisation};
+use crate::quantised::ByteTensor;
 use crate::{Error, Model};
 
 /// ONNX Runtime's own operator set, whose QuantizeLinear knows scales for each channel whatever the standard one does.
@@ -170,8 +170,7 @@ impl Edit<'_, '_> {
 
     /// The bytes of a tensor, and the real numbers made from them.
     fn bytes_of(&mut self, tensor: &str, is_fused: bool) {
-        let Quantisation { scale, zero_point } = quantisation(tensor);
-        let zero = zero_point.expect("given below");
+        let (scale, zero) = (own("scale", tensor), own("zero", tensor));
         let Step { scale: step, zero: point } = self.step(tensor);
         self.weights.push(TensorProto::floats(&scale, &[], vec![step]));
         self.weights.push(TensorProto::raw(&zero, (&[], data_type::UINT8), vec![point]));
@@ -189,9 +188,10 @@ impl Edit<'_, '_> {
         let mut model = original.clone();
         let byte_tensor = |tensor: &&str| {
             let bytes = ByteTensor {
-                tensor: own("bytes", tensor),
-                quantisation: quantisation(tensor),
+                bytes: own("bytes", tensor),
+                zero: own("zero", tensor),
                 step: self.step(tensor).scale,
+                real: own("real", tensor),
             };
             ((*tensor).to_owned(), bytes)
         };
@@ -205,10 +205,6 @@ impl Edit<'_, '_> {
         }
         model
     }
-}
-
-fn quantisation(tensor: &str) -> Quantisation {
-    Quantisation { scale: own("scale", tensor), zero_point: Some(own("zero", tensor)) }
 }
 
 #[cfg(test)]
