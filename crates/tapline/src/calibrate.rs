@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn calibration_pictures_are_spread_over_the_whole_listing() {
-        assert_eq!(spread(0), []);
+        assert!(spread(0).is_empty());
         assert_eq!(spread(3), [0, 1, 2]);
         let rows = spread(1000);
         assert_eq!((rows.len(), rows[0], rows[1], rows[127]), (PICTURES, 0, 7, 992));

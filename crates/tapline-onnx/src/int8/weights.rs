@@ -31,8 +31,7 @@ pub(crate) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     if tensor.data_type != data_type::FLOAT {
         return None;
     }
-    let sizes = tensor.dims.iter().map(|&size| usize::try_from(size).ok());
-    let count = sizes.fold(Some(1usize), |all, size| all?.checked_mul(size?))?;
+    let count = tensor.dims.iter().try_fold(1usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?))?;
     let values = match &tensor.raw_data {
         Some(raw) => raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
         None => tensor.float_data.clone(),

@@ -1,6 +1,6 @@
-//! Writes the graph that `--precision int8` runs, to look at it or to run it elsewhere.
+//! Writes the graph that computed a store's features, to look at it or to run it elsewhere.
 //!
-//! `int8_model LIBRARY CARD STORE OUT.onnx`: LIBRARY is libonnxruntime.so, STORE an int8 store of that card's network.
+//! `store_model LIBRARY CARD STORE OUT.onnx`: LIBRARY is libonnxruntime.so, STORE holds features of that card's network.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let card = Card::read(Path::new(card))?;
     let model = card.read_model()?;
     let manifest = Store::open(Path::new(store))?.manifest().clone();
-    let Precision::Int8(calibration) = &manifest.space.precision else { return Err("not an int8 store".into()) };
     let how = &manifest.space.preprocess;
     let size = InputSize { channels: how.channels.count(), height: how.height, width: how.width };
     let layers = list_layers(&model, size, &card.stages, &runtime)?;
@@ -23,7 +22,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(TapRequest { layer: find(&tap.info.tap.tensor)?, pooling: tap.info.tap.pooling })
     };
     let taps: Vec<TapRequest> = manifest.taps.iter().map(request).collect::<Result<_, _>>()?;
-    let tapped = tap_model(&quantise(&model, &calibration.ranges)?, &taps, size, model.input.batch)?;
+    let trunk = match &manifest.space.precision {
+        Precision::Float32 => model.clone(),
+        Precision::Int8(calibration) => quantise(&model, &calibration.ranges)?,
+    };
+    let tapped = tap_model(&trunk, &taps, size, trunk.input.batch)?;
     std::fs::write(out, tapped.onnx())?;
     Ok(())
 }
