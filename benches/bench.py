@@ -19,6 +19,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target" / "release"
 SOLVE, LINFA, TAPLINE = BUILT / "examples" / "solve_file", BUILT / "examples" / "linfa_file", BUILT / "tapline"
+STORE_MODEL = BUILT / "examples" / "store_model"
 PEERS = ROOT / "benches" / "peers"
 STRENGTHS = [float(f"{10 ** (step / 4 - 6):.6g}") for step in range(45)]
 TURNS = int(os.environ.get("TURNS", "3"))
@@ -205,9 +206,72 @@ def extract():
         row(f"extract-{how}", f"{count} ELPV cells, all {len(stages)} stages of EfficientNet-Lite0, against Python: {how}", *take_turns(ours, peer), goal=goal)
 
 
+def features(store):
+    """The rows of each stage, by name."""
+    taps = json.loads((store / "store.json").read_text())["taps"]
+    return {tap["name"]: np.load(store / "features" / tap["file"]).astype(np.float64) for tap in taps}
+
+
+def cosine(a, b):
+    """Mean over the rows."""
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean())
+
+
+def accuracies(store):
+    """Per cent right of each stage, by name."""
+    taps = run(TAPLINE, "compare", store, "--json")["taps"]
+    return {tap["name"]: 100 * tap["accuracy"]["correct"] / tap["accuracy"]["total"] for tap in taps}
+
+
+def int8_of(network, short, goals, folder):
+    """Speed of the network alone and of whole extractions, then cosine and accuracy by stage, on ELPV."""
+    import onnxruntime
+    import tomllib
+
+    alone, whole, points = goals
+    listing, card = ROOT / "data" / "elpv.csv", ROOT / "models" / f"{network}.toml"
+    stages = [stage["tensor"] for stage in tomllib.loads(card.read_text())["stages"]]
+    stores = {precision: folder / f"{short}-{precision}" for precision in ("int8", "float32")}
+
+    def extraction(precision):
+        shutil.rmtree(stores[precision], ignore_errors=True)
+        start = time.perf_counter()
+        command = [TAPLINE, "extract", listing, "--model", network, "--squash", "--store", stores[precision], "--device", "cpu"]
+        subprocess.run([*command, "--precision", precision], check=True, capture_output=True, cwd=ROOT)
+        return time.perf_counter() - start
+
+    peer = lambda: run(sys.executable, PEERS / "extract.py", card.with_suffix(".onnx"), listing, ",".join(stages), 2624, "processes")["seconds"]
+    ours, both = take_turns(lambda: extraction("int8"), lambda: (extraction("float32"), peer()))
+    float32, peers = [list(side) for side in zip(*both)]
+    what = f"2624 ELPV cells, all {len(stages)} stages of {network} in int8, calibration included"
+    row(f"int8-{short}-extract", f"{what}, against Python in float32: processes", ours, peers, goal=whole)
+    row(f"int8-{short}-self", f"{what}, against tapline in float32", ours, float32)
+    library = next(pathlib.Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
+    graphs = {precision: folder / f"{short}-{precision}.onnx" for precision in stores}
+    for precision, store in stores.items():
+        subprocess.run([STORE_MODEL, library, card, store, graphs[precision]], check=True, capture_output=True, cwd=ROOT)
+    bare = run(sys.executable, PEERS / "network.py", graphs["int8"], graphs["float32"], 3 * TURNS)
+    row(f"int8-{short}-network", f"{network} with its {len(stages)} taps alone, one thread, int8 against float32, processor time", *bare, unit="ms", goal=alone)
+    rows = {precision: features(store) for precision, store in stores.items()}
+    right = {precision: accuracies(store) for precision, store in stores.items()}
+    for stage, accuracy in right["int8"].items():
+        alike = cosine(rows["int8"][stage], rows["float32"][stage])
+        row(f"int8-{short}-{stage}", f"accuracy on ELPV, int8 and float32; cosine of rows {alike:.4f}", [accuracy], [right["float32"][stage]], unit="%", ratio=accuracy / right["float32"][stage])
+    best = {precision: max(found.values()) for precision, found in right.items()}
+    goal = (best["float32"] - points) / best["float32"] if points else None
+    row(f"int8-{short}-best", f"accuracy of the best stage; goal: within {points or 'any'} points", [best["int8"]], [best["float32"]], unit="%", goal=goal, ratio=best["int8"] / best["float32"])
+
+
+def int8():
+    with tempfile.TemporaryDirectory() as folder:
+        int8_of("efficientnet-lite0", "lite0", (1.8, 2, 0.5), pathlib.Path(folder))
+        int8_of("squeezenet1.1", "squeezenet", (2.4, 2.5, None), pathlib.Path(folder))
+
+
 BENCHES = {
     "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
+    "int8": int8,
 }
 
 

@@ -2,6 +2,7 @@
 
 Usage: odd_models.py make FOLDER          writes NAME.onnx and pictures/*.png, prints the names
        odd_models.py check MODEL STORE    compares every array of the store; one line for each tap that differs
+       odd_models.py int8 MODEL STORE     the same for a store of the network in bytes
 """
 
 import json
@@ -19,6 +20,8 @@ SIDE = 12
 TOLERANCE = 1e-4
 # float16 sums are rounded to 11 bits on the way.
 TOLERANCE_FLOAT16 = 2e-3
+# Three quantised layers in a row, each number rounded to 1/255 of its tensor's range.
+TOLERANCE_INT8 = 3e-2
 
 random = np.random.default_rng(0)
 
@@ -62,6 +65,7 @@ def make(folder):
     # Operator set 7, IR version 3: weights are graph inputs too, and so is an unused one.
     listed = [tensor(w.name, 1, w.dims) for w in weights]
     names += [save(folder, "opset7", nodes, weights, tensor("picture", 1, fixed), 7, ir=3, inputs=listed)]
+    names += [save(folder, "opset11", nodes, weights, tensor("picture", 1, nchw), 11)]
     half, half_weights = convs(np.float16)
     names += [save(folder, "float16", half, half_weights, tensor("picture", 10, fixed), 13, out=10)]
     side_file = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
@@ -166,28 +170,32 @@ def as_maps(values, name, path):
     return values.transpose(0, 3, 1, 2) if channels_last else values
 
 
-def check(path, store):
+def check(path, store, in_bytes=False):
     manifest = json.loads((store / "store.json").read_text())
     files = sorted((path.parent / "pictures").glob("*.png"))
     inputs = [np.asarray(Image.open(file)).transpose(2, 0, 1) for file in files]
     wanted = sorted({tap["tensor"] for tap in manifest["taps"]})
     tensors = all_tensors(path, wanted, inputs)
-    tolerance = TOLERANCE_FLOAT16 if path.stem == "float16" else TOLERANCE
-    poolings, bad = set(), 0
+    tolerance = TOLERANCE_INT8 if in_bytes else TOLERANCE_FLOAT16 if path.stem == "float16" else TOLERANCE
+    poolings, bad, furthest = set(), 0, 0.0
     for tap in manifest["taps"]:
         ours = np.load(store / "features" / tap["file"])
         expected = pooled(as_maps(tensors[tap["tensor"]], tap["tensor"], path), tap["pooling"])
         poolings.add(tap["pooling"])
         worst = np.abs(ours - expected).max() / max(np.abs(expected).max(), 1e-6) if ours.shape == expected.shape else np.inf
+        furthest = max(furthest, worst)
         if not worst <= tolerance:
             print(f"{path.stem} {tap['tensor']} {tap['pooling']}: {ours.shape} {expected.shape} off by {worst:.1e}")
             bad += 1
     if len(poolings) < 6:
         print(f"{path.stem}: only {sorted(poolings)} were tapped")
         bad += 1
+    if in_bytes and furthest <= TOLERANCE:
+        print(f"{path.stem}: the rows are those of float32")
+        bad += 1
     sys.exit(bad > 0)
 
 
 if __name__ == "__main__":
     verb, first, *rest = sys.argv[1:]
-    make(pathlib.Path(first)) if verb == "make" else check(pathlib.Path(first), pathlib.Path(rest[0]))
+    make(pathlib.Path(first)) if verb == "make" else check(pathlib.Path(first), pathlib.Path(rest[0]), verb == "int8")

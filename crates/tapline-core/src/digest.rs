@@ -5,9 +5,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -34,15 +35,21 @@ pub fn hash_file(path: &Path) -> Result<Digest, Error> {
 
 /// The digests of all listed pictures, on all cores, none where a picture cannot be read.
 ///
-/// `progress` is told how many pictures are hashed so far, from any thread.
-pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) + Sync)) -> Vec<Option<Digest>> {
-    let hashed = AtomicUsize::new(0);
+/// `progress` is told how many pictures are hashed so far, from any thread. Once it says to break, no further picture is
+/// read, and those that are left come out as none.
+pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync)) -> Vec<Option<Digest>> {
+    let (hashed, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     listing
         .samples
         .par_iter()
         .map(|sample| {
+            if stopped.load(Ordering::Relaxed) {
+                return None;
+            }
             let digest = hash_file(&sample.file).ok();
-            progress(hashed.fetch_add(1, Ordering::Relaxed) + 1);
+            if progress(hashed.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
+                stopped.store(true, Ordering::Relaxed);
+            }
             digest
         })
         .collect()

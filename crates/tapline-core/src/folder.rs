@@ -220,7 +220,8 @@ mod tests {
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "cat/broken.png", "cat/round.png", "cat/socket.png"]);
         assert!(listing.samples.iter().all(|sample| sample.label.as_deref() == Some("cat")));
-        let unread: Vec<_> = crate::hash_all(&listing, &|_| ()).iter().map(Option::is_none).collect();
+        let unread: Vec<_> =
+            crate::hash_all(&listing, &|_| std::ops::ControlFlow::Continue(())).iter().map(Option::is_none).collect();
         assert_eq!(unread, [false, true, true, true]);
         let skipped: Vec<_> = listing.skipped.iter().map(|s| (s.path.as_str(), s.reason.as_str())).collect();
         assert!(skipped[0].0 == "cat/broken.txt" && skipped[0].1.starts_with("a broken link: "), "{skipped:?}");

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use tapline_core::{
-//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Preprocess, Resize, Run, Store,
+//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run, Store,
 //!     StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
@@ -41,7 +41,7 @@
 //!     classifier: false,
 //! };
 //! let plan = Plan {
-//!     space: FeatureSpace { model, preprocess, views: Views::Centre, dtype: Dtype::F32 },
+//!     space: FeatureSpace { model, preprocess, views: Views::Centre, precision: Precision::Float32, dtype: Dtype::F32 },
 //!     taps: vec![tap],
 //!     listing,
 //!     run: Run {
@@ -57,7 +57,7 @@
 //! let dir = folder.path().join("store");
 //! let mut writer = StoreWriter::begin(&dir, plan)?;
 //! if writer.has_sources() {
-//!     let digests = hash_all(writer.listing(), &|_| ());
+//!     let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
 //!     writer.reuse(&digests)?;
 //! }
 //! for group in writer.missing() {
@@ -86,6 +86,7 @@
 mod digest;
 mod error;
 mod folder;
+mod precision;
 mod preprocess;
 mod samples;
 mod space;
@@ -97,11 +98,13 @@ mod views;
 pub use digest::{Digest, hash_all, hash_file};
 pub use error::Error;
 pub use folder::scan_folder;
+pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
     FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Store, StoreWriter, StoredListing, StoredTap, VERSION,
+    stored_calibration,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Error, Preprocess, Views};
+use crate::{Digest, Error, Precision, Preprocess, Views};
 
 /// What all features of a store have in common; with a picture's digest and a tap it identifies one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct FeatureSpace {
     /// Which views of each picture it sees. Not written where it is the centre alone.
     #[serde(default, skip_serializing_if = "Views::is_centre")]
     pub views: Views,
+    /// In what arithmetic it runs. Not written where it is float32.
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
     /// How a feature is stored.
     pub dtype: Dtype,
 }
@@ -76,6 +79,7 @@ impl FeatureSpace {
         if self.views != asked.views {
             found.push(format!("--views: {}, asked {}", self.views, asked.views));
         }
+        found.extend(self.precision.difference(&asked.precision));
         if self.dtype != asked.dtype {
             found.push(format!("dtype: {}, asked {}", self.dtype.descr(), asked.dtype.descr()));
         }
@@ -108,7 +112,7 @@ fn preprocess_differences(ours: &Preprocess, theirs: &Preprocess) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Channels, Interpolation, Resize};
+    use crate::{Calibration, Channels, Interpolation, Resize, TensorRange};
 
     fn space() -> FeatureSpace {
         FeatureSpace {
@@ -124,6 +128,7 @@ mod tests {
                 std: vec![1.0; 3],
             },
             views: Views::Centre,
+            precision: Precision::Float32,
             dtype: Dtype::F32,
         }
     }
@@ -137,6 +142,26 @@ mod tests {
         let text = serde_json::to_string(&flips).expect("json");
         assert!(text.contains("\"views\":\"flips\""), "{text}");
         assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), flips);
+    }
+
+    #[test]
+    fn int8_is_a_space_of_its_own_and_so_are_other_ranges() {
+        let text = serde_json::to_string(&space()).expect("json");
+        assert!(!text.contains("precision"), "stores of float32 stay as they were: {text}");
+        let int8 = |max| {
+            let ranges = vec![TensorRange { tensor: "x".to_owned(), min: -0.1, max }];
+            let calibration = Calibration { pictures: 1, pictures_sha256: Digest::of(b"picture"), ranges };
+            FeatureSpace { precision: Precision::Int8(calibration), ..space() }
+        };
+        let text = serde_json::to_string(&int8(0.3)).expect("json");
+        assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), int8(0.3));
+        let check = |ours: FeatureSpace, asked: FeatureSpace, expected: Option<&str>| {
+            assert_eq!(ours.difference(&asked).as_deref(), expected);
+        };
+        check(int8(0.3), int8(0.3), None);
+        check(space(), int8(0.3), Some("--precision: float32, asked int8"));
+        check(int8(0.3), space(), Some("--precision: int8, asked float32"));
+        check(int8(0.3), int8(0.4), Some("--precision int8: other ranges than those asked for"));
     }
 
     #[test]

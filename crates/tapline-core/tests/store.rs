@@ -111,7 +111,7 @@ fn a_tap_added_is_the_only_one_computed_and_the_old_ones_stay() {
     let mut writer = StoreWriter::begin(&scratch.store(), scratch.plan("x")).expect("begin");
     let names: Vec<_> = writer.taps().iter().map(|tap| tap.info.name.clone()).collect();
     assert_eq!(names, ["x", "y"], "from shallow to deep");
-    let digests = hash_all(writer.listing(), &|_| ());
+    let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
     assert_eq!(writer.reuse(&digests).expect("reuse"), 0);
     assert_eq!(writer.missing(), [Group { taps: vec![0], rows: vec![0, 1] }]);
     drop(writer);
@@ -247,7 +247,7 @@ fn a_picture_that_changed_between_two_taps_is_refused() {
     let scratch = Scratch::of(&["a"]);
     scratch.extract(scratch.plan("y")).expect("first");
     let mut writer = StoreWriter::begin(&scratch.store(), scratch.plan("x")).expect("begin");
-    writer.reuse(&hash_all(&scratch.plan("x").listing, &|_| ())).expect("reuse");
+    writer.reuse(&hash_all(&scratch.plan("x").listing, &|_| std::ops::ControlFlow::Continue(()))).expect("reuse");
     let message = writer.put(0, Digest::of(b"changed"), &[0], &[&[0.0; 3]]).expect_err("changed").to_string();
     assert!(message.contains("a.png changed while"), "{message}");
     writer.skip(0, None, "changed").expect("may be skipped");

@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::layers::{InputSize, Layer};
 use crate::model::{Layout, Model, PictureInput};
 use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type};
+use crate::quantised::{ByteTensor, Quantisation};
 
 /// A network that ends at its taps: float32 pictures in, one matrix of float32 rows out for each tap.
 #[derive(Debug, Clone)]
@@ -29,6 +30,13 @@ pub struct TappedModel {
     pub(crate) input: String,
     /// The serialised network.
     pub(crate) bytes: Vec<u8>,
+}
+
+impl TappedModel {
+    /// The network as an ONNX file.
+    pub fn onnx(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What to tap: a layer and its pooling.
@@ -54,23 +62,53 @@ pub fn tap_model(
     batch: Option<usize>,
 ) -> Result<TappedModel, Error> {
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
-    let mut wanted: Vec<&str> = taps.iter().map(|t| t.layer.name.as_str()).collect();
-    for quantisation in taps.iter().filter_map(|t| t.layer.quantisation.as_ref()) {
-        wanted.extend(quantisation.names());
-    }
+    let sources: Vec<Source> = taps.iter().map(|tap| Source::of(model, tap)).collect();
+    let wanted: Vec<&str> = sources.iter().flat_map(Source::names).collect();
     let mut kept = cut(model, &wanted).map_err(unusable)?;
     let input = feed_input(&mut kept, &model.input, size, batch);
     let mut infos = Vec::with_capacity(taps.len());
-    for (index, tap) in taps.iter().enumerate() {
+    for (index, (tap, source)) in taps.iter().zip(&sources).enumerate() {
         let features = features(tap)?;
         let output = format!("{OWN}row.{index}");
-        pool(&mut kept, tap, &output);
+        pool(&mut kept, (tap, source), &output);
         let sizes = [batch.map_or(-1, |b| b as i64), features as i64];
         kept.output.push(ValueInfoProto::tensor(&output, data_type::FLOAT, &sizes));
         infos.push(info(tap, features));
     }
     let bytes = encode(model, kept)?;
     Ok(TappedModel { taps: infos, size, batch, source: model.path.clone(), input, bytes })
+}
+
+/// Where a tap's numbers are found in the graph.
+enum Source<'a> {
+    /// In a tensor as it is.
+    Real(&'a str),
+    /// In a tensor of bytes in the file, and what turns them into real numbers.
+    Quantised(&'a str, &'a Quantisation),
+    /// In bytes that Tapline made, to be summed as they are.
+    Summed(&'a ByteTensor),
+}
+
+impl<'a> Source<'a> {
+    fn of(model: &'a Model, tap: &TapRequest<'a>) -> Self {
+        let TapRequest { layer, pooling } = *tap;
+        let is_summed = pooling == Pooling::Mean && !layer.channels_last;
+        match (model.bytes.get(&layer.name), &layer.quantisation) {
+            (Some(bytes), _) if is_summed && layer.shape.len() == 3 => Self::Summed(bytes),
+            (Some(bytes), _) => Self::Real(&bytes.real),
+            (None, Some(quantisation)) => Self::Quantised(&layer.name, quantisation),
+            (None, None) => Self::Real(&layer.name),
+        }
+    }
+
+    /// The tensors that must stay in the graph.
+    fn names(&self) -> Vec<&'a str> {
+        match *self {
+            Self::Real(tensor) => vec![tensor],
+            Self::Quantised(tensor, quantisation) => std::iter::once(tensor).chain(quantisation.names()).collect(),
+            Self::Summed(bytes) => vec![&bytes.bytes, &bytes.zero],
+        }
+    }
 }
 
 /// How many features a tap gives.
@@ -180,9 +218,12 @@ pub(crate) fn feed_input(
 }
 
 /// Adds the nodes that turn a tap's tensor into rows called `output`.
-fn pool(graph: &mut GraphProto, tap: &TapRequest, output: &str) {
+fn pool(graph: &mut GraphProto, (tap, source): (&TapRequest, &Source), output: &str) {
     let name = |part: &str| format!("{output}.{part}");
-    let map = as_float_map(graph, tap, output);
+    if let Source::Summed(bytes) = source {
+        return mean_of_bytes(graph, bytes, &tap.layer.shape, output);
+    }
+    let map = as_float_map(graph, (tap, source), output);
     let mut add = |op: &str, inputs: &[&str], to: String| {
         graph.node.push(NodeProto::new(op, inputs, &to));
         to
@@ -209,14 +250,17 @@ fn pool(graph: &mut GraphProto, tap: &TapRequest, output: &str) {
 }
 
 /// The tap's tensor as float32 with its channels first.
-fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> String {
-    let mut map = tap.layer.name.clone();
-    if let Some(quantisation) = &tap.layer.quantisation {
-        let real = format!("{output}.real");
-        let inputs: Vec<&str> = std::iter::once(map.as_str()).chain(quantisation.names()).collect();
-        graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
-        map = real;
-    }
+fn as_float_map(graph: &mut GraphProto, (tap, source): (&TapRequest, &Source), output: &str) -> String {
+    let map = match source {
+        Source::Quantised(tensor, quantisation) => {
+            let real = format!("{output}.real");
+            let inputs: Vec<&str> = std::iter::once(*tensor).chain(quantisation.names()).collect();
+            graph.node.push(NodeProto::new("DequantizeLinear", &inputs, &real));
+            real
+        }
+        Source::Real(tensor) => (*tensor).to_owned(),
+        Source::Summed(bytes) => bytes.real.clone(),
+    };
     let float = format!("{output}.float");
     graph.node.push(NodeProto::new("Cast", &[&map], &float).with_int("to", data_type::FLOAT.into()));
     if !tap.layer.channels_last {
@@ -225,6 +269,29 @@ fn as_float_map(graph: &mut GraphProto, tap: &TapRequest, output: &str) -> Strin
     let turned = format!("{output}.turned");
     graph.node.push(NodeProto::new("Transpose", &[&float], &turned).with_ints("perm", &[0, 3, 1, 2]));
     turned
+}
+
+/// `step / (h · w) · Σ (byte − zero point)`: the sum is exact, and no map of float32 is ever made.
+///
+/// Channels are turned last first, which costs nothing where ONNX Runtime holds the bytes in that order.
+fn mean_of_bytes(graph: &mut GraphProto, source: &ByteTensor, shape: &[usize], output: &str) {
+    let name = |part: &str| format!("{output}.{part}");
+    let cells = shape[1] * shape[2];
+    let sizes = [0, cells as i64, shape[0] as i64].iter().flat_map(|size| size.to_le_bytes()).collect();
+    graph.initializer.extend([
+        TensorProto::raw(&name("sizes"), (&[3], data_type::INT64), sizes),
+        TensorProto::raw(&name("ones"), (&[1, cells as i64], data_type::UINT8), vec![1; cells]),
+        TensorProto::raw(&name("nothing"), (&[], data_type::UINT8), vec![0]),
+        TensorProto::floats(&name("share"), &[], vec![(f64::from(source.step) / cells as f64) as f32]),
+    ]);
+    graph.node.extend([
+        NodeProto::new("Transpose", &[&source.bytes], &name("turned")).with_ints("perm", &[0, 2, 3, 1]),
+        NodeProto::new("Reshape", &[&name("turned"), &name("sizes")], &name("table")),
+        NodeProto::new("MatMulInteger", &[&name("ones"), &name("table"), &name("nothing"), &source.zero], &name("sum")),
+        NodeProto::new("Cast", &[&name("sum")], &name("real")).with_int("to", data_type::FLOAT.into()),
+        NodeProto::new("Mul", &[&name("real"), &name("share")], &name("mean")),
+        NodeProto::new("Flatten", &[&name("mean")], output),
+    ]);
 }
 
 /// `m · (mean((x₊ / m)^p))^(1/p)` with m the channel's maximum, which is the generalised mean without its overflow.

@@ -127,6 +127,19 @@ pub enum Error {
         /// The runtime's words.
         source: ort::Error,
     },
+    /// Numbers that no bytes can stand for.
+    #[error(
+        "tensor {tensor:?} held numbers from {min} to {max} on the calibration pictures, which no range of bytes can hold; \
+         leave out --precision int8"
+    )]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// Its smallest number.
+        min: f32,
+        /// Its largest number.
+        max: f32,
+    },
     /// The runtime gave something else than the graph promised.
     #[error("tap {tensor:?} gave a tensor of shape {found:?}, expected {expected:?}")]
     Output {

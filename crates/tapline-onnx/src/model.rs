@@ -4,7 +4,7 @@
 //! recursion limit, and refused with the likely reason when it is something else: a web page, a Git LFS pointer,
 //! half a download. Weights in side files are read in here, from the model's own folder only.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,6 +17,7 @@ use crate::Error;
 use crate::proto::{
     EXTERNAL, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, data_type, entries,
 };
+use crate::quantised::ByteTensor;
 
 /// The oldest operator set whose arithmetic broadcasts as the added nodes need.
 pub const MIN_OPSET: i64 = 7;
@@ -37,6 +38,8 @@ pub struct Model {
     pub input: PictureInput,
     /// The network itself; weights are inline.
     pub(crate) proto: ModelProto,
+    /// Tensors that [`crate::quantise`] turned into bytes, by the names that they have in the file.
+    pub(crate) bytes: HashMap<String, ByteTensor>,
 }
 
 /// The input of a network that takes pictures.
@@ -92,7 +95,7 @@ impl Model {
         let sha256 = hex(&hasher.finalize());
         let opset = opset(path, &proto)?;
         let input = picture_input(path, graph(&proto), layout)?;
-        Ok(Self { path: path.to_owned(), sha256, opset, input, proto })
+        Ok(Self { path: path.to_owned(), sha256, opset, input, proto, bytes: HashMap::new() })
     }
 
     /// The network's graph.

@@ -274,6 +274,9 @@ pub struct FunctionProto {
 pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
+    pub const INT32: i32 = 6;
+    pub const INT64: i32 = 7;
     pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
     pub const BFLOAT16: i32 = 16;
@@ -356,6 +359,11 @@ impl NodeProto {
         self.attribute.iter().find(|a| a.name == name).and_then(|a| a.i)
     }
 
+    /// A real-number attribute, if the node has it.
+    pub fn float(&self, name: &str) -> Option<f32> {
+        self.attribute.iter().find(|a| a.name == name).and_then(|a| a.f)
+    }
+
     /// A list of whole numbers, if the node has it and it is not empty.
     pub fn ints(&self, name: &str) -> Option<&[i64]> {
         self.attribute.iter().find(|a| a.name == name).map(|a| a.ints.as_slice()).filter(|v| !v.is_empty())
@@ -372,6 +380,12 @@ impl TensorProto {
             float_data: values,
             ..Self::default()
         }
+    }
+
+    /// A constant of these sizes and element type, little-endian.
+    pub fn raw(name: &str, (dims, data_type): (&[i64], i32), bytes: Vec<u8>) -> Self {
+        let raw_data = Some(Bytes::from(bytes));
+        Self { name: name.to_owned(), dims: dims.to_vec(), data_type, raw_data, ..Self::default() }
     }
 }
 

@@ -2,6 +2,19 @@
 
 use crate::graph::Graph;
 
+/// A tensor that a network made by [`crate::quantise`] holds in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ByteTensor {
+    /// The tensor with the bytes.
+    pub bytes: String,
+    /// The byte that stands for zero.
+    pub zero: String,
+    /// The real number from one byte to the next.
+    pub step: f32,
+    /// The tensor with the real numbers that the bytes stand for.
+    pub real: String,
+}
+
 /// Names of the tensors that turn bytes back into numbers: `(byte − zero_point) · scale`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quantisation {

@@ -118,6 +118,9 @@ impl Runtime {
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?
             .with_log_level(LogLevel::Fatal)?;
+        if overflows() {
+            builder = builder.with_config_entry("session.x64quantprecision", "1")?;
+        }
         if let Device::Cuda(index) = device {
             builder = builder.with_execution_providers([cuda(index).build().error_on_failure()])?;
         }
@@ -146,6 +149,15 @@ impl Runtime {
         let mut builder = Session::builder(&self.environment).map_err(|e| cuda_fault(&e.to_string()))?;
         cuda(index).register(&mut builder).map_err(|e| cuda_fault(&e.to_string()))
     }
+}
+
+/// Whether this processor's products of bytes overflow unless ONNX Runtime takes a slower way: an x86 without the instructions
+/// made for them.
+fn overflows() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !(std::is_x86_feature_detected!("avx512vnni") || std::is_x86_feature_detected!("avxvnni"));
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Results must not depend on what ran before: no search for the fastest algorithm, no reduced-precision arithmetic.

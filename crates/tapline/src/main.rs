@@ -1,21 +1,24 @@
 //! The command line: the one place that prints, reads the environment and picks exit codes.
 //!
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 3 features were extracted but some pictures were skipped.
+//! 3 features were extracted but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an extraction.
 
 mod accuracy;
 mod args;
 mod baselines;
+mod calibrate;
 mod classes;
 mod commands;
 mod comparison;
 mod control;
 mod groups;
+mod interrupt;
 mod learning;
 mod network;
 mod output;
 mod pipeline;
 mod plan;
+mod precision;
 mod predictions;
 mod probes;
 mod progress;
@@ -24,6 +27,7 @@ mod rankings;
 mod replacement;
 mod report_scores;
 mod scores;
+mod settled;
 mod shots;
 mod shuffles;
 mod split;
@@ -37,6 +41,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Command};
+use crate::interrupt::Signal;
 
 /// How a command that did not fail ended.
 enum Outcome {
@@ -44,6 +49,8 @@ enum Outcome {
     Done,
     /// Done, but some pictures have no features.
     Skipped,
+    /// Stopped by a signal; what was done is kept.
+    Stopped(Signal),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     match run(&args.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
+        Ok(Outcome::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tapline: {}", sentence(&error));

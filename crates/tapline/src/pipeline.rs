@@ -15,6 +15,8 @@ use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
+use crate::interrupt::Interrupt;
+
 /// Everything a pass over pictures needs; checked before the first picture is read.
 pub struct Pass<'a> {
     /// The runtime.
@@ -33,6 +35,8 @@ pub struct Pass<'a> {
     pub workers: usize,
     /// Pictures, or views of them, per pass of the network, at least 1.
     pub batch: usize,
+    /// After a signal no further picture is begun.
+    pub interrupt: &'a Interrupt,
 }
 
 impl Pass<'_> {
@@ -58,7 +62,8 @@ pub struct Finished {
     pub features: Result<Vec<Vec<f32>>, String>,
 }
 
-/// Runs `rows` of `samples` through the network and hands each finished picture to `take`, in any order.
+/// Runs `rows` of `samples` through the network and hands each finished picture to `take`, in any order. After a signal it
+/// returns when the pictures in flight are finished.
 ///
 /// # Errors
 /// The first error of `take` or of a session; workers stop at their next batch.
@@ -139,7 +144,7 @@ fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Fi
     let values = pass.values();
     let mut pictures = vec![0.0; pass.claim().min(claims.rows.len()) * values];
     let mut scratch = Scratch::default();
-    while let Some(rows) = claims.claim(pass.claim()) {
+    while let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) {
         let slots = &mut pictures[..rows.len() * values];
         let read: Vec<Read> = if pass.device == Device::Cpu {
             let each = rows.iter().zip(slots.chunks_mut(values));

@@ -9,8 +9,8 @@ use std::path::Path;
 use super::disk::injected::allow;
 use super::*;
 use crate::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Pooling, Preprocess, Resize,
-    Sample, Tap, TapInfo, Views, hash_all,
+    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Pooling, Precision, Preprocess,
+    Resize, Sample, Tap, TapInfo, Views, hash_all,
 };
 
 /// Taps are told apart by their first letters, pictures by their bytes; `!` makes a picture broken.
@@ -50,6 +50,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             model: ModelRef { name: "net".to_owned(), sha256: Digest::of(b"net") },
             preprocess,
             views: scene.views,
+            precision: Precision::Float32,
             dtype: Dtype::F16,
         },
         taps: scene.taps.chars().map(tap).collect(),
@@ -83,7 +84,7 @@ fn tap(letter: char) -> TapInfo {
 fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
     let mut writer = StoreWriter::begin(dir, plan(scene, pictures))?;
     if writer.has_sources() {
-        let digests = hash_all(writer.listing(), &|_| ());
+        let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
         writer.reuse(&digests)?;
     }
     let mut computed = 0;

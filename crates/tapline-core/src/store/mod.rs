@@ -16,6 +16,7 @@
 //! run can complete. Kill a run anywhere, run it again, and the store ends in the same bytes.
 
 mod building;
+mod calibrated;
 mod commit;
 mod disk;
 mod encode;
@@ -33,6 +34,7 @@ mod writer;
 #[cfg(test)]
 mod kill_tests;
 
+pub use calibrated::stored_calibration;
 pub use listing::StoredListing;
 pub use manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
 pub use npy::NpyFault;

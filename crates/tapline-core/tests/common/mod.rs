@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline_core::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Preprocess, Resize, Run,
-    Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess,
+    Resize, Run, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
 /// Features of every made-up tap.
@@ -124,6 +124,7 @@ fn space() -> FeatureSpace {
             std: vec![0.229, 0.224, 0.225],
         },
         views: Views::Centre,
+        precision: Precision::Float32,
         dtype: Dtype::F32,
     }
 }
@@ -138,7 +139,7 @@ fn extract(dir: &Path, plan: Plan) -> Result<usize, Error> {
     let views = plan.space.views;
     let mut writer = StoreWriter::begin(dir, plan)?;
     if writer.has_sources() {
-        let digests = hash_all(writer.listing(), &|_| ());
+        let digests = hash_all(writer.listing(), &|_| std::ops::ControlFlow::Continue(()));
         writer.reuse(&digests)?;
     }
     let mut computed = 0;

@@ -1,23 +1,23 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
 use std::collections::HashSet;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Preprocess, Run, Skipped, Store, StoreWriter,
+    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Skipped, Store, StoreWriter,
     TapInfo, Views, hash_all, scan,
 };
-use tapline_image::Limits;
-use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TapRequest, check_pass, select_taps, tap_model};
+use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
 use crate::args::{DtypeArg, ExtractArgs};
+use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
-use crate::pipeline::{Finished, Pass, run_pass, session_threads};
-use crate::{Outcome, output, progress, project, views};
+use crate::pipeline::{Finished, run_pass, session_threads};
+use crate::settled::{Settled, settle};
+use crate::{Outcome, calibrate, output, precision, progress, views};
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -26,6 +26,8 @@ struct Report {
     model: String,
     device: String,
     device_reason: String,
+    #[serde(skip_serializing_if = "Precision::is_float32")]
+    precision: Precision,
     preprocessing: String,
     views: Views,
     pictures: usize,
@@ -38,24 +40,13 @@ struct Report {
     bytes: u64,
     skipped: Vec<Skipped>,
     not_listed: Vec<Skipped>,
-}
-
-/// Everything about the network and the machine that is settled before the first picture is read.
-struct Settled {
-    network: Network,
-    preprocess: Preprocess,
-    /// Where the preprocessing is stated.
-    origin: String,
-    size: InputSize,
-    layers: Vec<Layer>,
-    runtime: Runtime,
-    chosen: Chosen,
-    limits: Limits,
-    workers: usize,
-    batch: usize,
+    /// Whether all features are in the store.
+    #[serde(skip)]
+    is_complete: bool,
 }
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
+    let interrupt = Interrupt::watch()?;
     let listing = scan(&args.pictures)?;
     let settled = settle(args)?;
     let requests = requests(args, &settled.network)?;
@@ -72,6 +63,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         model: settled.network.name.clone(),
         device: settled.chosen.device.to_string(),
         device_reason: settled.chosen.why.clone(),
+        precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
         views: args.views,
         pictures: listing.samples.len(),
@@ -84,42 +76,26 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         bytes: 0,
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
+        is_complete: false,
     };
-    fill(args, plan(args, &settled, taps, listing)?, &settled, &mut report)?;
+    let mut plan = plan(args, &settled, taps, listing)?;
+    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &plan.listing.samples)?;
+    if let Some(trunk) = &trunk {
+        plan.space.precision = trunk.precision.clone();
+        report.precision = trunk.precision.clone();
+        let means = Means { settled: &settled, trunk: &trunk.model, interrupt: &interrupt };
+        fill(args, plan, &means, &mut report)?;
+    }
+    if let (Some(signal), false) = (interrupt.caught(), report.is_complete) {
+        eprintln!("tapline: {}", how_to_go_on(signal, &report));
+        return Ok(Outcome::Stopped(signal));
+    }
     if args.json {
         output::json(&report)?
     } else {
         output::text(&render(&report))?
     }
     Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
-}
-
-fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
-    let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
-    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
-    args.views.check(&preprocess)?;
-    let runtime = project::runtime(args.device)?;
-    let chosen = runtime.choose(args.device)?;
-    let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
-    let on_processor = chosen.device == Device::Cpu;
-    let batch = args.batch.map_or(if on_processor { 1 } else { 32 }, usize::from);
-    let batch = network.model.input.batch.unwrap_or(batch);
-    // The views of a picture are in memory together, even where they are more than a pass.
-    check_pass(&network.model, size, batch.max(args.views.count()))?;
-    // A few more workers than one keep a GPU busy while the others decode.
-    let workers = if on_processor { available_parallelism().map_or(1, usize::from) } else { 3 };
-    Ok(Settled {
-        layers: network.layers(size, &runtime)?,
-        limits: Limits::megapixels(args.max_megapixels),
-        workers: args.workers.map_or(workers, usize::from),
-        network,
-        preprocess,
-        origin,
-        size,
-        runtime,
-        chosen,
-        batch,
-    })
 }
 
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
@@ -164,6 +140,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             },
             preprocess: settled.preprocess.clone(),
             views: args.views,
+            precision: Precision::Float32,
             dtype: match args.dtype {
                 DtypeArg::F32 => Dtype::F32,
                 DtypeArg::F16 => Dtype::F16,
@@ -182,17 +159,32 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
     })
 }
 
-/// Opens the store, takes over what it has, computes the rest.
-fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) -> anyhow::Result<()> {
+/// What features are computed with.
+struct Means<'a> {
+    settled: &'a Settled,
+    /// The network that runs: the one that was read, or what precision made of it.
+    trunk: &'a Model,
+    interrupt: &'a Interrupt,
+}
+
+/// Opens the store, takes over what it has, computes the rest; after a signal the report stays incomplete.
+fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
+    let &Means { settled, trunk, interrupt } = means;
     let total = plan.listing.samples.len();
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = hash_all(listing, &|hashed| bar.set_position(hashed as u64));
+        let digests = hash_all(listing, &|hashed| {
+            bar.set_position(hashed as u64);
+            interrupt.flow()
+        });
         bar.finish_and_clear();
         digests
     };
     let stored = Store::open(&args.store).ok();
     let known = stored.as_ref().map(|_| hash(&plan.listing));
+    if interrupt.caught().is_some() {
+        return Ok(());
+    }
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
         refuse_to_drop(store, digests, args)?;
     }
@@ -200,6 +192,9 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
     let mut writer = StoreWriter::begin(&args.store, plan)?;
     if writer.has_sources() {
         let digests = known.unwrap_or_else(|| hash(writer.listing()));
+        if interrupt.caught().is_some() {
+            return Ok(());
+        }
         report.reused = writer.reuse(&digests)?;
     }
     let samples = writer.listing().samples.clone();
@@ -210,29 +205,24 @@ fn fill(args: &ExtractArgs, plan: Plan, settled: &Settled, report: &mut Report) 
     bar.reset_eta();
     for group in groups {
         let requests = requests_of(&writer, &group, &settled.layers)?;
-        let network = &settled.network.model;
-        let model = tap_model(network, &requests, settled.size, network.input.batch)?;
-        let pass = Pass {
-            runtime: &settled.runtime,
-            device: settled.chosen.device,
-            model: &model,
-            preprocess: &settled.preprocess,
-            views: args.views,
-            limits: &settled.limits,
-            workers: settled.workers,
-            batch: settled.batch,
-        };
+        let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
+        let pass = settled.pass(&model, interrupt);
         let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
         let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
-        if done.is_err() {
+        if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
         }
         done?;
+        if interrupt.caught().is_some() && !writer.missing().is_empty() {
+            bar.finish_and_clear();
+            return Ok(());
+        }
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
     report.bytes = stored_bytes(&store);
     report.stored_taps = store.taps().len();
+    report.is_complete = true;
     Ok(())
 }
 
@@ -318,6 +308,17 @@ fn stored_bytes(store: &Store) -> u64 {
     (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
 }
 
+fn how_to_go_on(signal: Signal, report: &Report) -> String {
+    let done = match report.reused + report.computed + report.skipped.len() {
+        0 => "before a picture was done".to_owned(),
+        done => format!("with {} of {} done", count(done), counted(report.pictures, "picture")),
+    };
+    format!(
+        "stopped by {} {done}; what the store holds is kept, and the same command goes on with the rest",
+        signal.name()
+    )
+}
+
 fn render(report: &Report) -> String {
     let mut text = format!(
         "{}: {}{}, {} ({} asked for now, {} each), {:.1} MB\n",
@@ -336,8 +337,12 @@ fn render(report: &Report) -> String {
         count(report.skipped.len())
     );
     text += &format!(
-        "{} on {} ({}); preprocessing from {}\n",
-        report.model, report.device, report.device_reason, report.preprocessing
+        "{}{} on {} ({}); preprocessing from {}\n",
+        report.model,
+        precision::inside(&report.precision),
+        report.device,
+        report.device_reason,
+        report.preprocessing
     );
     for skipped in &report.skipped {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);

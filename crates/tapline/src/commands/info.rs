@@ -6,7 +6,7 @@ use serde::Serialize;
 use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
 
 use crate::args::InfoArgs;
-use crate::{Outcome, output, views};
+use crate::{Outcome, output, precision, views};
 
 #[derive(Serialize)]
 struct Report {
@@ -63,11 +63,12 @@ fn render(report: &Report) -> String {
         ]
     });
     let mut text = format!(
-        "{}: {} pictures{} through {} ({} on {}), {} skipped\n{}\n\n{}",
+        "{}: {} pictures{} through {}{} ({} on {}), {} skipped\n{}\n\n{}",
         report.store,
         output::count(manifest.rows),
         views::each(manifest.space.views),
         manifest.space.model.name,
+        precision::inside(&manifest.space.precision),
         manifest.run.runtime,
         manifest.run.device,
         report.skipped_pictures.len(),

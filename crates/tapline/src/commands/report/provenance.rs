@@ -89,6 +89,9 @@ fn extract(store: &Store, args: &ReportArgs) -> String {
     if manifest.space.preprocess.resize == Resize::Squash {
         command += " --squash";
     }
+    if !manifest.space.precision.is_float32() {
+        command += &format!(" --precision {}", manifest.space.precision);
+    }
     command
 }
 

@@ -1,0 +1,111 @@
+//! `--precision int8`: ranges measured on the user's own pictures, and the network in bytes that they make.
+//!
+//! Measuring is an extraction like any other, of maxima and minima. A store keeps its ranges, so that a run that goes on
+//! computes the same rows.
+
+use anyhow::bail;
+use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, stored_calibration};
+use tapline_onnx::{Device, Model, RangeProbe, quantise};
+
+use crate::args::{ExtractArgs, PrecisionArg};
+use crate::interrupt::Interrupt;
+use crate::pipeline::{Finished, run_pass};
+use crate::progress;
+use crate::settled::Settled;
+
+/// The most pictures whose ranges are measured.
+const PICTURES: usize = 128;
+
+/// What an extraction runs on.
+pub struct Trunk {
+    /// The network, as it is stored or in bytes.
+    pub model: Model,
+    /// Which of the two, and with what ranges.
+    pub precision: Precision,
+}
+
+/// The network to be run as `args` ask, for features of `space` but for its precision; none where a signal stopped it.
+///
+/// # Errors
+/// Where int8 is asked for and the device, the network, the store or the pictures do not allow it.
+pub fn trunk(
+    args: &ExtractArgs,
+    (settled, interrupt): (&Settled, &Interrupt),
+    space: &FeatureSpace,
+    samples: &[Sample],
+) -> anyhow::Result<Option<Trunk>> {
+    let original = &settled.network.model;
+    if args.precision == PrecisionArg::Float32 {
+        return Ok(Some(Trunk { model: original.clone(), precision: Precision::Float32 }));
+    }
+    if settled.chosen.device != Device::Cpu {
+        bail!(
+            "--precision int8 runs on the processor alone, and {} was chosen ({}): add --device cpu, or leave out --precision",
+            settled.chosen.device,
+            settled.chosen.why
+        );
+    }
+    let probe = RangeProbe::new(original, &settled.layers, settled.size)?;
+    let calibration = match stored_calibration(&args.store, space)? {
+        Some(stored) => stored,
+        None => match measure(probe, (settled, interrupt), samples)? {
+            Some(measured) => measured,
+            None => return Ok(None),
+        },
+    };
+    let model = quantise(original, &calibration.ranges)?;
+    Ok(Some(Trunk { model, precision: Precision::Int8(calibration) }))
+}
+
+/// The ranges over pictures spread evenly over the listing, all their views; none where a signal stopped it.
+fn measure(
+    mut probe: RangeProbe,
+    (settled, interrupt): (&Settled, &Interrupt),
+    samples: &[Sample],
+) -> anyhow::Result<Option<Calibration>> {
+    let rows = spread(samples.len());
+    let bar = progress::bar("calibrating", rows.len(), "pictures");
+    let mut digests: Vec<(usize, Digest)> = Vec::new();
+    let model = probe.model.clone();
+    run_pass(&settled.pass(&model, interrupt), samples, &rows, |finished| {
+        bar.inc(1);
+        let Finished { row, digest, features } = finished;
+        // A picture that cannot be used is skipped when its turn comes.
+        if let (Ok(features), Some(digest)) = (features, digest) {
+            probe.widen(&features);
+            digests.push((row, digest));
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    if interrupt.caught().is_some() {
+        return Ok(None);
+    }
+    if digests.is_empty() {
+        bail!("--precision int8 needs pictures to measure, and none of {} can be used", rows.len());
+    }
+    digests.sort_unstable_by_key(|(row, _)| *row);
+    let bytes: Vec<u8> = digests.iter().flat_map(|(_, digest)| digest.0).collect();
+    let ranges = probe.finish()?;
+    Ok(Some(Calibration { pictures: digests.len(), pictures_sha256: Digest::of(&bytes), ranges }))
+}
+
+/// Rows of up to [`PICTURES`] pictures, at even distances.
+fn spread(total: usize) -> Vec<usize> {
+    let count = total.min(PICTURES);
+    (0..count).map(|index| index * total / count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calibration_pictures_are_spread_over_the_whole_listing() {
+        assert!(spread(0).is_empty());
+        assert_eq!(spread(3), [0, 1, 2]);
+        let rows = spread(1000);
+        assert_eq!((rows.len(), rows[0], rows[1], rows[127]), (PICTURES, 0, 7, 992));
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,112 @@
+//! `extract --precision int8`: the rows of an independently quantised network, whatever else is tapped and however often the
+//! run was stopped; refused where it makes no sense.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::util::{Scratch, contents, extract, python, ran, run, tapline};
+
+const INT8: [&str; 2] = ["--precision", "int8"];
+
+#[test]
+fn rows_are_those_of_the_runtimes_own_quantisation_tool() {
+    for model in ["squeezenet1.1", "efficientnet-lite0"] {
+        let scratch = Scratch::new();
+        ran(python("tests/reference/taps.py", &["make", &scratch.text("")])).ok();
+        let (pictures, store) = (scratch.text("pictures"), scratch.text("store"));
+        let args = ["--precision", "int8", "--squash", "--device", "cpu", "--store", &store];
+        run(tapline(&[&["extract", &pictures, "--model", model], &args[..]].concat())).ok();
+        let card = format!("models/{model}.toml");
+        ran(python("tests/reference/int8.py", &[&pictures, &card, &store])).ok();
+    }
+}
+
+#[test]
+fn unusual_networks_run_in_bytes_or_say_why_not() {
+    let scratch = Scratch::new();
+    let made = ran(python("tests/reference/odd_models.py", &["make", &scratch.text("")])).ok();
+    for name in made.split_whitespace() {
+        let (model, store) = (scratch.text(&format!("{name}.onnx")), scratch.text(&format!("{name}.store")));
+        let pictures = scratch.text("pictures");
+        let taps = "*@mean,*@max,*@mean+max,*@gem:3,*@grid:2,*@flatten";
+        let mut args = vec!["extract", &pictures, "--model", &model, "--taps", taps, "--store", &store];
+        args.extend(["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb", "--interpolation", "bilinear"]);
+        args.extend(["--squash", "--device", "cpu", "--batch", "2", "--precision", "int8"]);
+        let ended = run(tapline(&args));
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        match name {
+            "quantised" => assert!(ended.code == 1 && last.contains("quantised already"), "{}", ended.stderr),
+            "opset7" => assert!(ended.code == 1 && last.contains("operator set is 7"), "{}", ended.stderr),
+            "float16" => assert!(ended.code == 1 && last.contains("no convolution"), "{}", ended.stderr),
+            _ => {
+                ended.ok();
+                ran(python("tests/reference/odd_models.py", &["int8", &model, &store])).ok();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_whatever_else_is_tapped() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(3);
+    let row = |store: &str, taps: &str| {
+        let store = scratch.text(store);
+        run(extract(&pictures, &store, &[&["--taps", taps], &INT8[..]].concat())).ok();
+        fs::read(Path::new(&store).join("features/fire2.mean.npy")).expect("an array")
+    };
+    let alone = row("alone", "fire2");
+    // Raw convolutions and activations inside of what is fused, and everything behind.
+    assert!(alone == row("all", "*"), "fire2 alone has other bytes than fire2 among all tensors");
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_its_ranges_and_ends_in_the_same_bytes() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(300);
+    let (whole, killed) = (scratch.text("whole"), scratch.text("killed"));
+    let args = ["--taps", "stages", "--precision", "int8"];
+    run(extract(&pictures, &whole, &args)).ok();
+    let mut child = extract(&pictures, &killed, &args).stdout(Stdio::null()).spawn().expect("starts");
+    let journal = Path::new(&killed).join("building/journal.jsonl");
+    let start = Instant::now();
+    while fs::metadata(&journal).map_or(0, |file| file.len()) == 0 && child.try_wait().expect("a state").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no row within two minutes");
+        sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a signal");
+    child.wait().expect("an end");
+    assert!(journal.exists(), "it ended before it was killed");
+    run(extract(&pictures, &killed, &args)).ok();
+    assert!(contents(Path::new(&whole)) == contents(Path::new(&killed)), "other files or other bytes");
+
+    // A picture far outside the measured ranges is computed with them, and they stay.
+    let ranges = |store: &str| {
+        let info = run(tapline(&["info", store, "--json"])).json();
+        info["space"]["precision"].clone()
+    };
+    let before = ranges(&whole);
+    assert_eq!((&before["arithmetic"], &before["pictures"]), (&"int8".into(), &128.into()));
+    assert_eq!(before["pictures_sha256"].as_str().map(str::len), Some(64));
+    scratch.picture("pictures/light/new.png", 5000);
+    let report = run(extract(&pictures, &whole, &[&args[..], &["--json"]].concat())).json();
+    assert_eq!((&report["computed"], &report["reused"]), (&1.into(), &600.into()));
+    assert_eq!(ranges(&whole), before);
+}
+
+#[test]
+fn a_store_holds_one_precision_and_is_left_alone_by_the_other() {
+    let scratch = Scratch::new();
+    let (pictures, float32, int8) = (scratch.two_classes(2), scratch.text("float32"), scratch.text("int8"));
+    run(extract(&pictures, &float32, &[])).ok();
+    run(extract(&pictures, &int8, &INT8)).ok();
+    let before = (contents(Path::new(&float32)), contents(Path::new(&int8)));
+    run(extract(&pictures, &float32, &INT8)).fails_with(&["--precision: float32, asked int8", "another --store"]);
+    run(extract(&pictures, &int8, &[])).fails_with(&["--precision: int8, asked float32", "another --store"]);
+    assert!(before == (contents(Path::new(&float32)), contents(Path::new(&int8))));
+    let info = run(tapline(&["info", &int8])).ok();
+    assert!(info.contains("through squeezenet1.1 in int8 (ranges of 4 pictures)"), "{info}");
+}
