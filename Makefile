@@ -1,7 +1,7 @@
 # Tapline's tasks; `make help` lists them. Everything is built inside the checkout.
 
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test setup-cuda build demo elpv test bench clean
+.PHONY: help setup setup-test setup-cuda build demo figures elpv test bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ build: ## build target/release/tapline
 
 demo: setup build ## find the best layer of two networks for solar-cell defects
 	@tools/demo.sh
+
+figures: demo ## copy the two figures that the README shows from the demo to docs/
+	cp demo/figures/layers.png demo/figures/learning.png docs/
 
 elpv: setup build ## hold linear probes on solar cells against the published figures
 	@tools/elpv.sh
