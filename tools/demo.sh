@@ -18,6 +18,11 @@ echo
 target/release/tapline report demo/elpv-squeezenet1.1 demo/elpv-efficientnet-lite0 --pictures data/elpv.csv \
     --title "Which layer finds defective solar cells?" --out demo/report.html --figures demo/figures
 echo
+# Three defective cells: a dark area, many cracks, one crack.
+cells=$(grep -oE '^[^,]*/cell(0005|0044|0487)\.png' data/elpv.csv | sed 's#^#data/#')
+# shellcheck disable=SC2086
+target/release/tapline explain demo/elpv-efficientnet-lite0 --tap blocks.11 --class defective $cells --out demo/explained
+echo
 echo "Open demo/report.html in a browser: it holds all of this, with the pictures."
 echo
 echo "Your own pictures, one folder for each class:"

@@ -49,6 +49,8 @@ pub enum Command {
     Advise(AdviseArgs),
     /// Write a page with all that was found, pictures included
     Report(ReportArgs),
+    /// Show where in pictures the evidence for a class is
+    Explain(ExplainArgs),
 }
 
 /// Arguments of `tapline models`.
@@ -386,6 +388,43 @@ pub struct AdviseArgs {
     #[arg(required = true, value_name = "STORE")]
     pub stores: Vec<PathBuf>,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+}
+
+/// Arguments of `tapline explain`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A linear probe on the mean of a map scores each cell of the map, too; the picture's score is the mean of its cells. One
+PNG for each picture: as the network sees it, and beside that in orange what speaks for the class and in blue what speaks
+against it. The probe learns from all labelled pictures of the store (with --split, from its training pictures), so it may
+have seen the pictures explained: this shows what it looks at, not how well it does.
+
+Examples:
+  tapline explain cells.store --tap blocks.11 cells/cell0001.png --out explained
+  tapline explain cells.store --tap fire8 --class defective new/*.png --out explained --json"
+)]
+pub struct ExplainArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// Picture files, of the store or new ones
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
+    /// The tap whose probe is explained, with pooling mean: NAME or NAME@mean
+    #[arg(long)]
+    pub tap: String,
+    /// The folder to write to
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The class whose evidence is shown [default: for each picture the one that the probe says]
+    #[arg(long)]
+    pub class: Option<String>,
+    /// The network's card or .onnx file, where the store's name for it is not a card's
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Print JSON, with the maps
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

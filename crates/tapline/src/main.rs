@@ -76,6 +76,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Probe(args) => commands::probe::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Advise(args) => commands::advise::run(args),
+        Command::Explain(args) => commands::explain::run(args),
         Command::Report(args) => commands::report::run(args),
     }
 }

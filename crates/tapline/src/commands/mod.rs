@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod compare;
+pub mod explain;
 pub mod extract;
 pub mod info;
 pub mod layers;
