@@ -34,6 +34,8 @@ pub(crate) struct Plan<'a> {
     pub chains: Vec<Chain<'a>>,
     /// Matrix products that read bytes and write float32.
     pub dense: Vec<usize>,
+    /// Tensors that hold no number below zero, whatever the picture.
+    pub positive: HashSet<&'a str>,
     known: HashSet<&'a str>,
 }
 
@@ -85,7 +87,13 @@ impl<'a> Plan<'a> {
                     plan.add(&node.output[0]);
                     plan.same_as.insert(&node.output[0], source);
                 }
-                "Concat" if inputs.iter().all(|input| plan.known.contains(input)) => plan.add(&node.output[0]),
+                "Concat" if inputs.iter().all(|input| plan.known.contains(input)) => {
+                    plan.add(&node.output[0]);
+                    let source = |input: &'a str| plan.same_as.get(input).copied().unwrap_or(input);
+                    if inputs.iter().all(|input| plan.positive.contains(source(input))) {
+                        plan.positive.insert(&node.output[0]);
+                    }
+                }
                 _ => {}
             }
         }
@@ -131,6 +139,9 @@ impl<'a> Plan<'a> {
         }
         if let Some(node) = next(output).filter(|&node| saturates(graph.nodes[node], constants)) {
             output = &graph.nodes[node].output[0];
+            if lower_limit(graph.nodes[node], constants) == Some(0.0) {
+                self.positive.insert(output);
+            }
         }
         self.add(output);
         self.chains.push(Chain { head, normalisation, output });
@@ -184,17 +195,24 @@ fn is_plain_normalisation(node: &NodeProto, input: &str, constants: &Constants) 
 
 /// Whether a node only cuts off what lies outside a range that holds 0, as bytes do by themselves.
 fn saturates(node: &NodeProto, constants: &Constants) -> bool {
-    let limit = |index: usize, attribute: &str| match node.input.get(index).filter(|name| !name.is_empty()) {
-        Some(name) => constants.get(name).and_then(floats).and_then(|values| values.first().copied()).ok_or(()),
-        None => Ok(node.float(attribute).unwrap_or(0.0)),
-    };
+    let reaches_zero = node.op_type == "Relu" || limit(node, (2, "max"), constants).is_some_and(|max| max >= 0.0);
+    reaches_zero && lower_limit(node, constants).is_some_and(|min| min <= 0.0)
+}
+
+/// The number below which a Relu or Clip cuts off.
+fn lower_limit(node: &NodeProto, constants: &Constants) -> Option<f32> {
     match node.op_type.as_str() {
-        "Relu" => is_standard(node),
-        "Clip" => {
-            is_standard(node)
-                && limit(1, "min").is_ok_and(|min| min <= 0.0)
-                && limit(2, "max").is_ok_and(|max| max >= 0.0)
-        }
-        _ => false,
+        "Relu" if is_standard(node) => Some(0.0),
+        "Clip" if is_standard(node) => limit(node, (1, "min"), constants),
+        _ => None,
+    }
+}
+
+/// A limit of a Clip, by input or attribute; infinite where it has none.
+fn limit(node: &NodeProto, (index, attribute): (usize, &str), constants: &Constants) -> Option<f32> {
+    let none = if attribute == "min" { f32::NEG_INFINITY } else { f32::INFINITY };
+    match node.input.get(index).filter(|name| !name.is_empty()) {
+        Some(name) => constants.get(name).and_then(floats)?.first().copied(),
+        None => Some(node.float(attribute).unwrap_or(none)),
     }
 }

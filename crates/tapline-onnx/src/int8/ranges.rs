@@ -11,10 +11,12 @@ use crate::{Error, InputSize, Layer, Model, TappedModel};
 /// What is measured, and what was found so far.
 #[derive(Debug, Clone)]
 pub struct RangeProbe {
-    /// The network to run: for each tensor a row of maxima and one of negated minima.
+    /// The network to run: for each tensor a row of maxima and, where it can fall below zero, one of negated minima.
     pub model: TappedModel,
     /// The ranges; infinite the wrong way round before the first picture.
     ranges: Vec<TensorRange>,
+    /// For each row the range that it widens, and whether at the lower end.
+    ends: Vec<(usize, bool)>,
 }
 
 impl RangeProbe {
@@ -30,16 +32,20 @@ impl RangeProbe {
         let batch = model.input.batch;
         let mut kept = cut(model, &tensors).map_err(unusable)?;
         let input = feed_input(&mut kept, &model.input, size, batch);
-        let mut taps = Vec::new();
-        for tensor in &tensors {
+        let (mut taps, mut ends) = (Vec::new(), Vec::new());
+        for (index, tensor) in tensors.iter().enumerate() {
             let Some((features, is_map)) = row_of(model, layers, size, tensor) else {
                 return Err(unusable(format!("its tensor {tensor:?} has no shape to be measured")));
             };
-            let negated = format!("{OWN}negated.{}", taps.len());
-            kept.node.push(NodeProto::new("Neg", &[tensor], &negated));
-            for source in [tensor, negated.as_str()] {
+            let mut sources = vec![((*tensor).to_owned(), false)];
+            if !plan.positive.contains(tensor) {
+                let negated = format!("{OWN}negated.{index}");
+                kept.node.push(NodeProto::new("Neg", &[tensor], &negated));
+                sources.push((negated, true));
+            }
+            for (source, is_lower) in &sources {
                 let output = format!("{OWN}row.{}", taps.len());
-                let map = if is_map { format!("{output}.pooled") } else { source.to_owned() };
+                let map = if is_map { format!("{output}.pooled") } else { source.clone() };
                 if is_map {
                     kept.node.push(NodeProto::new("GlobalMaxPool", &[source], &map));
                 }
@@ -47,13 +53,18 @@ impl RangeProbe {
                 let sizes = [batch.map_or(-1, |b| b as i64), features as i64];
                 kept.output.push(ValueInfoProto::tensor(&output, data_type::FLOAT, &sizes));
                 taps.push(tap(tensor, features));
+                ends.push((index, *is_lower));
             }
         }
         let bytes = encode(model, kept)?;
-        let range =
-            |tensor: &&str| TensorRange { tensor: (*tensor).to_owned(), min: f32::INFINITY, max: f32::NEG_INFINITY };
+        let range = |tensor: &&str| TensorRange {
+            tensor: (*tensor).to_owned(),
+            min: if plan.positive.contains(tensor) { 0.0 } else { f32::INFINITY },
+            max: f32::NEG_INFINITY,
+        };
         Ok(Self {
             ranges: tensors.iter().map(range).collect(),
+            ends,
             model: TappedModel { taps, size, batch, source: model.path.clone(), input, bytes },
         })
     }
@@ -63,16 +74,19 @@ impl RangeProbe {
     /// # Panics
     /// If there is not a row for each tap of `model`.
     pub fn widen(&mut self, rows: &[Vec<f32>]) {
-        assert_eq!(rows.len(), 2 * self.ranges.len(), "a row of maxima and one of negated minima for each tensor");
+        assert_eq!(rows.len(), self.ends.len(), "a row for each tap of the probe");
         let largest = |row: &[f32]| {
             row.iter().fold(f32::NEG_INFINITY, |largest, &value| match value.is_nan() {
                 true => f32::INFINITY,
                 false => largest.max(value),
             })
         };
-        for (range, rows) in self.ranges.iter_mut().zip(rows.chunks_exact(2)) {
-            range.max = range.max.max(largest(&rows[0]));
-            range.min = range.min.min(-largest(&rows[1]));
+        for (&(index, is_lower), row) in self.ends.iter().zip(rows) {
+            let range = &mut self.ranges[index];
+            match is_lower {
+                true => range.min = range.min.min(-largest(row)),
+                false => range.max = range.max.max(largest(row)),
+            }
         }
     }
 
