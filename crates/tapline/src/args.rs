@@ -140,8 +140,8 @@ pub struct ExtractArgs {
     /// What the network sees of each picture: centre, flip, flips, ten-crop, random:N or random:N:SEED
     #[arg(long, default_value_t = Views::Centre)]
     pub views: Views,
-    /// Arithmetic of the network: float32 runs it as it is stored; int8 runs it in bytes, on the processor alone, about twice
-    /// as fast
+    /// Arithmetic of the network: float32 runs it as it is stored; int8 runs it in bytes, on the processor alone, in
+    /// about half the time where that has instructions for it
     #[arg(long, default_value = "float32")]
     pub precision: PrecisionArg,
     /// Number type of stored features
