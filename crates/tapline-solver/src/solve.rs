@@ -35,7 +35,8 @@ pub struct Solution {
     pub objective: f64,
     /// Euclidean norm of the objective's gradient over weights and intercept.
     pub gradient_norm: f64,
-    /// Largest possible distance of the objective from its minimum, in the same unit.
+    /// Largest possible distance of the objective from its minimum, in the same unit; proved for the weights, to first order,
+    /// with a margin of 50, for what intercepts may still gain.
     pub excess: f64,
     /// Steps taken at this strength.
     pub iterations: u64,
@@ -44,7 +45,7 @@ pub struct Solution {
     pub decrement: f64,
     /// Whether `excess ≤ tolerance · objective`, or both are nothing beside the loss without weights; or where that proof
     /// is out of reach, the decrement in double precision says so: below 0.3 of the tolerance twice in turn by the Hessian
-    /// itself, or below a thousandth of it by the shared curvature (never for squared hinges, whose curvature jumps).
+    /// itself, or below a thousandth of it by any other curvature (never for squared hinges, whose curvature jumps).
     pub converged: bool,
 }
 
