@@ -2,11 +2,13 @@
 //!
 //! The one file that knows tapline-solver. Its solutions carry the same proof that [`fit`](crate::fit()) computes for linfa's.
 
+use std::cell::RefCell;
+
 use ndarray::Array2;
-use tapline_solver::{Problem, Scaling, Solution, SolverConfig, Task, solve};
+use tapline_solver::{LossTask, Problem, Scaling, Solution, SolverConfig, Task, solve_wanted};
 
 use crate::fit::ROUNDS;
-use crate::strength::{GridFit, Part, Refit, Setting, grid_fit, tally_scores};
+use crate::strength::{GridFit, Part, Refit, Setting, Tally, Validators, grid_fit, tally_scores, tried};
 use crate::{Fit, Probe, Standardisation, Transform};
 
 /// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
@@ -14,24 +16,39 @@ const MANY_CLASSES: usize = 20;
 /// A strength that is wanted alone is reached by steps of so many strengths of the grid.
 const STRIDE: usize = 4;
 
-/// A probe for each part and strength `[parts][strengths]`, each set going through the strengths in turn.
-pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part]) -> Vec<Vec<GridFit>> {
+/// A probe for each part and strength `[parts][strengths tried]`, each set going through the strengths until none of `choices`
+/// wants more of it.
+pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part], choices: &[Validators]) -> Vec<Vec<GridFit>> {
     let sets: Vec<Vec<f64>> = parts.iter().map(|part| weights(setting, &part.train)).collect();
     let strengths = setting.grid.len();
     let problem = |index: usize| Problem { set: index / strengths, c: setting.grid[index % strengths].c, start: None };
     let problems: Vec<Problem<'_>> = (0..parts.len() * strengths).map(problem).collect();
+    // Of each problem that is done with, what it scored.
+    let tallies: RefCell<Vec<Option<Vec<Tally>>>> = RefCell::new(vec![None; problems.len()]);
+    let is_wanted = |index: usize| {
+        let (part, tallies) = (index / strengths, tallies.borrow());
+        let of_choice = |validators: &Validators, strength: usize| {
+            let tally = |&(part, fold): &(usize, usize)| Some(tallies[part * strengths + strength].as_ref()?[fold]);
+            validators.iter().map(tally).collect()
+        };
+        let mut wanting = choices.iter().filter(|validators| validators.iter().any(|validator| validator.0 == part));
+        wanting.any(|validators| !tried(&setting.grid, &|strength| of_choice(validators, strength)).1)
+    };
     let finished = |index: usize, fit: Fit, scores: Array2<f64>| {
         let part = &parts[index / strengths];
         let of_fold = |rows: &Vec<usize>| {
             let labelled = rows.iter().map(|&row| (scores.row(row), setting.data.labels[row]));
             tally_scores(labelled)
         };
-        let tallies = part.held_out.iter().map(of_fold).collect();
+        let scored: Vec<Tally> = part.held_out.iter().map(of_fold).collect();
         (setting.progress)();
-        grid_fit(&fit, tallies, (part, problems[index].c))
+        tallies.borrow_mut()[index] = Some(scored.clone());
+        grid_fit(&fit, scored, (part, problems[index].c))
     };
-    let mut fits = in_order(setting, &sets, &problems, finished).into_iter();
-    parts.iter().map(|_| fits.by_ref().take(strengths).collect()).collect()
+    let fits = in_order(setting, &sets, &problems, (&is_wanted, finished));
+    fits.iter().filter(|fit| fit.is_none()).for_each(|_| (setting.progress)());
+    let mut fits = fits.into_iter();
+    parts.iter().map(|_| fits.by_ref().take(strengths).flatten().collect()).collect()
 }
 
 /// A probe for each of `refits`.
@@ -45,27 +62,28 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<
         problems.push(Problem { set, c: refit.config.c, start: None });
     }
     let keep = |index: usize, fit: Fit, _| wanted.contains(&index).then_some(fit);
-    let fits = in_order(setting, &sets, &problems, keep);
+    let fits = in_order(setting, &sets, &problems, (&|_| true, keep));
     (0..refits.len()).for_each(|_| (setting.progress)());
-    fits.into_iter().flatten().collect()
+    fits.into_iter().flatten().flatten().collect()
 }
 
-/// What `finished` makes of each problem (its position, its fit, the scores of all rows), in the order of the problems.
+/// What `finished` makes of each problem (its position, its fit, the scores of all rows), in the order of the problems; none
+/// for those that were not wanted when their turn came.
 fn in_order<T>(
     setting: &Setting<'_, '_>,
     sets: &[Vec<f64>],
     problems: &[Problem<'_>],
-    mut finished: impl FnMut(usize, Fit, Array2<f64>) -> T,
-) -> Vec<T> {
+    (is_wanted, mut finished): (&dyn Fn(usize) -> bool, impl FnMut(usize, Fit, Array2<f64>) -> T),
+) -> Vec<Option<T>> {
     let data = setting.data;
     let task = Task { rows: &data.rows, labels: data.labels, classes: data.classes, sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
-    let result = solve(&solver_config(setting), &task, problems, &mut |solved| {
+    let result = solve_wanted(&solver_config(setting), &LossTask::from(task), problems, is_wanted, &mut |solved| {
         found[solved.problem] =
             Some(finished(solved.problem, fit_of(solved.solution, setting.transform), solved.scores));
     });
     result.expect("rows, labels, folds and strengths were checked");
-    found.into_iter().map(|found| found.expect("every problem is finished")).collect()
+    found
 }
 
 fn solver_config(setting: &Setting<'_, '_>) -> SolverConfig {

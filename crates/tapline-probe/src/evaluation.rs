@@ -85,7 +85,8 @@ pub struct Choice {
     pub c: f64,
     /// Whether it is the first or last of a grid of several: a wider grid may do better.
     pub at_edge: bool,
-    /// Validation of every strength of the grid, ascending in C, over all rows outside the test fold.
+    /// Validation of every strength tried, ascending in C from the grid's first, over all rows outside the test fold. Where held-out
+    /// loss was high two decades beyond the best strength, larger ones were not tried.
     pub inner: Vec<Validation>,
 }
 

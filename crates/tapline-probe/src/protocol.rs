@@ -9,7 +9,7 @@ use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
 use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_every_class, check_labelled};
-use crate::strength::{GridFit, Part, Refit, Setting, Tally, checked_grid, choose, fit_again, fit_grids};
+use crate::strength::{GridFit, Part, Refit, Setting, Validators, checked_grid, choose, fit_again, fit_grids};
 use crate::tested::{Tested, evaluation, predict};
 use crate::transform::transformed;
 use crate::{Error, Fit, Labelled, Transform};
@@ -73,7 +73,7 @@ pub fn default_grid() -> Vec<f64> {
 }
 
 impl ProtocolConfig {
-    /// Number of fits of one [`evaluate`]: `folds · (folds − 1) / 2` times the grid, and one for each fold.
+    /// Largest number of fits of one [`evaluate`]: `folds · (folds − 1) / 2` times the grid, and one for each fold.
     ///
     /// # Errors
     /// For a grid that cannot be used.
@@ -81,7 +81,7 @@ impl ProtocolConfig {
         Ok(self.folds * self.folds.saturating_sub(1) / 2 * checked_grid(self)?.len() + self.folds)
     }
 
-    /// Number of fits of one [`holdout`] or [`fit_final`]: `folds` times the grid, and one.
+    /// Largest number of fits of one [`holdout`] or [`fit_final`]: `folds` times the grid, and one.
     ///
     /// # Errors
     /// For a grid that cannot be used.
@@ -141,11 +141,12 @@ pub fn evaluate(
     let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
-    let fits: Vec<PairFits> =
-        pairs.into_iter().zip(fit_grids(&setting, &parts)).map(|(pair, grid)| PairFits { pair, grid }).collect();
-    let tested = test_folds(&setting, &folds, &fits);
-    let unconverged = fits.into_iter().flat_map(|pair| pair.grid).filter_map(|fit| fit.not_converged).collect();
-    Ok(evaluation(data, tested, (config.evaluate_fits()?, unconverged)))
+    let choices: Vec<Validators> = (0..folds.count).map(|k| validators(&pairs, k)).collect();
+    let grids = fit_grids(&setting, &parts, &choices);
+    let tested = test_folds(&setting, &folds, (&grids, &choices));
+    let fits = count_fits(&grids) + folds.count;
+    let unconverged = grids.into_iter().flatten().filter_map(|fit| fit.not_converged).collect();
+    Ok(evaluation(data, tested, (fits, unconverged)))
 }
 
 /// Scores the test rows of a fixed split `[rows]` by a probe fitted on its training rows.
@@ -228,12 +229,6 @@ impl Folds {
     }
 }
 
-/// The grid fitted outside two folds, each fit with a tally for the first and one for the second.
-struct PairFits {
-    pair: (usize, usize),
-    grid: Vec<GridFit>,
-}
-
 /// What the fits of a protocol share, its grid checked.
 pub(crate) fn setting<'a, 'd>(
     config: &ProtocolConfig,
@@ -244,8 +239,12 @@ pub(crate) fn setting<'a, 'd>(
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.
-fn test_folds(setting: &Setting<'_, '_>, folds: &Folds, pairs: &[PairFits]) -> Vec<Tested> {
-    let choices: Vec<Choice> = (0..folds.count).map(|k| choose(&setting.grid, &validations(pairs, k))).collect();
+fn test_folds(
+    setting: &Setting<'_, '_>,
+    folds: &Folds,
+    (grids, choices): (&[Vec<GridFit>], &[Validators]),
+) -> Vec<Tested> {
+    let choices: Vec<Choice> = choices.iter().map(|validators| choose(&setting.grid, grids, validators)).collect();
     let refit =
         |(k, choice): (usize, &Choice)| Refit { train: folds.outside(&[k]), config: &setting.grid[choice.index] };
     let refits: Vec<Refit<'_>> = choices.iter().enumerate().map(refit).collect();
@@ -258,17 +257,15 @@ fn test_folds(setting: &Setting<'_, '_>, folds: &Folds, pairs: &[PairFits]) -> V
     fits.into_iter().zip(choices).enumerate().map(tested).collect()
 }
 
-/// What every strength scored on the other fold of each pair with fold `k` `[pairs][strengths]`.
-fn validations(pairs: &[PairFits], k: usize) -> Vec<Vec<Tally>> {
-    let validation = |fits: &PairFits| {
-        let other = usize::from(fits.pair.0 == k);
-        fits.grid.iter().map(|fit| fit.tallies[other]).collect()
-    };
-    with_fold(pairs, k).map(validation).collect()
+/// What validates for test fold `k`: of each pair with it, the other fold.
+fn validators(pairs: &[(usize, usize)], k: usize) -> Validators {
+    let with = pairs.iter().enumerate().filter(|(_, pair)| pair.0 == k || pair.1 == k);
+    with.map(|(part, pair)| (part, usize::from(pair.0 == k))).collect()
 }
 
-fn with_fold(pairs: &[PairFits], k: usize) -> impl Iterator<Item = &PairFits> {
-    pairs.iter().filter(move |fits| fits.pair.0 == k || fits.pair.1 == k)
+/// Number of probes of grids `[parts][strengths tried]`.
+fn count_fits(grids: &[Vec<GridFit>]) -> usize {
+    grids.iter().map(Vec::len).sum()
 }
 
 /// Folds of the rows numbered in `chosen`.
@@ -295,14 +292,15 @@ fn blocks(folds: &Folds, split: &[Role]) -> Vec<usize> {
 /// The lists may overlap; all their folds are fitted in one batch, then all their probes.
 pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)]) -> Vec<FinalFit> {
     let parts: Vec<Part> = lists.iter().flat_map(|(folds, chosen)| parts_of(folds, chosen)).collect();
-    let mut grids = fit_grids(setting, &parts).into_iter();
+    // Each part holds one fold out.
+    let mut numbers = 0..;
+    let validators = |(folds, _): &(Folds, Vec<usize>)| numbers.by_ref().take(folds.count).map(|p| (p, 0)).collect();
+    let validators: Vec<Validators> = lists.iter().map(validators).collect();
+    let grids = fit_grids(setting, &parts, &validators);
+    let choices: Vec<Choice> = validators.iter().map(|validators| choose(&setting.grid, &grids, validators)).collect();
+    let mut grids = grids.into_iter();
     let of_list: Vec<Vec<Vec<GridFit>>> =
         lists.iter().map(|(folds, _)| grids.by_ref().take(folds.count).collect()).collect();
-    let tallies = |grid: &Vec<GridFit>| grid.iter().map(|fit| fit.tallies[0]).collect();
-    let choices: Vec<Choice> = of_list
-        .iter()
-        .map(|grids| choose(&setting.grid, &grids.iter().map(tallies).collect::<Vec<Vec<Tally>>>()))
-        .collect();
     let refit = |((_, chosen), choice): (&(Folds, Vec<usize>), &Choice)| Refit {
         train: chosen.clone(),
         config: &setting.grid[choice.index],
@@ -311,7 +309,7 @@ pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)
     let final_fit = |((fit, choice), grids): ((Fit, Choice), Vec<Vec<GridFit>>)| {
         let last = not_converged(&fit, &[], choice.c);
         let not_converged = grids.iter().flatten().filter_map(|fit| fit.not_converged.clone()).chain(last).collect();
-        FinalFit { fit, fits: grids.len() * setting.grid.len() + 1, choice, not_converged }
+        FinalFit { fit, fits: count_fits(&grids) + 1, choice, not_converged }
     };
     fit_again(setting, &refits).into_iter().zip(choices).zip(of_list).map(final_fit).collect()
 }

@@ -155,6 +155,33 @@ fn every_fit_is_announced() {
 }
 
 #[test]
+fn strengths_that_only_overfit_are_not_tried() {
+    // As many columns as rows and labels of chance: everything beyond the strongest regularisation overfits.
+    let mut task = Task::new(120, 90, 2);
+    let mut next = random(8);
+    task.labels = (0..120).map(|_| usize::from(next() < 0.5)).collect();
+    let grid: Vec<f64> = (-6..=5).map(|exponent| 10f64.powi(exponent)).collect();
+    let config = ProtocolConfig { grid: grid.clone(), tolerance: 1e-6, ..config() };
+    let announced = AtomicUsize::new(0);
+    let progress = || {
+        announced.fetch_add(1, Ordering::Relaxed);
+    };
+    let found = evaluate(&config, &task.data(), &progress).unwrap();
+    let tried: Vec<usize> = found.folds.iter().map(|fold| fold.choice.inner.len()).collect();
+    assert!(tried.iter().all(|&tried| (4..grid.len()).contains(&tried)), "{tried:?}");
+    let fits = config.evaluate_fits().unwrap();
+    assert!(found.fits < fits && announced.into_inner() == fits, "{} of {fits}", found.fits);
+    // Where a search ends is not the test fold's to say: its rows may be anything.
+    let mut changed = task.rows.clone();
+    (0..120).filter(|&row| found.fold_of[row] == 0).for_each(|row| changed.row_mut(row).fill(0.5));
+    let other = evaluate(&config, &Labelled { rows: changed.view(), ..task.data() }, &|| {}).unwrap();
+    assert_eq!(other.folds[0].choice.inner.len(), tried[0]);
+    // What is tried alone does not depend on what else is tried: a grid that ends there chooses alike.
+    let short = ProtocolConfig { grid: grid[..tried[0]].to_vec(), ..config.clone() };
+    assert_eq!(evaluate(&short, &task.data(), &|| {}).unwrap().folds[0].choice.index, found.folds[0].choice.index);
+}
+
+#[test]
 fn fits_that_do_not_converge_are_listed_with_their_folds() {
     let task = Task::new(90, 4, 2);
     let found = evaluate(&ProtocolConfig { max_iterations: 0, ..config() }, &task.data(), &|| {}).unwrap();

@@ -78,7 +78,7 @@ mod task;
 pub use error::Error;
 pub use moments::Moments;
 pub use params::{LogisticModel, LogisticParams, LogisticValidParams};
-pub use solve::{Solution, Solved, solve, solve_loss};
+pub use solve::{Solution, Solved, solve, solve_loss, solve_wanted};
 pub use table::{RowSource, Units};
 pub use target::{ClassWeights, Classes, Loss};
 pub use task::{LossTask, Problem, Scaling, SolverConfig, Start, Task};

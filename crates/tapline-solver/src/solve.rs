@@ -15,7 +15,7 @@ use crate::table::{Real, Table};
 use crate::task::check;
 use crate::{Error, Loss, LossTask, Problem, Scaling, SolverConfig, Task};
 
-/// Outputs that one batch takes up: more make a product no faster.
+/// Outputs that one pass takes up: more make a product no faster.
 const WIDTH: usize = 64;
 /// A pass takes as long as one of so many outputs more, at the speed of the preconditioner's products: it waits for memory.
 const WAITING: f64 = 8.0;
@@ -89,6 +89,25 @@ pub fn solve_loss(
     problems: &[Problem<'_>],
     finished: &mut dyn FnMut(Solved),
 ) -> Result<(), Error> {
+    solve_wanted(config, task, problems, &|_| true, finished)
+}
+
+/// The same for those problems only that are still wanted when their turn comes: `wanted` is asked with a problem's
+/// position, and those that are not wanted are never finished.
+///
+/// The problems of a batch come by ascending strength, those of one strength together, so that what was finished can tell
+/// which larger strengths are worth their time. What does not fit into [`SolverConfig::max_bytes`] makes several batches, one after the
+/// other.
+///
+/// # Errors
+/// As [`solve_loss`].
+pub fn solve_wanted(
+    config: &SolverConfig,
+    task: &LossTask<'_>,
+    problems: &[Problem<'_>],
+    wanted: &dyn Fn(usize) -> bool,
+    finished: &mut dyn FnMut(Solved),
+) -> Result<(), Error> {
     check(config, task, problems)?;
     let (rows, columns) = task.rows.dim();
     let used: Vec<bool> = (0..rows).map(|row| task.sets.iter().any(|weights| weights[row] > 0.0)).collect();
@@ -104,9 +123,9 @@ pub fn solve_loss(
         problems,
     };
     let bytes = outputs * (size_of::<f64>() * (columns + 1) * (2 * config.memory + 8) + 4 * size_of::<f32>() * rows);
-    let at_once = (WIDTH / outputs).min(config.max_bytes / bytes.max(1)).max(1);
+    let at_once = (config.max_bytes / bytes.max(1)).max(1);
     for tracks in tracks(problems).chunks(at_once) {
-        prepared.solve_batch(config, tracks, sides.as_ref(), finished);
+        prepared.solve_batch(config, tracks, sides.as_ref(), (wanted, finished));
     }
     Ok(())
 }
@@ -148,7 +167,7 @@ impl Prepared<'_, '_, '_> {
         config: &SolverConfig,
         tracks: &[Vec<usize>],
         sides: Option<&Array2<f64>>,
-        finished: &mut dyn FnMut(Solved),
+        (wanted, finished): (&dyn Fn(usize) -> bool, &mut dyn FnMut(Solved)),
     ) {
         let outputs = self.loss.outputs();
         // Over all rows in use the table's columns have a standard deviation of 1.
@@ -171,7 +190,8 @@ impl Prepared<'_, '_, '_> {
                 .iter()
                 .enumerate()
                 .filter_map(|(track, problems)| {
-                    Some((track, *problems.iter().find(|&&index| self.problems[index].c == c)?))
+                    let here = |&&index: &&usize| self.problems[index].c == c && wanted(index);
+                    Some((track, *problems.iter().find(here)?))
                 })
                 .collect();
             here.iter().for_each(|&(track, problem)| searches[track].begin(c, self.problems[problem].start));
@@ -212,10 +232,12 @@ impl Prepared<'_, '_, '_> {
                 turn(config, preconditioner.get_or_insert_with(|| curvature.factor(c)), &mut sharing);
             }
             let (mut precise, mut quick): (Vec<_>, Vec<_>) = active.into_iter().partition(|search| search.is_precise());
+            let at_once = (WIDTH / outputs).max(1);
             // Double precision takes twice as long.
-            curvature.spend((quick.len() + 2 * precise.len()) * outputs);
-            self.look::<f32>(config, &mut quick);
-            self.look::<f64>(config, &mut precise);
+            quick.chunks(at_once).for_each(|searches| curvature.spend(searches.len() * outputs));
+            precise.chunks(at_once).for_each(|searches| curvature.spend(2 * searches.len() * outputs));
+            quick.chunks_mut(at_once).for_each(|searches| self.look::<f32>(config, searches));
+            precise.chunks_mut(at_once).for_each(|searches| self.look::<f64>(config, searches));
         }
     }
 
@@ -239,9 +261,6 @@ impl Prepared<'_, '_, '_> {
 
     /// Lets `searches` look where they want to.
     fn look<T: Real>(&self, config: &SolverConfig, searches: &mut [&mut Search<'_>]) {
-        if searches.is_empty() {
-            return;
-        }
         let looks: Vec<Look<'_, '_>> = searches.iter().map(|search| search.look()).collect();
         let views = look::<T>(self.table, self.loss.outputs(), &looks);
         searches.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));

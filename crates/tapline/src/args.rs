@@ -241,7 +241,8 @@ pub struct ProtocolArgs {
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas [default: 45 from
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas; the largest are left
+    /// out where 100 times the best of the smaller ones has brought half as much held-out loss again [default: 45 from
     /// 1e-6 to 1e5, four in each decade; with linfa-logistic 0.001,0.01,0.1,1]
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
