@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::fit::{TrainingRows, training_rows};
 use crate::labelled::{check_every_class, check_labelled};
+use crate::pca::Principal;
 use crate::protocol::{deal, rows_of_split};
 use crate::shuffles::drawn_tests;
 use crate::standardise::standardise;
 use crate::transform::transformed;
-use crate::{Error, Labelled, ProtocolConfig, Role, Shuffles};
+use crate::{Error, Labelled, ProtocolConfig, Role, Shuffles, Transform};
 
 /// Rows compared with all training rows at a time.
 const BLOCK: usize = 256;
@@ -66,7 +67,7 @@ pub struct Baseline {
 /// Predictions by the nearest class mean and by 1, 5 and 20 nearest neighbours, each by both metrics.
 ///
 /// Rows are standardised on the training rows of each split, after the row-wise part of the transform, as for a probe; with
-/// [`Transform::None`](crate::Transform::None) they are centred alone. [`control`](ProtocolConfig::control) is not looked at.
+/// [`Transform::None`] and along principal components they are centred alone. [`control`](ProtocolConfig::control) is not looked at.
 ///
 /// # Errors
 /// As the protocol of the splits.
@@ -83,7 +84,14 @@ pub fn baselines(
     let mut found: Vec<(usize, Vec<usize>)> = Vec::new();
     for (train, test) in &tests {
         check_every_class(train.iter().map(|&row| data.labels[row]), data.classes)?;
-        let known = Known::new(training_rows(data, train, config.transform), data.classes);
+        let principal = config.transform.components().map(|components| Principal::of(data.rows, train, components));
+        let along = principal.transpose()?.map(|principal| principal.project(data.rows));
+        let (rows, transform) = match &along {
+            Some(rows) => (rows.view(), Transform::None),
+            None => (data.rows.reborrow(), config.transform),
+        };
+        let data = Labelled { rows, labels: data.labels, classes: data.classes, groups: data.groups };
+        let known = Known::new(training_rows(&data, train, transform), data.classes);
         let blocks: Vec<Vec<Vec<usize>>> = test
             .par_chunks(BLOCK)
             .map(|block| known.predict(&standardise(known.standardisation(), data.rows, block)))

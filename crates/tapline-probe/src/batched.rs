@@ -5,11 +5,12 @@
 use std::cell::RefCell;
 
 use ndarray::Array2;
-use tapline_solver::{LossTask, Problem, Scaling, Solution, SolverConfig, Task, solve_wanted};
+use tapline_solver::{ClassWeights, Classes, Loss, LossTask, Problem, Scaling, Solution, SolverConfig, solve_wanted};
 
 use crate::fit::ROUNDS;
+use crate::pca::Principal;
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, Validators, grid_fit, tally_scores, tried};
-use crate::{Fit, Probe, Standardisation, Transform};
+use crate::{Error, Fit, Labelled, Probe, Standardisation, Transform};
 
 /// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
 const MANY_CLASSES: usize = 20;
@@ -17,7 +18,7 @@ const MANY_CLASSES: usize = 20;
 const STRIDE: usize = 4;
 
 /// A probe for each part and strength `[parts][strengths tried]`, each set going through the strengths until none of `choices`
-/// wants more of it.
+/// wants more of it; all of them where there are no choices.
 pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part], choices: &[Validators]) -> Vec<Vec<GridFit>> {
     let sets: Vec<Vec<f64>> = parts.iter().map(|part| weights(setting, &part.train)).collect();
     let strengths = setting.grid.len();
@@ -32,7 +33,8 @@ pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part], choices: &[Va
             validators.iter().map(tally).collect()
         };
         let mut wanting = choices.iter().filter(|validators| validators.iter().any(|validator| validator.0 == part));
-        wanting.any(|validators| !tried(&setting.grid, &|strength| of_choice(validators, strength)).1)
+        choices.is_empty()
+            || wanting.any(|validators| !tried(&setting.grid, &|strength| of_choice(validators, strength)).1)
     };
     let finished = |index: usize, fit: Fit, scores: Array2<f64>| {
         let part = &parts[index / strengths];
@@ -67,6 +69,39 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<
     fits.into_iter().flatten().flatten().collect()
 }
 
+/// The grid of one part, on the principal components of its rows to learn from; all strengths are tried.
+///
+/// # Errors
+/// Where the components are not found.
+pub(crate) fn fit_along(setting: &Setting<'_, '_>, part: &Part, components: usize) -> Result<Vec<GridFit>, Error> {
+    let rows = Principal::of(setting.data.rows, &part.train, components)?.project(setting.data.rows);
+    let along = Setting { data: &Labelled { rows: rows.view(), ..*setting.data }, ..along(setting) };
+    Ok(fit_grids(&along, std::slice::from_ref(part), &[]).pop().expect("one part"))
+}
+
+/// The same for one probe, turned into one of all columns.
+///
+/// # Errors
+/// Where the components are not found.
+pub(crate) fn fit_again_along(setting: &Setting<'_, '_>, refit: &Refit<'_>, components: usize) -> Result<Fit, Error> {
+    let principal = Principal::of(setting.data.rows, &refit.train, components)?;
+    let rows = principal.project(setting.data.rows);
+    let along = Setting { data: &Labelled { rows: rows.view(), ..*setting.data }, ..along(setting) };
+    let refit = Refit { train: refit.train.clone(), config: refit.config };
+    let fit = fit_again(&along, &[refit]).pop().expect("one fit");
+    // Along the axes rows have mean 0 up to rounding; what the fit took off them goes into the intercept.
+    let Probe { standardisation, weights, mut intercept, .. } = fit.probe;
+    intercept -= &standardisation.mean.dot(&weights);
+    let weights = principal.weights(&weights);
+    let standardisation = principal.standardisation;
+    Ok(Fit { probe: Probe { transform: setting.transform, standardisation, weights, intercept }, ..fit })
+}
+
+/// Features along principal components are penalised as they are.
+fn along<'a, 'd>(setting: &Setting<'a, 'd>) -> Setting<'a, 'd> {
+    Setting { transform: Transform::None, grid: setting.grid.clone(), ..*setting }
+}
+
 /// What `finished` makes of each problem (its position, its fit, the scores of all rows), in the order of the problems; none
 /// for those that were not wanted when their turn came.
 fn in_order<T>(
@@ -76,9 +111,11 @@ fn in_order<T>(
     (is_wanted, mut finished): (&dyn Fn(usize) -> bool, impl FnMut(usize, Fit, Array2<f64>) -> T),
 ) -> Vec<Option<T>> {
     let data = setting.data;
-    let task = Task { rows: &data.rows, labels: data.labels, classes: data.classes, sets };
+    let weights = if setting.balanced { ClassWeights::Balanced } else { ClassWeights::Equal };
+    let loss = Loss::Logistic(Classes { labels: data.labels, count: data.classes, weights });
+    let task = LossTask { rows: &data.rows, loss, sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
-    let result = solve_wanted(&solver_config(setting), &LossTask::from(task), problems, is_wanted, &mut |solved| {
+    let result = solve_wanted(&solver_config(setting), &task, problems, is_wanted, &mut |solved| {
         found[solved.problem] =
             Some(finished(solved.problem, fit_of(solved.solution, setting.transform), solved.scores));
     });

@@ -211,6 +211,21 @@ pub enum Error {
         /// The most shots that were asked for.
         shots: usize,
     },
+    /// Something asked of a solver that only the other one does.
+    #[error("linfa-logistic fits no {what}: leave it out, or use the batched solver")]
+    SolverCannot {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// Principal components that were not found.
+    #[error("the eigenvalues of a {size} × {size} matrix were not found: check the features for values out of scale")]
+    NoComponents {
+        /// Rows of the matrix.
+        size: usize,
+    },
+    /// No components at all.
+    #[error("0 principal components say nothing: ask for at least 1")]
+    NoComponent,
     /// A choice between no layers.
     #[error("there is no layer to choose from: evaluate at least one")]
     NoLayer,

@@ -31,6 +31,9 @@ pub struct Evaluation {
     /// [Area under the ROC curve](crate::auroc) over the scored rows of all folds together, from 0 to 1: the probes of the
     /// folds must agree on more than the order within their own. None where all scored rows have one class.
     pub auroc: Option<f64>,
+    /// [Average precision](crate::average_precision()) over the same rows, from 0 to 1; of two classes that of class 1. None where no
+    /// row scored is of class 1.
+    pub average_precision: Option<f64>,
     /// What was chosen for each test fold, and how it did there.
     pub folds: Vec<TestFold>,
     /// Number of probes fitted.

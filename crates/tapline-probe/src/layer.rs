@@ -68,6 +68,7 @@ mod tests {
             log_loss: 0.7,
             top_five: None,
             auroc: None,
+            average_precision: None,
             folds: inner.map(fold).to_vec(),
             fits: 1,
             not_converged: Vec::new(),

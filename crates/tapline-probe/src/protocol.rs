@@ -34,6 +34,10 @@ pub struct ProtocolConfig {
     /// What is done to the features first.
     #[serde(default)]
     pub transform: Transform,
+    /// Whether each class weighs as much as any other: its rows `n / (K nₖ)` each, of the `n` training rows of `K` classes, `nₖ` of
+    /// them its own (scikit-learn's `class_weight="balanced"`). Choices and scores still count rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
@@ -60,6 +64,7 @@ impl Default for ProtocolConfig {
             max_iterations: 1000,
             tolerance: 1e-6,
             control: false,
+            balanced: false,
             solver: Solver::Batched,
             transform: Transform::Standardise,
         }
@@ -142,8 +147,8 @@ pub fn evaluate(
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
     let choices: Vec<Validators> = (0..folds.count).map(|k| validators(&pairs, k)).collect();
-    let grids = fit_grids(&setting, &parts, &choices);
-    let tested = test_folds(&setting, &folds, (&grids, &choices));
+    let grids = fit_grids(&setting, &parts, &choices)?;
+    let tested = test_folds(&setting, &folds, (&grids, &choices))?;
     let fits = count_fits(&grids) + folds.count;
     let unconverged = grids.into_iter().flatten().filter_map(|fit| fit.not_converged).collect();
     Ok(evaluation(data, tested, (fits, unconverged)))
@@ -168,7 +173,7 @@ pub fn holdout(
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
     let rows = transformed(config.transform, data);
     let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
-    let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)]).pop().expect("one fit");
+    let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)])?.pop().expect("one fit");
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
 }
@@ -187,7 +192,7 @@ pub fn fit_final(
     let folds = deal_chosen(config, data, &all)?;
     let rows = transformed(config.transform, data);
     let data = &Labelled { rows: rows.view(), ..*data };
-    Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)]).pop().expect("one fit"))
+    Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)])?.pop().expect("one fit"))
 }
 
 /// The training rows of a split and its test rows, no group on both sides.
@@ -235,7 +240,17 @@ pub(crate) fn setting<'a, 'd>(
     data: &'a Labelled<'d, f32>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    Ok(Setting { data, grid: checked_grid(config)?, solver: config.solver, transform: config.transform, progress })
+    let ProtocolConfig { solver, transform, balanced, .. } = *config;
+    if transform.components() == Some(0) {
+        return Err(Error::NoComponent);
+    }
+    if solver == Solver::LinfaLogistic && balanced {
+        return Err(Error::SolverCannot { what: "classes that weigh alike" });
+    }
+    if solver == Solver::LinfaLogistic && transform.components().is_some() {
+        return Err(Error::SolverCannot { what: "principal components" });
+    }
+    Ok(Setting { data, grid: checked_grid(config)?, solver, transform, balanced, progress })
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.
@@ -243,18 +258,18 @@ fn test_folds(
     setting: &Setting<'_, '_>,
     folds: &Folds,
     (grids, choices): (&[Vec<GridFit>], &[Validators]),
-) -> Vec<Tested> {
+) -> Result<Vec<Tested>, Error> {
     let choices: Vec<Choice> = choices.iter().map(|validators| choose(&setting.grid, grids, validators)).collect();
     let refit =
         |(k, choice): (usize, &Choice)| Refit { train: folds.outside(&[k]), config: &setting.grid[choice.index] };
     let refits: Vec<Refit<'_>> = choices.iter().enumerate().map(refit).collect();
-    let fits = fit_again(setting, &refits);
+    let fits = fit_again(setting, &refits)?;
     let tested = |(k, (fit, choice)): (usize, (Fit, Choice))| Tested {
         rows: predict(&fit.probe, setting.data, &folds.inside(k)),
         not_converged: not_converged(&fit, &[k], choice.c),
         choice,
     };
-    fits.into_iter().zip(choices).enumerate().map(tested).collect()
+    Ok(fits.into_iter().zip(choices).enumerate().map(tested).collect())
 }
 
 /// What validates for test fold `k`: of each pair with it, the other fold.
@@ -290,13 +305,13 @@ fn blocks(folds: &Folds, split: &[Role]) -> Vec<usize> {
 /// For each list of rows with its folds: chooses a strength by plain cross-validation, and fits on all rows of the list.
 ///
 /// The lists may overlap; all their folds are fitted in one batch, then all their probes.
-pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)]) -> Vec<FinalFit> {
+pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)]) -> Result<Vec<FinalFit>, Error> {
     let parts: Vec<Part> = lists.iter().flat_map(|(folds, chosen)| parts_of(folds, chosen)).collect();
     // Each part holds one fold out.
     let mut numbers = 0..;
     let validators = |(folds, _): &(Folds, Vec<usize>)| numbers.by_ref().take(folds.count).map(|p| (p, 0)).collect();
     let validators: Vec<Validators> = lists.iter().map(validators).collect();
-    let grids = fit_grids(setting, &parts, &validators);
+    let grids = fit_grids(setting, &parts, &validators)?;
     let choices: Vec<Choice> = validators.iter().map(|validators| choose(&setting.grid, &grids, validators)).collect();
     let mut grids = grids.into_iter();
     let of_list: Vec<Vec<Vec<GridFit>>> =
@@ -311,7 +326,7 @@ pub(crate) fn fit_chosen(setting: &Setting<'_, '_>, lists: &[(Folds, Vec<usize>)
         let not_converged = grids.iter().flatten().filter_map(|fit| fit.not_converged.clone()).chain(last).collect();
         FinalFit { fit, fits: count_fits(&grids) + 1, choice, not_converged }
     };
-    fit_again(setting, &refits).into_iter().zip(choices).zip(of_list).map(final_fit).collect()
+    Ok(fit_again(setting, &refits)?.into_iter().zip(choices).zip(of_list).map(final_fit).collect())
 }
 
 /// What each fold of the rows numbered in `chosen` leaves to learn from and to validate on.

@@ -49,6 +49,38 @@ fn area(scores: ArrayView1<'_, f32>, inside: impl Fn(usize) -> bool) -> Option<f
     (m > 0.0 && n > 0.0).then(|| (rank_sum - m * (m + 1.0) / 2.0) / (m * n))
 }
 
+/// Average precision, from 0 to 1, of `scores [rows, outputs]` for their classes `[rows]`.
+///
+/// `Σ (Rₙ − Rₙ₋₁) Pₙ` over the thresholds, `P` precision and `R` recall of the rows scored at least as high (Zhu, "Recall,
+/// precision and average precision", 2004; scikit-learn's `average_precision_score`). With one output that of class 1; with
+/// several the mean over the classes, each against the rest, classes without rows left out. None where none is left.
+///
+/// # Panics
+/// If rows and labels differ in number.
+pub fn average_precision(scores: ArrayView2<'_, f32>, labels: &[usize]) -> Option<f64> {
+    assert_eq!(scores.nrows(), labels.len(), "one label for each row");
+    let single = scores.ncols() == 1;
+    let found: Vec<f64> = (0..scores.ncols())
+        .into_par_iter()
+        .filter_map(|output| precision(scores.column(output), |row| labels[row] == if single { 1 } else { output }))
+        .collect();
+    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+}
+
+/// Average precision of one output; rows with equal scores share a threshold.
+fn precision(scores: ArrayView1<'_, f32>, inside: impl Fn(usize) -> bool) -> Option<f64> {
+    let mut order: Vec<(f32, bool)> = scores.iter().enumerate().map(|(row, &score)| (score, inside(row))).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut sum, mut above, mut right) = (0.0, 0, 0);
+    for equals in order.chunk_by(|a, b| a.0 == b.0) {
+        let found = equals.iter().filter(|(_, inside)| *inside).count();
+        above += equals.len();
+        right += found;
+        sum += found as f64 * right as f64 / above as f64;
+    }
+    (right > 0).then(|| sum / right as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::array;

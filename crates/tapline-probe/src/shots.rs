@@ -171,14 +171,14 @@ fn fit_few(
     if found.folds == 0 {
         let config = ProtocolConfig { grid: vec![FEW_SHOT_STRENGTH], ..config.clone() };
         let setting = setting(&config, few, progress)?;
-        let fit = fit_again(&setting, &[Refit { train: all, config: &setting.grid[0] }]).pop().expect("one fit");
+        let fit = fit_again(&setting, &[Refit { train: all, config: &setting.grid[0] }])?.pop().expect("one fit");
         found.fits += 1;
         found.not_converged += usize::from(!fit.converged);
         return Ok((fit, FEW_SHOT_STRENGTH));
     }
     let config = ProtocolConfig { folds: found.folds, ..config.clone() };
     let folds = deal_chosen(&config, few, &all)?;
-    let chosen = fit_chosen(&setting(&config, few, progress)?, &[(folds, all)]).pop().expect("one fit");
+    let chosen = fit_chosen(&setting(&config, few, progress)?, &[(folds, all)])?.pop().expect("one fit");
     found.fits += chosen.fits;
     found.not_converged += chosen.not_converged.len();
     Ok((chosen.fit, chosen.choice.c))

@@ -49,7 +49,7 @@ pub fn repeated_holdout(
     let tests = drawn_tests(config.seed, shuffles, data)?;
     let lists = (0..).zip(&tests).map(|(index, test)| to_learn_from(config, data, (index, test)));
     let lists = lists.collect::<Result<Vec<_>, Error>>()?;
-    let chosen = fit_chosen(&setting(config, data, progress)?, &lists);
+    let chosen = fit_chosen(&setting(config, data, progress)?, &lists)?;
     let fits = chosen.iter().map(|chosen| chosen.fits).sum();
     let unconverged = chosen.iter().flat_map(|chosen| chosen.not_converged.clone()).collect();
     let tested = |(FinalFit { fit, choice, .. }, test): (FinalFit, &Vec<usize>)| Tested {

@@ -27,6 +27,8 @@ pub(crate) struct Setting<'a, 'd> {
     pub(crate) solver: Solver,
     /// What was done to the rows of `data`, and whether their columns are standardised.
     pub(crate) transform: Transform,
+    /// Whether each class weighs as much as any other.
+    pub(crate) balanced: bool,
     /// Called after each fit.
     pub(crate) progress: &'a (dyn Fn() + Sync),
 }
@@ -67,18 +69,38 @@ pub(crate) struct Tally {
 }
 
 /// A probe for each part and strength, by ascending C `[parts][strengths tried]`: those that one of `choices` may want.
-pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part], choices: &[Validators]) -> Vec<Vec<GridFit>> {
-    match setting.solver {
-        Solver::Batched => batched::fit_grids(setting, parts, choices),
-        Solver::LinfaLogistic => parts.par_iter().with_max_len(1).map(|part| fit_grid(setting, part)).collect(),
+///
+/// # Errors
+/// Where principal components are not found.
+pub(crate) fn fit_grids(
+    setting: &Setting<'_, '_>,
+    parts: &[Part],
+    choices: &[Validators],
+) -> Result<Vec<Vec<GridFit>>, Error> {
+    match (setting.solver, setting.transform.components()) {
+        (Solver::Batched, None) => Ok(batched::fit_grids(setting, parts, choices)),
+        (Solver::Batched, Some(components)) => {
+            parts.par_iter().map(|part| batched::fit_along(setting, part, components)).collect()
+        }
+        (Solver::LinfaLogistic, _) => {
+            Ok(parts.par_iter().with_max_len(1).map(|part| fit_grid(setting, part)).collect())
+        }
     }
 }
 
 /// A probe for each of `refits`.
-pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<Fit> {
-    match setting.solver {
-        Solver::Batched => batched::fit_again(setting, refits),
-        Solver::LinfaLogistic => refits.par_iter().with_max_len(1).map(|refit| fit_one(setting, refit)).collect(),
+///
+/// # Errors
+/// Where principal components are not found.
+pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Result<Vec<Fit>, Error> {
+    match (setting.solver, setting.transform.components()) {
+        (Solver::Batched, None) => Ok(batched::fit_again(setting, refits)),
+        (Solver::Batched, Some(components)) => {
+            refits.par_iter().map(|refit| batched::fit_again_along(setting, refit, components)).collect()
+        }
+        (Solver::LinfaLogistic, _) => {
+            Ok(refits.par_iter().with_max_len(1).map(|refit| fit_one(setting, refit)).collect())
+        }
     }
 }
 

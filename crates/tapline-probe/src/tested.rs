@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1, Axis, concatenate};
 
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold};
 use crate::loss::{output_probabilities, predicted_class, row_loss};
-use crate::ranking::{auroc, classes_ahead};
+use crate::ranking::{auroc, average_precision, classes_ahead};
 use crate::{Labelled, Probe, Score};
 
 /// Top-5 accuracy says nothing of fewer classes than this.
@@ -69,6 +69,7 @@ pub(crate) fn evaluation(
         rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
     not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
     let top_five = || Score { correct: rows.iter().filter(|(_, row)| row.ahead < 5).count(), total: rows.len() };
+    let (auroc, average_precision) = pooled_ranking(data, &tested);
     Evaluation {
         classes: data.classes,
         scored_rows,
@@ -79,19 +80,21 @@ pub(crate) fn evaluation(
         predicted_probability,
         log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
         top_five: (data.classes >= TOP_FIVE_CLASSES).then(top_five),
-        auroc: pooled_auroc(data, &tested),
+        auroc,
+        average_precision,
         folds: tested.iter().map(|tested| test_fold(data, tested)).collect(),
         fits,
         not_converged,
     }
 }
 
-fn pooled_auroc(data: &Labelled<'_, f32>, tested: &[Tested]) -> Option<f64> {
+/// How well the scores of all folds together rank the rows: AUROC and average precision.
+fn pooled_ranking(data: &Labelled<'_, f32>, tested: &[Tested]) -> (Option<f64>, Option<f64>) {
     let parts: Vec<_> = tested.iter().map(|tested| tested.rows.ranked.view()).collect();
     let ranked = concatenate(Axis(0), &parts).expect("one number of outputs");
     let labels: Vec<usize> =
         tested.iter().flat_map(|tested| tested.rows.rows.iter().map(|row| data.labels[row.row])).collect();
-    auroc(ranked.view(), &labels)
+    (auroc(ranked.view(), &labels), average_precision(ranked.view(), &labels))
 }
 
 fn test_fold(data: &Labelled<'_, f32>, tested: &Tested) -> TestFold {

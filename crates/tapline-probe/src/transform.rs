@@ -21,12 +21,20 @@ pub enum Transform {
     /// Signed square root, `sign(x) √|x|` (Perronnin, Sánchez and Mensink, "Improving the Fisher kernel for large-scale image
     /// classification", ECCV 2010, section 3.3), then standardised.
     Sqrt,
+    /// Standardised, then projected on the leading principal components of the training rows, so many at most; penalised along
+    /// them, in units of the standardised columns.
+    Pca(usize),
 }
 
 impl Transform {
     /// Whether columns are standardised on the training rows.
     pub(crate) fn standardises(self) -> bool {
         self != Self::None
+    }
+
+    /// How many principal components are kept, where the transform has some.
+    pub(crate) fn components(self) -> Option<usize> {
+        if let Self::Pca(components) = self { Some(components) } else { None }
     }
 
     /// Whether rows change before that, each by itself.
@@ -36,7 +44,7 @@ impl Transform {
 
     fn apply(self, row: &mut [f64]) {
         match self {
-            Self::Standardise | Self::None => {}
+            Self::Standardise | Self::None | Self::Pca(_) => {}
             Self::L2 => {
                 // Halves of the range of f64 are far beyond f32's, and squares of f64 features may leave it.
                 let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));

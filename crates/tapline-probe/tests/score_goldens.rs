@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 use serde::Deserialize;
-use tapline_probe::{auroc, calibration_error, classes_ahead, confusion, macro_f1};
+use tapline_probe::{auroc, average_precision, calibration_error, classes_ahead, confusion, macro_f1};
 
 /// Absolute difference allowed.
 const TOLERANCE: f64 = 1e-12;
@@ -20,6 +20,7 @@ struct Case {
     predicted: Vec<usize>,
     confidence: Vec<f64>,
     auroc: f64,
+    average_precision: f64,
     top_five: usize,
     macro_f1: f64,
     calibration_error: f64,
@@ -36,6 +37,8 @@ fn scores_are_scikit_learns() {
         let scores = ArrayView2::from_shape(shape, &case.scores).expect("rows × outputs scores");
         let right: Vec<bool> = case.labels.iter().zip(&case.predicted).map(|(a, b)| a == b).collect();
         near("AUROC", auroc(scores, &case.labels).expect("an area"), case.auroc);
+        let precision = average_precision(scores, &case.labels).expect("rows of each class");
+        near("average precision", precision, case.average_precision);
         let ahead = |(scores, &label): (ndarray::ArrayView1<'_, f32>, &usize)| classes_ahead(scores, label);
         let top_five = scores.outer_iter().zip(&case.labels).map(ahead).filter(|&ahead| ahead < 5).count();
         assert_eq!(top_five, case.top_five, "{} classes", case.classes);

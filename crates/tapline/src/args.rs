@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
 use tapline_onnx::{DeviceRequest, Layout};
-use tapline_probe::{Solver, Transform};
+use tapline_probe::Solver;
 
 /// Features from any layer of a frozen, pretrained CNN, and which layer suits your pictures.
 ///
@@ -267,6 +267,13 @@ pub struct DesignArgs {
     /// What is done to the features first, learned on training pictures alone
     #[arg(long, default_value = "standardise")]
     pub transform: TransformArg,
+    /// Principal components that --transform pca keeps at most [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub components: Option<u16>,
+    /// Let each class weigh as much as any other in the fits, however few its pictures are (scikit-learn's
+    /// class_weight="balanced"); strengths are still chosen by the pictures right
+    #[arg(long)]
+    pub balanced: bool,
 }
 
 /// Arguments of `tapline probe`.
@@ -276,6 +283,8 @@ pub struct DesignArgs {
   macro F1           mean over classes of the harmonic mean of precision and recall
   top-5 accuracy     share whose class is among the five most probable, of more than five classes
   AUROC              area under the ROC curve; of more than two classes the mean of each against the rest
+  average precision  area under the precision-recall curve: of two classes for the second by name, of more the mean of each
+                     against the rest
   log loss           mean of -ln of the probability given to the true class
   calibration error  mean gap between probability and share right, over 15 bins of equal width
 
@@ -492,7 +501,7 @@ impl From<SolverArg> for Solver {
 }
 
 /// Transforms of features.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TransformArg {
     /// Columns to mean 0 and standard deviation 1
     Standardise,
@@ -502,17 +511,8 @@ pub enum TransformArg {
     L2,
     /// Signed square root, then standardised
     Sqrt,
-}
-
-impl From<TransformArg> for Transform {
-    fn from(transform: TransformArg) -> Self {
-        match transform {
-            TransformArg::Standardise => Self::Standardise,
-            TransformArg::None => Self::None,
-            TransformArg::L2 => Self::L2,
-            TransformArg::Sqrt => Self::Sqrt,
-        }
-    }
+    /// Standardised, then projected on the first principal components
+    Pca,
 }
 
 /// What arithmetic a network runs in, as typed.

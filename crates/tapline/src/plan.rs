@@ -6,13 +6,16 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::{ProtocolConfig, Shuffles, default_grid};
+use tapline_probe::{ProtocolConfig, Shuffles, Solver, Transform, default_grid};
 
-use crate::args::{DesignArgs, ProtocolArgs, SolverArg};
+use crate::args::{DesignArgs, ProtocolArgs, SolverArg, TransformArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::{counted, quoted};
 use crate::split::{is_present, roles};
+
+/// Principal components kept unless said otherwise.
+const COMPONENTS: usize = 128;
 
 /// Pictures and protocol of all probes of a run.
 pub struct Plan {
@@ -49,7 +52,13 @@ impl Plan {
 
     /// The same plan with the transform and the shuffles that were asked for.
     pub fn with_design(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
-        self.config.transform = args.transform.into();
+        self.config.transform = transform(args)?;
+        self.config.balanced = args.balanced;
+        if self.config.solver == Solver::LinfaLogistic && (args.balanced || args.transform == TransformArg::Pca) {
+            bail!(
+                "--solver linfa-logistic knows neither --balanced nor --transform pca: leave them out, or use --solver batched"
+            );
+        }
         let Some(count) = args.shuffles else { return Ok(self) };
         let share = args.test_share;
         if !(share > 0.0 && share < 1.0) {
@@ -116,6 +125,19 @@ fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
         solver: args.solver.into(),
         ..ProtocolConfig::default()
     }
+}
+
+fn transform(args: &DesignArgs) -> anyhow::Result<Transform> {
+    if args.components.is_some() && args.transform != TransformArg::Pca {
+        bail!("--components is for --transform pca alone: leave it out, or add --transform pca");
+    }
+    Ok(match args.transform {
+        TransformArg::Standardise => Transform::Standardise,
+        TransformArg::None => Transform::None,
+        TransformArg::L2 => Transform::L2,
+        TransformArg::Sqrt => Transform::Sqrt,
+        TransformArg::Pca => Transform::Pca(args.components.map_or(COMPONENTS, usize::from)),
+    })
 }
 
 /// What was typed, or the solver's default: linfa-logistic would take hours for the whole grid.

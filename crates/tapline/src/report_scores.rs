@@ -26,6 +26,8 @@ pub struct Scores {
     pub top_five_accuracy: Option<f64>,
     /// Area under the ROC curve, of more than two classes the mean of each against the rest, 0 to 1.
     pub auroc: Option<f64>,
+    /// Average precision, of two classes that of the second, of more the mean of each against the rest, 0 to 1.
+    pub average_precision: Option<f64>,
     /// Expected calibration error, 0 to 1.
     pub calibration_error: f64,
     /// Mean of `−ln p(true class)`, in nats.
@@ -43,6 +45,7 @@ impl Scores {
             macro_f1: evaluation.macro_f1(),
             top_five_accuracy: evaluation.top_five.map(|score| score.accuracy()),
             auroc: evaluation.auroc,
+            average_precision: evaluation.average_precision,
             calibration_error: evaluation.calibration_error(),
             log_loss: evaluation.log_loss,
         }

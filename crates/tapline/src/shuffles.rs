@@ -1,7 +1,7 @@
 //! What `--shuffles` found, in the words of reports.
 
 use serde::Serialize;
-use tapline_probe::{Evaluation, Score, Shuffles, Spread, Transform};
+use tapline_probe::{Evaluation, ProtocolConfig, Score, Shuffles, Spread, Transform};
 
 use crate::output::{counted, percent};
 use crate::plan::Plan;
@@ -40,20 +40,22 @@ impl ShuffleScores {
 }
 
 /// What follows the number of folds in a heading: ` of what each of 10 shuffles learns from (25.0 % scored), transform l2`.
-pub fn heading(shuffles: Option<Shuffles>, transform: Transform) -> String {
+pub fn heading(shuffles: Option<Shuffles>, config: &ProtocolConfig) -> String {
     let shuffled = shuffles.map_or(String::new(), |shuffles| {
         let (count, share) = (counted(shuffles.count, "shuffle"), percent(shuffles.test_share));
         format!(" of what each of {count} learns from ({share} % scored)")
     });
-    shuffled + transform_text(transform)
+    shuffled + &design_text(config)
 }
 
-/// What follows a pooling where the transform is not the usual one: `, transform l2`.
-pub fn transform_text(transform: Transform) -> &'static str {
-    match transform {
-        Transform::Standardise => "",
-        Transform::None => ", transform none",
-        Transform::L2 => ", transform l2",
-        Transform::Sqrt => ", transform sqrt",
-    }
+/// What follows a pooling where transform or weights are not the usual ones: `, transform l2`.
+pub fn design_text(config: &ProtocolConfig) -> String {
+    let transform = match config.transform {
+        Transform::Standardise => String::new(),
+        Transform::None => ", transform none".to_owned(),
+        Transform::L2 => ", transform l2".to_owned(),
+        Transform::Sqrt => ", transform sqrt".to_owned(),
+        Transform::Pca(components) => format!(", {components} principal components at most"),
+    };
+    transform + if config.balanced { ", classes weighing alike" } else { "" }
 }

@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 import sklearn
 from scipy.special import expit, softmax
-from sklearn.metrics import f1_score, roc_auc_score, top_k_accuracy_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, top_k_accuracy_score
 
 
 def calibration_error(confidence, right):
@@ -33,10 +33,12 @@ def case(rng, rows, classes):
         scores = scores[:, 1:] - scores[:, :1]
         probabilities = np.hstack([1 - expit(scores), expit(scores)])
         area = roc_auc_score(labels, scores[:, 0])
+        precision = average_precision_score(labels, scores[:, 0])
     else:
         probabilities = softmax(scores, axis=1)
         # Scores, not probabilities, are ranked here; scikit-learn wants rows that sum to 1 for `multi_class`.
         area = np.mean([roc_auc_score(labels == k, scores[:, k]) for k in range(classes)])
+        precision = np.mean([average_precision_score(labels == k, scores[:, k]) for k in range(classes)])
         of_probabilities = np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in range(classes)])
         assert abs(roc_auc_score(labels, probabilities, multi_class="ovr") - of_probabilities) < 1e-12
     predicted = probabilities.argmax(axis=1)
@@ -48,6 +50,7 @@ def case(rng, rows, classes):
         "predicted": predicted.tolist(),
         "confidence": confidence.tolist(),
         "auroc": area,
+        "average_precision": precision,
         "top_five": int(top_k_accuracy_score(labels, scores, k=5, normalize=False)) if classes > 5 else rows,
         "macro_f1": f1_score(labels, predicted, average="macro"),
         "calibration_error": calibration_error(confidence, predicted == labels),

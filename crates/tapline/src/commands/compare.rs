@@ -252,7 +252,7 @@ fn render(report: &Report) -> String {
         classes.join(", "),
         report.protocol.folds,
         report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
-        shuffles::heading(report.shuffles, report.protocol.transform),
+        shuffles::heading(report.shuffles, &report.protocol),
         report.protocol.seed,
         output::table(&headers, rows)
     );
@@ -346,6 +346,7 @@ fn csv(report: &Report) -> anyhow::Result<()> {
         "macro_f1",
         "top_five_accuracy",
         "auroc",
+        "average_precision",
         "calibration_error",
         "log_loss",
         "strength",
@@ -375,6 +376,7 @@ fn csv(report: &Report) -> anyhow::Result<()> {
             tap.scores.macro_f1.to_string(),
             tap.scores.top_five_accuracy.map(|share| share.to_string()).unwrap_or_default(),
             tap.scores.auroc.map(|area| area.to_string()).unwrap_or_default(),
+            tap.scores.average_precision.map(|area| area.to_string()).unwrap_or_default(),
             tap.scores.calibration_error.to_string(),
             tap.scores.log_loss.to_string(),
             usual_strength(&tap.strengths).to_string(),

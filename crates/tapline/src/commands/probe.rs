@@ -21,7 +21,7 @@ use crate::replacement::Replacement;
 use crate::report_scores::Scores;
 use crate::scores::{features, labelled, score_taps};
 use crate::shots::{self, FewShots};
-use crate::shuffles::{ShuffleScores, transform_text};
+use crate::shuffles::{ShuffleScores, design_text};
 use crate::{Outcome, output, predictions, progress, taps, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
@@ -205,6 +205,7 @@ fn other_scores(report: &Report) -> String {
     ];
     scores.extend(report.scores.top_five_accuracy.map(|share| format!("top-5 accuracy {} %", percent(share))));
     scores.extend(report.scores.auroc.map(|area| format!("AUROC {area:.3}")));
+    scores.extend(report.scores.average_precision.map(|area| format!("average precision {area:.3}")));
     scores.push(format!("log loss {:.3} nats", report.scores.log_loss));
     scores.push(format!("calibration error {} %", percent(report.scores.calibration_error)));
     scores.join(", ")
@@ -219,7 +220,7 @@ fn render(report: &Report) -> String {
         report.taps.iter().map(|tap| tap.features).sum::<usize>(),
         taps::poolings(&report.taps),
         views::averaged(report.views),
-        transform_text(report.protocol.transform),
+        design_text(&report.protocol),
         percent(accuracy.accuracy),
         count(accuracy.total),
         // Shuffles score a picture several times.
