@@ -19,6 +19,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target" / "release"
+STREAM = BUILT / "examples" / "stream_file"
 SOLVE, LINFA, TAPLINE = BUILT / "examples" / "solve_file", BUILT / "examples" / "linfa_file", BUILT / "tapline"
 STORE_MODEL = BUILT / "examples" / "store_model"
 PEERS = ROOT / "benches" / "peers"
@@ -276,10 +277,61 @@ def int8():
         int8_of("squeezenet1.1", "squeezenet", (2.4, 2.5, None), pathlib.Path(folder))
 
 
+def write_halves(path, rows, columns, classes):
+    """A table as `made` makes them, in float16 and block by block; the labels."""
+    random = np.random.default_rng(0)
+    y = np.arange(rows) % classes
+    centres, mix = random.normal(size=(classes, 40)), random.normal(size=(40, columns)).astype(np.float32)
+    with open(path, "wb") as file:
+        for block in np.array_split(y, max(1, rows // 10_000)):
+            hidden = centres[block] * 0.6 + random.normal(size=(len(block), 40)) * (3 / (1 + 0.1 * np.arange(40)))
+            noise = random.standard_normal(size=(len(block), columns), dtype=np.float32)
+            np.maximum(hidden.astype(np.float32) @ mix + noise, 0).astype(np.float16).tofile(file)
+    return y
+
+
+def read_limit(path):
+    """GB/s at which a file is read by itself, a block at a time."""
+    buffer, start = bytearray(8 << 20), time.perf_counter()
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+    return path.stat().st_size / (time.perf_counter() - start) / 1e9
+
+
+def product_limit(columns, outputs):
+    """GB/s of float16 rows that the two products of a pass allow, by NumPy's BLAS."""
+    x, w = np.ones((8192, columns), np.float32), np.ones((columns, outputs), np.float32)
+    start = time.perf_counter()
+    for _ in range(5):
+        x.T @ (x @ w)
+    return 5 * x.size * 2 / (time.perf_counter() - start) / 1e9
+
+
+def big():
+    rows, columns, classes = int(os.environ.get("BIG_ROWS", "1000000")), 2048, 10
+    with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
+        folder = pathlib.Path(folder)
+        y = write_halves(folder / "x", rows, columns, classes)
+        y.astype("<u4").tofile(folder / "y")
+        (np.arange(rows) // classes % 4).astype("<u4").tofile(folder / "folds")
+        solve = lambda where: run(STREAM, rows, columns, classes, folder / "x", folder / "y", folder / "folds", GAP, where, *STRENGTHS[4:40:4])
+        size = rows * columns * 2 / 1e9
+        streamed, kept = solve("file"), solve("memory")
+        passes = streamed["reads"]
+        steps = [fit["iterations"] for fit in streamed["fits"]]
+        assert steps == [fit["iterations"] for fit in kept["fits"]], "the same steps, wherever the rows are"
+        speed = size * passes / streamed["seconds"]
+        limits = f"{speed:.2f} GB/s; reading alone {read_limit(folder / 'x'):.2f}, products alone {product_limit(columns, classes):.2f}"
+        what = f"one split x 9 strengths, {rows:,} x {columns:,} in float16 ({size:.1f} GB), {classes} classes, {passes:.0f} passes"
+        row("big-pass", f"{what}: a pass from the file against one over float32 in memory; {limits}", [streamed["seconds"] / passes], [kept["seconds"] / passes], goal=1 / 1.5)
+        row("big-memory", "the same: resident memory against 1.5 GB", [streamed["resident"] / 1e9], [1.5], unit="GB", goal=1)
+
+
 BENCHES = {
     "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
-    "int8": int8,
+    "int8": int8, "big": big,
 }
 
 

@@ -47,3 +47,22 @@ fn taps_that_cannot_be_joined_are_refused() {
     check("conv1+pool2", "the store has no tap \"pool2\"; it has conv1@mean, pool1@mean");
     check("conv1+pool1+conv1@mean", "joins tap conv1@mean with itself: name it once");
 }
+
+#[test]
+fn features_read_from_the_store_are_probed_like_those_in_memory() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(9), scratch.text("store"));
+    run(extract(&pictures, &store, &["--taps", "conv1,pool1", "--views", "flip"])).ok();
+    for tap in ["conv1", "conv1+pool1"] {
+        let probe = |more: &[&str]| {
+            let args = [&["probe", &store, "--tap", tap, "--folds", "3", "--json"], more].concat();
+            let report = run(tapline(&args)).json();
+            // What was kept must not answer for what is asked anew.
+            std::fs::remove_dir_all(scratch.path("store").join("scores")).expect("scores were kept");
+            (report["accuracy"]["correct"].clone(), report["log_loss"].as_f64().expect("a loss"))
+        };
+        let (kept, streamed) = (probe(&[]), probe(&["--memory", "0"]));
+        assert_eq!(kept.0, streamed.0);
+        assert!((kept.1 - streamed.1).abs() < 1e-4, "{} {}", kept.1, streamed.1);
+    }
+}

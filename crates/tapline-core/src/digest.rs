@@ -26,6 +26,18 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The digest of all these bytes, one piece after the other.
+    ///
+    /// # Errors
+    /// The first piece that is one.
+    pub fn of_pieces<E>(pieces: impl Iterator<Item = Result<Vec<u8>, E>>) -> Result<Self, E> {
+        let mut hasher = Sha256::new();
+        for piece in pieces {
+            hasher.update(piece?);
+        }
+        Ok(Self(hasher.finalize().into()))
+    }
 }
 
 /// The digest of a regular file's bytes, read in pieces.

@@ -6,14 +6,14 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::fit::{TrainingRows, training_rows};
-use crate::labelled::{check_every_class, check_labelled};
+use crate::fit::{TrainingRows, gathered};
+use crate::labelled::{check_dataset, check_every_class};
 use crate::pca::Principal;
 use crate::protocol::{deal, rows_of_split};
 use crate::shuffles::drawn_tests;
 use crate::standardise::standardise;
-use crate::transform::transformed;
-use crate::{Error, Labelled, ProtocolConfig, Role, Shuffles, Transform};
+use crate::transform::RowWise;
+use crate::{Dataset, Error, ProtocolConfig, Role, Shuffles, Transform};
 
 /// Rows compared with all training rows at a time.
 const BLOCK: usize = 256;
@@ -71,30 +71,34 @@ pub struct Baseline {
 ///
 /// # Errors
 /// As the protocol of the splits.
-pub fn baselines(
+pub fn baselines<'a>(
     config: &ProtocolConfig,
     splits: Splits<'_>,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
 ) -> Result<Vec<Baseline>, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let tests = tests(config, splits, data)?;
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..*data };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..*data };
     let mut found: Vec<(usize, Vec<usize>)> = Vec::new();
     for (train, test) in &tests {
         check_every_class(train.iter().map(|&row| data.labels[row]), data.classes)?;
-        let principal = config.transform.components().map(|components| Principal::of(data.rows, train, components));
-        let along = principal.transpose()?.map(|principal| principal.project(data.rows));
-        let (rows, transform) = match &along {
-            Some(rows) => (rows.view(), Transform::None),
-            None => (data.rows.reborrow(), config.transform),
+        let principal = config.transform.components().map(|components| Principal::of(data, train, components));
+        let along = principal.transpose()?.map(|principal| principal.project(data));
+        let (data, transform) = match &along {
+            Some(rows) => (Dataset { rows, ..*data }, Transform::None),
+            None => (*data, config.transform),
         };
-        let data = Labelled { rows, labels: data.labels, classes: data.classes, groups: data.groups };
-        let known = Known::new(training_rows(&data, train, transform), data.classes);
+        let known = Known::new(gathered(&data, train, transform), data.classes);
         let blocks: Vec<Vec<Vec<usize>>> = test
             .par_chunks(BLOCK)
-            .map(|block| known.predict(&standardise(known.standardisation(), data.rows, block)))
+            .map(|block| {
+                let rows = data.gather(block);
+                let all: Vec<usize> = (0..block.len()).collect();
+                known.predict(&standardise(known.standardisation(), rows.view(), &all))
+            })
             .collect();
         found.extend(test.iter().copied().zip(blocks.into_iter().flatten()));
     }
@@ -118,7 +122,7 @@ fn rules() -> impl Iterator<Item = (Rule, Metric)> {
 type TrainTest = (Vec<usize>, Vec<usize>);
 
 /// The rows of each split.
-fn tests(config: &ProtocolConfig, splits: Splits<'_>, data: &Labelled<'_, f32>) -> Result<Vec<TrainTest>, Error> {
+fn tests(config: &ProtocolConfig, splits: Splits<'_>, data: &Dataset<'_>) -> Result<Vec<TrainTest>, Error> {
     match splits {
         Splits::Folds => {
             let folds = deal(config, data.labels, data.groups, 3)?;

@@ -10,7 +10,7 @@ use tapline_solver::{ClassWeights, Classes, Loss, LossTask, Problem, Scaling, So
 use crate::fit::ROUNDS;
 use crate::pca::Principal;
 use crate::strength::{GridFit, Part, Refit, Setting, Tally, Validators, grid_fit, tally_scores, tried};
-use crate::{Error, Fit, Labelled, Probe, Standardisation, Transform};
+use crate::{Dataset, Error, Fit, Probe, Standardisation, Transform};
 
 /// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
 const MANY_CLASSES: usize = 20;
@@ -74,8 +74,8 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Vec<
 /// # Errors
 /// Where the components are not found.
 pub(crate) fn fit_along(setting: &Setting<'_, '_>, part: &Part, components: usize) -> Result<Vec<GridFit>, Error> {
-    let rows = Principal::of(setting.data.rows, &part.train, components)?.project(setting.data.rows);
-    let along = Setting { data: &Labelled { rows: rows.view(), ..*setting.data }, ..along(setting) };
+    let rows = Principal::of(setting.data, &part.train, components)?.project(setting.data);
+    let along = Setting { data: &Dataset { rows: &rows, ..*setting.data }, ..along(setting) };
     Ok(fit_grids(&along, std::slice::from_ref(part), &[]).pop().expect("one part"))
 }
 
@@ -84,9 +84,9 @@ pub(crate) fn fit_along(setting: &Setting<'_, '_>, part: &Part, components: usiz
 /// # Errors
 /// Where the components are not found.
 pub(crate) fn fit_again_along(setting: &Setting<'_, '_>, refit: &Refit<'_>, components: usize) -> Result<Fit, Error> {
-    let principal = Principal::of(setting.data.rows, &refit.train, components)?;
-    let rows = principal.project(setting.data.rows);
-    let along = Setting { data: &Labelled { rows: rows.view(), ..*setting.data }, ..along(setting) };
+    let principal = Principal::of(setting.data, &refit.train, components)?;
+    let rows = principal.project(setting.data);
+    let along = Setting { data: &Dataset { rows: &rows, ..*setting.data }, ..along(setting) };
     let refit = Refit { train: refit.train.clone(), config: refit.config };
     let fit = fit_again(&along, &[refit]).pop().expect("one fit");
     // Along the axes rows have mean 0 up to rounding; what the fit took off them goes into the intercept.
@@ -113,7 +113,7 @@ fn in_order<T>(
     let data = setting.data;
     let weights = if setting.balanced { ClassWeights::Balanced } else { ClassWeights::Equal };
     let loss = Loss::Logistic(Classes { labels: data.labels, count: data.classes, weights });
-    let task = LossTask { rows: &data.rows, loss, sets };
+    let task = LossTask { rows: data.rows, loss, sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
     let result = solve_wanted(&solver_config(setting), &task, problems, is_wanted, &mut |solved| {
         found[solved.problem] =
@@ -128,6 +128,7 @@ fn solver_config(setting: &Setting<'_, '_>) -> SolverConfig {
     let defaults = SolverConfig::default();
     SolverConfig {
         max_iterations: config.max_iterations.saturating_mul(ROUNDS),
+        max_bytes: setting.max_bytes,
         tolerance: config.tolerance,
         memory: if setting.data.classes > MANY_CLASSES { 10 } else { defaults.memory },
         scaling: if setting.transform.standardises() { Scaling::Standardise } else { Scaling::None },

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::random::{random_numbers, shuffle};
-use crate::{Labelled, ProtocolConfig};
+use crate::{Dataset, ProtocolConfig};
 
 /// The labels `[rows]` a protocol works with: as given, or for a control shuffled within each fold.
 ///
@@ -17,8 +17,8 @@ pub(crate) fn control_labels<'a>(config: &ProtocolConfig, labels: &'a [usize], f
 }
 
 /// The same rows with other labels `[rows]`.
-pub(crate) fn relabelled<'b, 'a: 'b>(data: &Labelled<'a, f32>, labels: &'b [usize]) -> Labelled<'b, f32> {
-    Labelled { rows: data.rows.reborrow(), labels, classes: data.classes, groups: data.groups }
+pub(crate) fn relabelled<'a>(data: &Dataset<'a>, labels: &'a [usize]) -> Dataset<'a> {
+    Dataset { labels, ..*data }
 }
 
 fn shuffled_within(labels: &[usize], fold_of: &[usize], seed: u64) -> Vec<usize> {

@@ -9,7 +9,7 @@ use crate::intercept::best_intercept;
 use crate::labelled::{check_every_class, check_labelled};
 use crate::linfa_fit::{Point, Stop, Task, minimise};
 use crate::standardise::{standardisation, standardise};
-use crate::{Error, Labelled, Probe, Standardisation, Transform};
+use crate::{Dataset, Error, Labelled, Probe, Standardisation, Transform};
 
 /// Times the solver is started at most, each time where it stopped: its line search often gives up short of the goal.
 pub(crate) const ROUNDS: u64 = 20;
@@ -105,6 +105,14 @@ pub(crate) fn training_rows<T: Copy + Into<f64>>(
         standardisation,
         transform,
     }
+}
+
+/// The same of a data set whose rows are transformed already.
+pub(crate) fn gathered(data: &Dataset<'_>, chosen: &[usize], transform: Transform) -> TrainingRows {
+    let rows = data.gather(chosen);
+    let labels: Vec<usize> = chosen.iter().map(|&row| data.labels[row]).collect();
+    let data = Labelled { rows: rows.view(), labels: &labels, classes: data.classes, groups: None };
+    training_rows(&data, &(0..chosen.len()).collect::<Vec<_>>(), transform)
 }
 
 /// [`fit`] for rows that were checked and standardised before.

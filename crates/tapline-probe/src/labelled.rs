@@ -1,6 +1,8 @@
 //! Rows with their labels, checked once: everything behind this file trusts what passed it.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+use tapline_solver::{RowSource, Units};
 
 use crate::Error;
 
@@ -18,28 +20,90 @@ pub struct Labelled<'a, T> {
     pub groups: Option<&'a [usize]>,
 }
 
+/// Features with their labels, the features in memory or read a block at a time: what a protocol works on.
+///
+/// A [`Labelled`] table of float32 turns into one by itself.
+#[derive(Clone, Copy)]
+pub struct Dataset<'a> {
+    /// Features `[rows, columns]`.
+    pub rows: &'a dyn RowSource,
+    /// Class of each row `[rows]`, from 0 to `classes − 1`.
+    pub labels: &'a [usize],
+    /// Number of classes, at least 2.
+    pub classes: usize,
+    /// Group of each row `[rows]`, as in [`Labelled`].
+    pub groups: Option<&'a [usize]>,
+}
+
+impl<'a> From<&'a Labelled<'_, f32>> for Dataset<'a> {
+    fn from(data: &'a Labelled<'_, f32>) -> Self {
+        Self { rows: &data.rows, labels: data.labels, classes: data.classes, groups: data.groups }
+    }
+}
+
+impl Dataset<'_> {
+    /// The rows numbered in `chosen` as they are `[chosen, columns]`.
+    pub(crate) fn gather(&self, chosen: &[usize]) -> Array2<f32> {
+        let columns = self.rows.dim().1;
+        let units = Units::as_given(columns);
+        let mut values = vec![0.0; chosen.len() * columns];
+        let mut rest = values.as_mut_slice();
+        for run in chosen.chunk_by(|a, b| a + 1 == *b) {
+            let (out, after) = rest.split_at_mut(run.len() * columns);
+            self.rows.read(run[0], &units, out);
+            rest = after;
+        }
+        Array2::from_shape_vec((chosen.len(), columns), values).expect("chosen × columns values")
+    }
+}
+
+/// Rows checked at a time.
+const BLOCK: usize = 256;
+
+/// What can be wrong with a data set for learning: its shape, its labels, its values.
+pub(crate) fn check_dataset(data: &Dataset<'_>) -> Result<(), Error> {
+    check_shape(data.rows.dim(), (data.labels, data.classes), data.groups)?;
+    let rows: Vec<usize> = (0..data.labels.len()).collect();
+    let blocks: Vec<&[usize]> = rows.chunks(BLOCK).collect();
+    let found = blocks.par_iter().map(|block| {
+        check_finite(data.gather(block).view()).map_err(|error| match error {
+            Error::NotFinite { row, column, value } => Error::NotFinite { row: row + block[0], column, value },
+            other => other,
+        })
+    });
+    found.find_first(Result::is_err).unwrap_or(Ok(()))
+}
+
 /// What can be wrong with a table for learning: its shape, its labels, its values.
 pub(crate) fn check_labelled<T: Copy + Into<f64>>(data: &Labelled<'_, T>) -> Result<(), Error> {
-    let (rows, columns) = data.rows.dim();
+    check_shape(data.rows.dim(), (data.labels, data.classes), data.groups)?;
+    check_finite(data.rows)
+}
+
+fn check_shape(
+    (rows, columns): (usize, usize),
+    (labels, classes): (&[usize], usize),
+    groups: Option<&[usize]>,
+) -> Result<(), Error> {
     if rows == 0 || columns == 0 {
         return Err(Error::Empty { rows, columns });
     }
-    if data.labels.len() != rows {
-        return Err(Error::LabelCount { rows, labels: data.labels.len() });
+    if labels.len() != rows {
+        return Err(Error::LabelCount { rows, labels: labels.len() });
     }
-    if data.classes < 2 {
-        return Err(Error::FewClasses { classes: data.classes });
+    if classes < 2 {
+        return Err(Error::FewClasses { classes: classes });
     }
-    if let Some(groups) = data.groups.filter(|groups| groups.len() != rows) {
+    if let Some(groups) = groups.filter(|groups| groups.len() != rows) {
         return Err(Error::GroupCount { rows, groups: groups.len() });
     }
-    if let Some((row, &class)) = data.labels.iter().enumerate().find(|&(_, &class)| class >= data.classes) {
-        return Err(Error::ClassOutOfRange { row, class, classes: data.classes });
+    if let Some((row, &class)) = labels.iter().enumerate().find(|&(_, &class)| class >= classes) {
+        return Err(Error::ClassOutOfRange { row, class, classes: classes });
     }
-    if rows < data.classes {
-        return Err(Error::FewRows { rows, classes: data.classes });
+    if rows < classes {
+        return Err(Error::FewRows { rows, classes: classes });
     }
-    check_finite(data.rows)
+    Ok(())
 }
 
 /// That every class has a row among the rows to learn from.

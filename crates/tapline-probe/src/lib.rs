@@ -64,7 +64,7 @@ pub use evaluation::{Choice, Evaluation, NotConverged, TestFold, Validation};
 pub use fit::{Fit, FitConfig, fit};
 pub use folds::stratified_folds;
 pub use grouped::{check_spread, grouped_folds};
-pub use labelled::Labelled;
+pub use labelled::{Dataset, Labelled};
 pub use layer::{LayerChoice, select_layer};
 pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
@@ -73,4 +73,5 @@ pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1
 pub use shots::{FEW_SHOT_STRENGTH, ShotScores, Shots, few_shot, few_shot_fits};
 pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};
+pub use tapline_solver::{RowSource, Units};
 pub use transform::Transform;

@@ -8,10 +8,10 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 use crate::standardise::{standardisation, standardise};
-use crate::{Error, Standardisation};
+use crate::{Dataset, Error, Standardisation};
 
 /// Rows projected at a time.
 const BLOCK: usize = 512;
@@ -32,9 +32,11 @@ impl Principal {
     ///
     /// # Errors
     /// Where the eigenvalues are not found.
-    pub(crate) fn of(rows: ArrayView2<'_, f32>, chosen: &[usize], components: usize) -> Result<Self, Error> {
-        let standardisation = standardisation(rows, chosen);
-        let values = standardise(&standardisation, rows, chosen);
+    pub(crate) fn of(data: &Dataset<'_>, chosen: &[usize], components: usize) -> Result<Self, Error> {
+        let rows = data.gather(chosen);
+        let all: Vec<usize> = (0..chosen.len()).collect();
+        let standardisation = standardisation(rows.view(), &all);
+        let values = standardise(&standardisation, rows.view(), &all);
         let (count, columns) = values.dim();
         // Column-major, as `standardise` makes it.
         let flat = values.as_slice_memory_order().expect("one run of numbers");
@@ -57,12 +59,13 @@ impl Principal {
         Ok(Self { standardisation, axes })
     }
 
-    /// All of `rows` along the axes `[rows, components]`.
-    pub(crate) fn project(&self, rows: ArrayView2<'_, f32>) -> Array2<f32> {
-        let mut found = Array2::zeros((rows.nrows(), self.axes.ncols()));
-        let all: Vec<usize> = (0..rows.nrows()).collect();
+    /// All rows along the axes `[rows, components]`.
+    pub(crate) fn project(&self, data: &Dataset<'_>) -> Array2<f32> {
+        let mut found = Array2::zeros((data.labels.len(), self.axes.ncols()));
+        let all: Vec<usize> = (0..data.labels.len()).collect();
         for block in all.chunks(BLOCK) {
-            let along = standardise(&self.standardisation, rows, block).dot(&self.axes);
+            let rows = data.gather(block);
+            let along = standardise(&self.standardisation, rows.view(), &all[..block.len()]).dot(&self.axes);
             let mut out = found.slice_mut(ndarray::s![block[0]..block[0] + block.len(), ..]);
             out.assign(&along.mapv(|value| value as f32));
         }
@@ -114,12 +117,13 @@ mod tests {
     /// Axes are orthonormal, and what lies along them is uncorrelated, with falling variance, and all of it where all are kept.
     fn check(count: usize, columns: usize, components: usize, kept: usize) {
         let rows = rows(count, columns);
-        let chosen: Vec<usize> = (0..count).collect();
-        let found = Principal::of(rows.view(), &chosen, components).unwrap();
+        let labels: Vec<usize> = (0..count).collect();
+        let data = Dataset { rows: &rows, labels: &labels, classes: count, groups: None };
+        let found = Principal::of(&data, &labels, components).unwrap();
         assert_eq!(found.axes.dim(), (columns, kept));
         let one = found.axes.t().dot(&found.axes) - Array2::<f64>::eye(kept);
         assert!(one.iter().all(|value| value.abs() < 1e-9), "{one}");
-        let along = found.project(rows.view()).mapv(f64::from);
+        let along = found.project(&data).mapv(f64::from);
         let covariance = along.t().dot(&along) / count as f64;
         let variances: Array1<f64> = covariance.diag().to_owned();
         assert!(variances.windows(2).into_iter().all(|pair| pair[0] >= pair[1] - 1e-6));
@@ -146,7 +150,8 @@ mod tests {
     #[test]
     fn columns_that_never_change_say_nothing() {
         let rows = Array2::from_elem((5, 2), 3.0f32);
-        let found = Principal::of(rows.view(), &[0, 1, 2, 3, 4], 2).unwrap();
-        assert_eq!(found.project(rows.view()), Array2::<f32>::zeros((5, 1)));
+        let data = Dataset { rows: &rows, labels: &[0; 5], classes: 1, groups: None };
+        let found = Principal::of(&data, &[0, 1, 2, 3, 4], 2).unwrap();
+        assert_eq!(found.project(&data), Array2::<f32>::zeros((5, 1)));
     }
 }

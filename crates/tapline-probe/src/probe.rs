@@ -1,13 +1,17 @@
 //! A fitted linear probe as plain numbers: all it takes to score a row, here or in any other program.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::labelled::check_finite;
 use crate::loss::{output_probabilities, predicted_class};
 use crate::standardise::standardise;
 use crate::transform::transform_rows;
-use crate::{Error, Standardisation, Transform};
+use crate::{Dataset, Error, Standardisation, Transform};
+
+/// Rows scored at a time.
+const BLOCK: usize = 512;
 
 /// A linear probe: `scores = ((t(x) − mean) / scale) · weights + intercept`, with t the row-wise part of its transform.
 ///
@@ -71,6 +75,17 @@ impl Probe {
     /// Scores `[chosen, outputs]` of the rows numbered in `chosen`, of features that were checked, and transformed row by row, before.
     pub(crate) fn scores_of<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>, chosen: &[usize]) -> Array2<f64> {
         standardise(&self.standardisation, rows, chosen).dot(&self.weights) + &self.intercept
+    }
+
+    /// The same of a data set whose rows are transformed already, read a block at a time.
+    pub(crate) fn scores_in(&self, data: &Dataset<'_>, chosen: &[usize]) -> Array2<f64> {
+        let of_block = |block: &[usize]| {
+            let rows = data.gather(block);
+            self.scores_of(rows.view(), &(0..block.len()).collect::<Vec<_>>())
+        };
+        let blocks: Vec<Array2<f64>> = chosen.par_chunks(BLOCK).map(of_block).collect();
+        let views: Vec<_> = blocks.iter().map(Array2::view).collect();
+        concatenate(Axis(0), &views).expect("blocks of one width")
     }
 }
 

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+use tapline_solver::SolverConfig;
 
 use crate::control::{control_labels, relabelled};
 use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
 use crate::grouped::{check_spread, grouped_folds};
-use crate::labelled::{check_every_class, check_labelled};
+use crate::labelled::{check_dataset, check_every_class};
 use crate::strength::{GridFit, Part, Refit, Setting, Validators, checked_grid, choose, fit_again, fit_grids};
 use crate::tested::{Tested, evaluation, predict};
-use crate::transform::transformed;
-use crate::{Error, Fit, Labelled, Transform};
+use crate::transform::RowWise;
+use crate::{Dataset, Error, Fit, Transform};
 
 /// How probes are chosen and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,14 @@ pub struct ProtocolConfig {
     /// Who fits the probes.
     #[serde(default)]
     pub solver: Solver,
+    /// Bytes up to which features are kept in memory, and fits under way may take together; features that take more are read anew
+    /// in each pass. Nothing that is found depends on it.
+    #[serde(skip, default = "max_bytes")]
+    pub max_bytes: usize,
+}
+
+fn max_bytes() -> usize {
+    SolverConfig::default().max_bytes
 }
 
 /// Who fits the probes. Both minimise the same objective to the same tolerance, and prove it alike.
@@ -66,6 +75,7 @@ impl Default for ProtocolConfig {
             control: false,
             balanced: false,
             solver: Solver::Batched,
+            max_bytes: max_bytes(),
             transform: Transform::Standardise,
         }
     }
@@ -131,18 +141,19 @@ pub struct FinalFit {
 ///
 /// # Errors
 /// For bad input and for folds that cannot be dealt, or that leave a class out of a training set. Fits that did not converge are listed in the result.
-pub fn evaluate(
+pub fn evaluate<'a>(
     config: &ProtocolConfig,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     // Two folds are left out at a time.
     let folds = deal(config, data.labels, data.groups, 3)?;
     let labels = control_labels(config, data.labels, &folds.of_row);
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
     let setting = setting(config, data, progress)?;
     let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
     let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
@@ -161,18 +172,19 @@ pub fn evaluate(
 /// # Errors
 /// As [`evaluate`]; also for a split of another length, without test rows, without training rows of some class, or with
 /// a group on both sides.
-pub fn holdout(
+pub fn holdout<'a>(
     config: &ProtocolConfig,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
     split: &[Role],
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     let (train, test) = rows_of_split(data, split)?;
     let folds = deal_chosen(config, data, &train)?;
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
     let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)])?.pop().expect("one fit");
     let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
     Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
@@ -182,21 +194,22 @@ pub fn holdout(
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn fit_final(
+pub fn fit_final<'a>(
     config: &ProtocolConfig,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<FinalFit, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     let all: Vec<usize> = (0..data.labels.len()).collect();
     let folds = deal_chosen(config, data, &all)?;
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..*data };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..*data };
     Ok(fit_chosen(&setting(config, data, progress)?, &[(folds, all)])?.pop().expect("one fit"))
 }
 
 /// The training rows of a split and its test rows, no group on both sides.
-pub(crate) fn rows_of_split(data: &Labelled<'_, f32>, split: &[Role]) -> Result<(Vec<usize>, Vec<usize>), Error> {
+pub(crate) fn rows_of_split(data: &Dataset<'_>, split: &[Role]) -> Result<(Vec<usize>, Vec<usize>), Error> {
     if split.len() != data.labels.len() {
         return Err(Error::SplitLength { rows: data.labels.len(), split: split.len() });
     }
@@ -237,10 +250,10 @@ impl Folds {
 /// What the fits of a protocol share, its grid checked.
 pub(crate) fn setting<'a, 'd>(
     config: &ProtocolConfig,
-    data: &'a Labelled<'d, f32>,
+    data: &'a Dataset<'d>,
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
-    let ProtocolConfig { solver, transform, balanced, .. } = *config;
+    let ProtocolConfig { solver, transform, balanced, max_bytes, .. } = *config;
     if transform.components() == Some(0) {
         return Err(Error::NoComponent);
     }
@@ -250,7 +263,7 @@ pub(crate) fn setting<'a, 'd>(
     if solver == Solver::LinfaLogistic && transform.components().is_some() {
         return Err(Error::SolverCannot { what: "principal components" });
     }
-    Ok(Setting { data, grid: checked_grid(config)?, solver, transform, balanced, progress })
+    Ok(Setting { data, grid: checked_grid(config)?, solver, transform, balanced, max_bytes, progress })
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.
@@ -284,7 +297,7 @@ fn count_fits(grids: &[Vec<GridFit>]) -> usize {
 }
 
 /// Folds of the rows numbered in `chosen`.
-pub(crate) fn deal_chosen(config: &ProtocolConfig, data: &Labelled<'_, f32>, chosen: &[usize]) -> Result<Folds, Error> {
+pub(crate) fn deal_chosen(config: &ProtocolConfig, data: &Dataset<'_>, chosen: &[usize]) -> Result<Folds, Error> {
     let labels: Vec<usize> = chosen.iter().map(|&row| data.labels[row]).collect();
     check_every_class(labels.iter().copied(), data.classes)?;
     let groups: Option<Vec<usize>> = data.groups.map(|groups| chosen.iter().map(|&row| groups[row]).collect());

@@ -1,15 +1,14 @@
 //! How few pictures a probe can learn from: k of each class, drawn again and again.
 
-use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
-use crate::labelled::{check_every_class, check_labelled};
+use crate::labelled::{check_dataset, check_every_class};
 use crate::protocol::{deal_chosen, fit_chosen, setting};
 use crate::random::{random_numbers, shuffle};
 use crate::score::{balanced_accuracy, confusion, score};
 use crate::strength::{Refit, checked_grid, fit_again};
-use crate::transform::transformed;
-use crate::{Error, Fit, Labelled, ProtocolConfig, Score};
+use crate::transform::RowWise;
+use crate::{Dataset, Error, Fit, ProtocolConfig, Score};
 
 /// The strength C of probes that learn from so few rows of a class that folds cannot choose one.
 pub const FEW_SHOT_STRENGTH: f64 = 0.01;
@@ -57,17 +56,18 @@ pub struct ShotScores {
 ///
 /// # Errors
 /// For bad input, no or zero counts, no repeats, a class that a count leaves no row of to score, and rows in groups.
-pub fn few_shot(
+pub fn few_shot<'a>(
     config: &ProtocolConfig,
     shots: &Shots,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Vec<ShotScores>, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let counts = checked_counts(shots, data)?;
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..*data };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..*data };
     let draws: Vec<Vec<Vec<usize>>> =
         (0..shots.repeats).map(|repeat| shuffled_classes(config.seed, repeat, data)).collect();
     let of_count = |&count: &usize| {
@@ -106,7 +106,7 @@ fn distinct(shots: &Shots) -> Vec<usize> {
     counts
 }
 
-fn checked_counts(shots: &Shots, data: &Labelled<'_, f32>) -> Result<Vec<usize>, Error> {
+fn checked_counts(shots: &Shots, data: &Dataset<'_>) -> Result<Vec<usize>, Error> {
     let counts = distinct(shots);
     let (Some(&least), Some(&most)) = (counts.first(), counts.last()) else { return Err(Error::NoShots) };
     if least == 0 || shots.repeats == 0 {
@@ -125,7 +125,7 @@ fn checked_counts(shots: &Shots, data: &Labelled<'_, f32>) -> Result<Vec<usize>,
 }
 
 /// The rows of each class, shuffled `[classes][rows]`.
-fn shuffled_classes(seed: u64, repeat: usize, data: &Labelled<'_, f32>) -> Vec<Vec<usize>> {
+fn shuffled_classes(seed: u64, repeat: usize, data: &Dataset<'_>) -> Vec<Vec<usize>> {
     let mut random = random_numbers(seed);
     random.set_stream(FIRST_STREAM + repeat as u64);
     let of_class = |class| {
@@ -139,7 +139,7 @@ fn shuffled_classes(seed: u64, repeat: usize, data: &Labelled<'_, f32>) -> Vec<V
 /// Learns from the first rows of each class, scores the others.
 fn add_repeat(
     config: &ProtocolConfig,
-    data: &Labelled<'_, f32>,
+    data: &Dataset<'_>,
     (classes, progress): (&[Vec<usize>], &(dyn Fn() + Sync)),
     found: &mut ShotScores,
 ) -> Result<(), Error> {
@@ -149,10 +149,10 @@ fn add_repeat(
     test.sort_unstable();
     // The few rows by themselves: passes over all others would cost most of the time.
     let labels: Vec<usize> = train.iter().map(|&row| data.labels[row]).collect();
-    let rows = data.rows.select(Axis(0), &train);
-    let few = Labelled { rows: rows.view(), labels: &labels, classes: data.classes, groups: None };
+    let rows = data.gather(&train);
+    let few = Dataset { rows: &rows, labels: &labels, classes: data.classes, groups: None };
     let (fit, c) = fit_few(config, (&few, progress), found)?;
-    let scores = fit.probe.scores_of(data.rows, &test);
+    let scores = fit.probe.scores_in(data, &test);
     let predicted: Vec<usize> = scores.outer_iter().map(crate::loss::predicted_class).collect();
     let labels: Vec<usize> = test.iter().map(|&row| data.labels[row]).collect();
     found.scores.push(score(&labels, &predicted));
@@ -164,7 +164,7 @@ fn add_repeat(
 /// A probe on all rows given, and its strength; counts its fits.
 fn fit_few(
     config: &ProtocolConfig,
-    (few, progress): (&Labelled<'_, f32>, &(dyn Fn() + Sync)),
+    (few, progress): (&Dataset<'_>, &(dyn Fn() + Sync)),
     found: &mut ShotScores,
 ) -> Result<(Fit, f64), Error> {
     let all: Vec<usize> = (0..few.labels.len()).collect();
@@ -192,7 +192,7 @@ mod tests {
     fn fewer_shots_learn_from_the_first_of_more() {
         let labels: Vec<usize> = (0..30).map(|row| row % 3).collect();
         let rows = ndarray::Array2::<f32>::zeros((30, 1));
-        let data = Labelled { rows: rows.view(), labels: &labels, classes: 3, groups: None };
+        let data = Dataset { rows: &rows, labels: &labels, classes: 3, groups: None };
         let (one, other) = (shuffled_classes(4, 0, &data), shuffled_classes(4, 1, &data));
         assert_ne!(one, other);
         assert_eq!(one, shuffled_classes(4, 0, &data));

@@ -5,12 +5,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::{control_labels, relabelled};
-use crate::labelled::{check_every_class, check_labelled};
+use crate::labelled::{check_dataset, check_every_class};
 use crate::protocol::{Folds, deal_chosen, fit_chosen, setting};
 use crate::random::{random_numbers, shuffle};
 use crate::tested::{Tested, evaluation, predict};
-use crate::transform::transformed;
-use crate::{Error, Evaluation, FinalFit, Labelled, ProtocolConfig, Score};
+use crate::transform::RowWise;
+use crate::{Dataset, Error, Evaluation, FinalFit, ProtocolConfig, Score};
 
 /// Streams of random numbers below this one have other uses: 0 deals folds, 1 shuffles the labels of a control.
 const FIRST_STREAM: u64 = 2;
@@ -35,17 +35,18 @@ pub struct Shuffles {
 ///
 /// # Errors
 /// As [`holdout`](crate::holdout()); also for no shuffle, and for a share out of range or too small for a row.
-pub fn repeated_holdout(
+pub fn repeated_holdout<'a>(
     config: &ProtocolConfig,
     shuffles: &Shuffles,
-    data: &Labelled<'_, f32>,
+    data: impl Into<Dataset<'a>>,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Evaluation, Error> {
-    check_labelled(data)?;
+    let data = &data.into();
+    check_dataset(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
     let labels = control_labels(config, data.labels, &vec![0; data.labels.len()]);
-    let rows = transformed(config.transform, data);
-    let data = &Labelled { rows: rows.view(), ..relabelled(data, &labels) };
+    let changed = RowWise::of(config.transform, data.rows);
+    let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
     let tests = drawn_tests(config.seed, shuffles, data)?;
     let lists = (0..).zip(&tests).map(|(index, test)| to_learn_from(config, data, (index, test)));
     let lists = lists.collect::<Result<Vec<_>, Error>>()?;
@@ -92,7 +93,7 @@ impl Spread {
 }
 
 /// The rows each shuffle scores, ascending `[shuffles][scored]`.
-pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Labelled<'_, f32>) -> Result<Vec<Vec<usize>>, Error> {
+pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Dataset<'_>) -> Result<Vec<Vec<usize>>, Error> {
     let share = shuffles.test_share;
     if shuffles.count == 0 {
         return Err(Error::NoShuffle);
@@ -114,7 +115,7 @@ pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Labelled<'_, f3
 /// The rows that a shuffle learns from, with the folds that choose its strength.
 fn to_learn_from(
     config: &ProtocolConfig,
-    data: &Labelled<'_, f32>,
+    data: &Dataset<'_>,
     (index, test): (u64, &[usize]),
 ) -> Result<(Folds, Vec<usize>), Error> {
     let train: Vec<usize> = (0..data.labels.len()).filter(|row| test.binary_search(row).is_err()).collect();
@@ -193,7 +194,7 @@ mod tests {
     fn shuffles_differ_and_do_not_hang_on_their_number() {
         let labels: Vec<usize> = (0..40).map(|row| row % 2).collect();
         let rows = ndarray::Array2::<f32>::zeros((40, 1));
-        let data = Labelled { rows: rows.view(), labels: &labels, classes: 2, groups: None };
+        let data = Dataset { rows: &rows, labels: &labels, classes: 2, groups: None };
         let few = drawn_tests(1, &Shuffles { count: 2, test_share: 0.25 }, &data).unwrap();
         let many = drawn_tests(1, &Shuffles { count: 5, test_share: 0.25 }, &data).unwrap();
         assert_eq!(few, many[..2]);

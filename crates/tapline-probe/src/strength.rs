@@ -7,9 +7,9 @@ use ndarray::ArrayView1;
 use rayon::prelude::*;
 
 use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
-use crate::fit::{check_config, fit_training_rows, training_rows};
+use crate::fit::{check_config, fit_training_rows, gathered};
 use crate::loss::{predicted_class, row_loss};
-use crate::{Error, Fit, FitConfig, Labelled, Probe, ProtocolConfig, Score, Solver, Transform, batched};
+use crate::{Dataset, Error, Fit, FitConfig, Probe, ProtocolConfig, Score, Solver, Transform, batched};
 
 /// A search for a strength ends once C is so many times the best strength,
 const FAR: f64 = 100.0;
@@ -20,7 +20,7 @@ const WORSE: f64 = 1.5;
 /// All that the fits of one protocol share; checked.
 pub(crate) struct Setting<'a, 'd> {
     /// Features and labels.
-    pub(crate) data: &'a Labelled<'d, f32>,
+    pub(crate) data: &'a Dataset<'d>,
     /// One configuration for each strength of the grid, ascending in C.
     pub(crate) grid: Vec<FitConfig>,
     /// Who fits.
@@ -29,6 +29,8 @@ pub(crate) struct Setting<'a, 'd> {
     pub(crate) transform: Transform,
     /// Whether each class weighs as much as any other.
     pub(crate) balanced: bool,
+    /// Bytes that features and fits may take.
+    pub(crate) max_bytes: usize,
     /// Called after each fit.
     pub(crate) progress: &'a (dyn Fn() + Sync),
 }
@@ -175,7 +177,7 @@ pub(crate) fn tally_scores<'a>(rows: impl Iterator<Item = (ArrayView1<'a, f64>, 
 
 /// A probe for each strength, from strong to weak regularisation, each started from the one before.
 fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
-    let training = training_rows(setting.data, &part.train, setting.transform);
+    let training = gathered(setting.data, &part.train, setting.transform);
     let mut fits: Vec<GridFit> = Vec::with_capacity(setting.grid.len());
     let mut before: Option<Probe> = None;
     for config in &setting.grid {
@@ -189,13 +191,13 @@ fn fit_grid(setting: &Setting<'_, '_>, part: &Part) -> Vec<GridFit> {
 }
 
 fn fit_one(setting: &Setting<'_, '_>, refit: &Refit<'_>) -> Fit {
-    let fit = fit_training_rows(refit.config, &training_rows(setting.data, &refit.train, setting.transform), None);
+    let fit = fit_training_rows(refit.config, &gathered(setting.data, &refit.train, setting.transform), None);
     (setting.progress)();
     fit
 }
 
-fn tally(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Tally {
-    let scores = probe.scores_of(data.rows, rows);
+fn tally(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Tally {
+    let scores = probe.scores_in(data, rows);
     tally_scores(scores.outer_iter().zip(rows.iter().map(|&row| data.labels[row])))
 }
 

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold};
 use crate::loss::{output_probabilities, predicted_class, row_loss};
 use crate::ranking::{auroc, average_precision, classes_ahead};
-use crate::{Labelled, Probe, Score};
+use crate::{Dataset, Probe, Score};
 
 /// Top-5 accuracy says nothing of fewer classes than this.
 const TOP_FIVE_CLASSES: usize = 6;
@@ -34,8 +34,8 @@ struct RowResult {
 }
 
 /// What `probe` says of the rows numbered in `rows`.
-pub(crate) fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -> Predicted {
-    let scores = probe.scores_of(data.rows, rows);
+pub(crate) fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Predicted {
+    let scores = probe.scores_in(data, rows);
     let result = |(&row, scores): (&usize, ArrayView1<'_, f64>)| {
         let (predicted, label) = (predicted_class(scores), data.labels[row]);
         RowResult {
@@ -56,7 +56,7 @@ pub(crate) fn predict(probe: &Probe, data: &Labelled<'_, f32>, rows: &[usize]) -
 
 /// All that was found on the test folds, in the order of the rows.
 pub(crate) fn evaluation(
-    data: &Labelled<'_, f32>,
+    data: &Dataset<'_>,
     tested: Vec<Tested>,
     (fits, mut not_converged): (usize, Vec<NotConverged>),
 ) -> Evaluation {
@@ -89,7 +89,7 @@ pub(crate) fn evaluation(
 }
 
 /// How well the scores of all folds together rank the rows: AUROC and average precision.
-fn pooled_ranking(data: &Labelled<'_, f32>, tested: &[Tested]) -> (Option<f64>, Option<f64>) {
+fn pooled_ranking(data: &Dataset<'_>, tested: &[Tested]) -> (Option<f64>, Option<f64>) {
     let parts: Vec<_> = tested.iter().map(|tested| tested.rows.ranked.view()).collect();
     let ranked = concatenate(Axis(0), &parts).expect("one number of outputs");
     let labels: Vec<usize> =
@@ -97,7 +97,7 @@ fn pooled_ranking(data: &Labelled<'_, f32>, tested: &[Tested]) -> (Option<f64>, 
     (auroc(ranked.view(), &labels), average_precision(ranked.view(), &labels))
 }
 
-fn test_fold(data: &Labelled<'_, f32>, tested: &Tested) -> TestFold {
+fn test_fold(data: &Dataset<'_>, tested: &Tested) -> TestFold {
     let rows = &tested.rows.rows;
     let correct = rows.iter().filter(|result| result.predicted == data.labels[result.row]).count();
     TestFold { choice: tested.choice.clone(), test: Score { correct, total: rows.len() } }

@@ -2,10 +2,9 @@
 //!
 //! The penalty is felt through the scale of the features, so that the transform is part of the protocol.
 
-use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
-
-use crate::Labelled;
+use tapline_solver::{RowSource, Units};
 
 /// What is done to the rows of features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,19 +64,44 @@ pub(crate) fn transform_rows<T: Copy + Into<f64>>(transform: Transform, rows: Ar
     values
 }
 
-/// The rows of `data` `[rows, columns]` after the row-wise part of a transform, in f32: those given where it has none.
-pub(crate) fn transformed<'a>(transform: Transform, data: &Labelled<'a, f32>) -> CowArray<'a, f32, Ix2> {
-    if !transform.is_row_wise() {
-        return data.rows.into();
+/// Rows after the row-wise part of a transform, each changed as it is read.
+pub(crate) struct RowWise<'a> {
+    source: &'a dyn RowSource,
+    transform: Transform,
+}
+
+impl<'a> RowWise<'a> {
+    /// The rows of `source`, where the transform changes them.
+    pub(crate) fn of(transform: Transform, source: &'a dyn RowSource) -> Option<Self> {
+        transform.is_row_wise().then_some(Self { source, transform })
     }
-    let mut values = data.rows.to_owned();
-    let mut buffer = vec![0.0; values.ncols()];
-    for mut row in values.outer_iter_mut() {
-        buffer.iter_mut().zip(&row).for_each(|(to, &from)| *to = f64::from(from));
-        transform.apply(&mut buffer);
-        row.iter_mut().zip(&buffer).for_each(|(to, &from)| *to = from as f32);
+
+    /// Changed rows, `out [rows, columns]`, in the columns' unit.
+    fn read_changed<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T)) {
+        let columns = self.dim().1;
+        let mut values = vec![0.0; out.len()];
+        self.source.read_f64(first, &Units::as_given(columns), &mut values);
+        for (out, row) in out.chunks_exact_mut(columns).zip(values.chunks_exact_mut(columns)) {
+            self.transform.apply(row);
+            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(&*row).zip(&units.mean).zip(&units.inverse) {
+                *out = of((value - f64::from(mean)) * f64::from(inverse));
+            }
+        }
     }
-    values.into()
+}
+
+impl RowSource for RowWise<'_> {
+    fn dim(&self) -> (usize, usize) {
+        self.source.dim()
+    }
+
+    fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
+        self.read_changed(first, units, (out, |value| value as f32));
+    }
+
+    fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
+        self.read_changed(first, units, (out, |value| value));
+    }
 }
 
 #[cfg(test)]
@@ -89,8 +113,11 @@ mod tests {
     fn check(transform: Transform, expected: Array2<f64>) {
         let rows = array![[3.0f32, -4.0], [0.0, 0.0], [1.0, 0.0]];
         assert_eq!(transform_rows(transform, rows.view()), expected);
-        let data = Labelled { rows: rows.view(), labels: &[0, 1, 1], classes: 2, groups: None };
-        assert_eq!(transformed(transform, &data), expected.mapv(|value| value as f32));
+        if let Some(changed) = RowWise::of(transform, &rows) {
+            let mut found = Array2::<f32>::zeros(rows.dim());
+            changed.read(0, &Units::as_given(2), found.as_slice_mut().expect("a new matrix"));
+            assert_eq!(found, expected.mapv(|value| value as f32));
+        }
     }
 
     #[test]

@@ -91,6 +91,13 @@ pub struct Units {
     pub inverse: Vec<f32>,
 }
 
+impl Units {
+    /// Every column as it is `[columns]`.
+    pub fn as_given(columns: usize) -> Self {
+        Self { mean: vec![0.0; columns], inverse: vec![1.0; columns] }
+    }
+}
+
 impl<A: Copy + Into<f64> + Sync, S: Data<Elem = A> + Sync> RowSource for ArrayBase<S, Ix2> {
     fn dim(&self) -> (usize, usize) {
         self.dim()
@@ -144,7 +151,7 @@ impl<'a> Table<'a> {
     /// For a number that is NaN or infinite in any row.
     pub(crate) fn new(source: &'a dyn RowSource, used: &[bool], max_bytes: usize) -> Result<Self, Error> {
         let (rows, columns) = source.dim();
-        let units = Units { mean: vec![0.0; columns], inverse: vec![1.0; columns] };
+        let units = Units::as_given(columns);
         let mut table = Self { source, rows, columns, units, kept: None, kept_f64: OnceLock::new(), max_bytes };
         table.units = table.measure(used)?;
         if rows * columns * size_of::<f32>() <= max_bytes {

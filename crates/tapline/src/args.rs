@@ -246,6 +246,10 @@ pub struct ProtocolArgs {
     /// 1e-6 to 1e5, four in each decade; with linfa-logistic 0.001,0.01,0.1,1]
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
+    /// Memory in MiB that the features of a tap and their fits may take; features that take more are read from the store in
+    /// each pass
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub memory: usize,
     /// What fits the probes; both minimise the same objective
     #[arg(long, default_value = "batched")]
     pub solver: SolverArg,

@@ -123,6 +123,7 @@ fn protocol(args: &ProtocolArgs) -> ProtocolConfig {
         seed: args.seed,
         grid: grid(args),
         solver: args.solver.into(),
+        max_bytes: args.memory.saturating_mul(1 << 20),
         ..ProtocolConfig::default()
     }
 }

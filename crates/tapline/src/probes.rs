@@ -13,9 +13,7 @@ use crate::progress;
 use crate::scores::score_tap;
 use crate::stores::Stores;
 
-/// Bytes that the features of the taps under way may take together,
-const MAX_BYTES: usize = 2 << 30;
-/// at so many for each number: as read, in float32, and in float64 for the ends of searches.
+/// Bytes for each number of a tap under way: as read, in float32, and in float64 for the ends of searches.
 const BYTES_PER_NUMBER: usize = 20;
 
 /// The evaluations of all taps, in the order of [`Stores::taps`].
@@ -54,7 +52,9 @@ impl Probes {
         };
         let columns = |&(store, tap): &(usize, usize)| stores.stores[store].taps()[tap].info.features;
         let widest = stores.taps.iter().map(columns).max().unwrap_or(0);
-        let at_once = (MAX_BYTES / (plan.data.rows.len() * widest * BYTES_PER_NUMBER).max(1)).max(1);
+        // Taps that are read from the store take the memory of their fits.
+        let bytes = (plan.data.rows.len() * widest * BYTES_PER_NUMBER).clamp(1, 2 * plan.config.max_bytes.max(1));
+        let at_once = (2 * plan.config.max_bytes / bytes).max(1);
         let found = side_by_side(&stores.taps, at_once, columns, probe)?;
         bar.finish_and_clear();
         let (mut evaluations, mut controls, mut seconds) = (Vec::new(), Vec::new(), Vec::new());

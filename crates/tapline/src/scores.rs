@@ -15,6 +15,7 @@ use tapline_core::{Digest, Store};
 use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, evaluate, holdout, repeated_holdout};
 
 use crate::classes::Labelled;
+use crate::features::Features;
 use crate::plan::Plan;
 
 /// An evaluation of one tap and how long it took.
@@ -33,18 +34,17 @@ pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn F
 
 /// As [`score_tap`], of the joined features of several taps.
 pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
-    let values = features(store, taps, &plan.data)?;
-    let kept = kept_file(store, &values, plan)?;
+    let features = Features::of(store, taps, (&plan.data, plan.config.max_bytes))?;
+    let kept = kept_file(store, features.digest()?, plan)?;
     if let Some(scored) = read_kept(&kept).filter(|scored: &Scored| fits(&scored.evaluation, plan)) {
         return Ok(scored);
     }
     let start = Instant::now();
-    let rows = labelled(&values, &plan.data);
-    let evaluation = match (&plan.shuffles, &plan.data.split) {
-        (Some(shuffles), _) => repeated_holdout(&plan.config, shuffles, &rows, progress),
-        (None, Some(split)) => holdout(&plan.config, &rows, split, progress),
-        (None, None) => evaluate(&plan.config, &rows, progress),
-    };
+    let evaluation = features.with(|rows| match (&plan.shuffles, &plan.data.split) {
+        (Some(shuffles), _) => repeated_holdout(&plan.config, shuffles, rows, progress),
+        (None, Some(split)) => holdout(&plan.config, rows, split, progress),
+        (None, None) => evaluate(&plan.config, rows, progress),
+    });
     let evaluation = evaluation.with_context(|| {
         let names: Vec<&str> = taps.iter().map(|&tap| store.taps()[tap].info.name.as_str()).collect();
         format!("tap {}", names.join("+"))
@@ -65,14 +65,19 @@ pub fn features(store: &Store, taps: &[usize], data: &Labelled) -> anyhow::Resul
     }
     let of_taps =
         taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(&data.rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut joined = Vec::with_capacity(of_taps.iter().map(Vec::len).sum());
-    for row in 0..data.rows.len() {
-        for values in &of_taps {
-            let width = values.len() / data.rows.len();
+    Ok(side_by_side(&of_taps, data.rows.len()))
+}
+
+/// The rows of several tables `[rows, …]` as one, each row's numbers after each other.
+pub fn side_by_side(tables: &[Vec<f32>], rows: usize) -> Vec<f32> {
+    let mut joined = Vec::with_capacity(tables.iter().map(Vec::len).sum());
+    for row in 0..rows {
+        for values in tables {
+            let width = values.len() / rows;
             joined.extend_from_slice(&values[row * width..(row + 1) * width]);
         }
     }
-    Ok(joined)
+    joined
 }
 
 /// Features and class numbers in the words of the probes.
@@ -99,12 +104,11 @@ struct Key<'a> {
     config: &'a ProtocolConfig,
 }
 
-fn kept_file(store: &Store, values: &[f32], plan: &Plan) -> anyhow::Result<PathBuf> {
+fn kept_file(store: &Store, features: Digest, plan: &Plan) -> anyhow::Result<PathBuf> {
     let data = &plan.data;
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let key = Key {
         version: EVALUATION_VERSION,
-        features: Digest::of(&bytes),
+        features,
         labels: data.labels.iter().map(|&class| data.names[class].as_str()).collect(),
         split: data.split.as_deref(),
         groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),

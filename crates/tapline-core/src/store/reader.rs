@@ -37,6 +37,7 @@ pub struct Rows<'a> {
     tap: &'a StoredTap,
     listing: &'a StoredListing,
     data: &'a [u8],
+    array: &'a MappedArray,
 }
 
 struct MappedArray {
@@ -109,6 +110,7 @@ impl Store {
             tap,
             listing: &self.listing,
             data: &array.map[array.data..],
+            array,
         }
     }
 }
@@ -185,6 +187,18 @@ impl Rows<'_> {
         Ok(values)
     }
 
+    /// Lets the system take back the memory that rows from `first` to `last` lie in; they are read from the file again when
+    /// they are next asked for. For passes over a file larger than memory should be.
+    ///
+    /// # Panics
+    ///
+    /// If `last` is no row or lies before `first`.
+    pub fn release(&self, first: usize, last: usize) {
+        assert!(first <= last && last < self.rows, "rows {first} to {last} of {}", self.rows);
+        let len = self.views * self.features * self.dtype.size();
+        release(&self.array.map, self.array.data + first * len, (last - first + 1) * len);
+    }
+
     fn check_finite(&self, row: usize, values: &[f32]) -> Result<(), Error> {
         let Some(column) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].clone());
@@ -227,6 +241,17 @@ fn load_listing(path: &Path, manifest: &Manifest) -> Result<StoredListing, Error
     }
     Ok(listing)
 }
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn release(map: &Mmap, offset: usize, len: usize) {
+    // SAFETY: the map is read-only and its file never changes, so that pages given back come again with the same bytes. A refusal
+    // costs memory alone.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len) };
+}
+
+#[cfg(not(unix))]
+fn release(_: &Mmap, _: usize, _: usize) {}
 
 #[allow(unsafe_code)]
 fn map(file: &File) -> std::io::Result<Mmap> {

@@ -14,12 +14,13 @@ use crate::args::ProbeArgs;
 use crate::baselines::{self, BaselineScore};
 use crate::classes::{Class, LeftOut};
 use crate::control::{Control, sentence};
+use crate::features::Features;
 use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
-use crate::scores::{features, labelled, score_taps};
+use crate::scores::score_taps;
 use crate::shots::{self, FewShots};
 use crate::shuffles::{ShuffleScores, design_text};
 use crate::{Outcome, output, predictions, progress, taps, views};
@@ -168,9 +169,9 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
 
 fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> anyhow::Result<()> {
     let data = plan.data.to_learn_from();
-    let values = features(store, taps, &data)?;
+    let features = Features::of(store, taps, (&data, plan.config.max_bytes))?;
     let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
-    let FinalFit { fit, choice, .. } = fit_final(&plan.config, &labelled(&values, &data), &|| bar.inc(1))?;
+    let FinalFit { fit, choice, .. } = features.with(|rows| fit_final(&plan.config, rows, &|| bar.inc(1)))?;
     bar.finish_and_clear();
     if !fit.converged {
         eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);

@@ -1,0 +1,133 @@
+//! The features of taps as probes read them: in memory where they fit, else from the store in each pass.
+
+use ndarray::ArrayView2;
+use tapline_core::{Digest, Rows, Store};
+use tapline_probe::{Dataset, RowSource, Units};
+
+use crate::classes::Labelled;
+use crate::scores;
+
+/// Rows hashed at a time.
+const BLOCK: usize = 1024;
+
+/// Features `[rows, columns]` of the rows that can be probed, those of several taps side by side.
+pub enum Features<'a> {
+    /// In memory, row by row.
+    Kept(Kept<'a>),
+    /// In the store.
+    Streamed(Streamed<'a>),
+}
+
+/// Features in memory.
+pub struct Kept<'a> {
+    rows: Vec<f32>,
+    columns: usize,
+    data: &'a Labelled,
+}
+
+impl<'a> Features<'a> {
+    /// Those of `taps`, in memory where they take no more than `max_bytes`.
+    ///
+    /// # Errors
+    /// For NaN or infinity in a row.
+    pub fn of(store: &'a Store, taps: &[usize], (data, max_bytes): (&'a Labelled, usize)) -> anyhow::Result<Self> {
+        let parts: Vec<Rows<'a>> = taps.iter().map(|&tap| store.rows(tap)).collect();
+        let columns = parts.iter().map(|part| part.features).sum::<usize>();
+        if data.rows.len() * columns * size_of::<f32>() <= max_bytes {
+            let rows = scores::features(store, taps, data)?;
+            return Ok(Self::Kept(Kept { rows, columns, data }));
+        }
+        Ok(Self::Streamed(Streamed { parts, columns, data }))
+    }
+
+    /// The digest of all numbers in little-endian float32, row by row.
+    ///
+    /// # Errors
+    /// For NaN or infinity in a row of the store.
+    pub fn digest(&self) -> anyhow::Result<Digest> {
+        match self {
+            Self::Kept(kept) => {
+                let bytes = kept.rows.chunks(BLOCK * kept.columns).map(|numbers| anyhow::Ok(little_endian(numbers)));
+                Digest::of_pieces(bytes)
+            }
+            Self::Streamed(streamed) => Digest::of_pieces(streamed.data.rows.chunks(BLOCK).map(|rows| {
+                let numbers = streamed.joined(rows)?;
+                streamed.release(rows);
+                Ok(little_endian(&numbers))
+            })),
+        }
+    }
+
+    /// What `work` makes of them with their labels.
+    pub fn with<T>(&self, work: impl FnOnce(Dataset<'_>) -> T) -> T {
+        let dataset = |rows: &dyn RowSource, data: &Labelled| {
+            let groups = data.groups.as_ref().map(|groups| groups.of_row.as_slice());
+            work(Dataset { rows, labels: &data.labels, classes: data.names.len(), groups })
+        };
+        match self {
+            Self::Kept(kept) => {
+                let shape = (kept.data.rows.len(), kept.columns);
+                dataset(&ArrayView2::from_shape(shape, &kept.rows).expect("whole rows"), kept.data)
+            }
+            Self::Streamed(streamed) => dataset(streamed, streamed.data),
+        }
+    }
+}
+
+/// Features that are read from the store in each pass.
+pub struct Streamed<'a> {
+    parts: Vec<Rows<'a>>,
+    columns: usize,
+    data: &'a Labelled,
+}
+
+impl Streamed<'_> {
+    /// The rows `which` of the store, checked `[which, columns]`.
+    fn joined(&self, which: &[usize]) -> anyhow::Result<Vec<f32>> {
+        let parts = self.parts.iter().map(|part| part.to_f32(which)).collect::<Result<Vec<_>, _>>()?;
+        Ok(scores::side_by_side(&parts, which.len()))
+    }
+
+    /// What was read is not kept resident.
+    fn release(&self, which: &[usize]) {
+        if let (Some(&first), Some(&last)) = (which.iter().min(), which.iter().max()) {
+            self.parts.iter().for_each(|part| part.release(first, last));
+        }
+    }
+
+    /// Rows in the columns' unit, from number `first` of those that can be probed on.
+    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T)) {
+        let which = &self.data.rows[first..first + out.len() / self.columns];
+        let mut row = vec![0.0f32; self.columns];
+        for (&number, out) in which.iter().zip(out.chunks_exact_mut(self.columns)) {
+            let mut rest = row.as_mut_slice();
+            for part in &self.parts {
+                let (values, after) = rest.split_at_mut(part.features);
+                part.row_f32(number, values);
+                rest = after;
+            }
+            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(&row).zip(&units.mean).zip(&units.inverse) {
+                *out = of((f64::from(value) - f64::from(mean)) * f64::from(inverse));
+            }
+        }
+        self.release(which);
+    }
+}
+
+impl RowSource for Streamed<'_> {
+    fn dim(&self) -> (usize, usize) {
+        (self.data.rows.len(), self.columns)
+    }
+
+    fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
+        self.read_as(first, units, (out, |value| value as f32));
+    }
+
+    fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
+        self.read_as(first, units, (out, |value| value));
+    }
+}
+
+fn little_endian(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
