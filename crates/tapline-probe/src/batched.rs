@@ -132,7 +132,6 @@ fn solver_config(setting: &Setting<'_, '_>) -> SolverConfig {
         tolerance: config.tolerance,
         memory: if setting.data.classes > MANY_CLASSES { 10 } else { defaults.memory },
         scaling: if setting.transform.standardises() { Scaling::Standardise } else { Scaling::None },
-        ..defaults
     }
 }
 

@@ -92,16 +92,16 @@ fn check_shape(
         return Err(Error::LabelCount { rows, labels: labels.len() });
     }
     if classes < 2 {
-        return Err(Error::FewClasses { classes: classes });
+        return Err(Error::FewClasses { classes });
     }
     if let Some(groups) = groups.filter(|groups| groups.len() != rows) {
         return Err(Error::GroupCount { rows, groups: groups.len() });
     }
     if let Some((row, &class)) = labels.iter().enumerate().find(|&(_, &class)| class >= classes) {
-        return Err(Error::ClassOutOfRange { row, class, classes: classes });
+        return Err(Error::ClassOutOfRange { row, class, classes });
     }
     if rows < classes {
-        return Err(Error::FewRows { rows, classes: classes });
+        return Err(Error::FewRows { rows, classes });
     }
     Ok(())
 }
