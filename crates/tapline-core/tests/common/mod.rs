@@ -20,7 +20,16 @@ pub struct Scratch(tempfile::TempDir);
 impl Scratch {
     /// Pictures of these names that hold their names; a leading `!` makes one broken.
     pub fn of(names: &[impl AsRef<str>]) -> Self {
-        let scratch = Self(tempfile::tempdir().expect("folder"));
+        Self::within(tempfile::tempdir(), names)
+    }
+
+    /// The same in memory where the system has a folder for that: thousands of stores need not reach a disk.
+    pub fn in_memory(names: &[impl AsRef<str>]) -> Self {
+        Self::within(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()), names)
+    }
+
+    fn within(folder: std::io::Result<tempfile::TempDir>, names: &[impl AsRef<str>]) -> Self {
+        let scratch = Self(folder.expect("folder"));
         fs::create_dir(scratch.pictures()).expect("create");
         names.iter().for_each(|name| scratch.add(name.as_ref()));
         scratch
