@@ -5,6 +5,7 @@ mod bad_pictures;
 mod bad_stores;
 mod baselines;
 mod explain;
+mod faults;
 mod groups;
 mod help;
 mod int8;

@@ -57,6 +57,23 @@ pub fn mutated(sound: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// `sound` with one to three bytes changed and nothing moved, so that lengths mostly still fit and the blow reaches what they
+/// enclose.
+#[allow(dead_code, reason = "each test binary uses its part")]
+pub fn mutated_in_place(sound: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = sound.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len());
+        bytes[at] = match random.below(4) {
+            0 => bytes[at] ^ 1 << random.below(8),
+            1 => [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+            2 => bytes[at].wrapping_add(1),
+            _ => random.next() as u8,
+        };
+    }
+    bytes
+}
+
 fn strike(bytes: &mut Vec<u8>, random: &mut Random) {
     let len = bytes.len();
     let part = random.part(len);

@@ -197,6 +197,15 @@ pub enum Error {
         /// The store.
         dir: PathBuf,
     },
+    /// A store that was deleted or moved while it was written to.
+    #[error(
+        "the store {dir} was deleted or moved while this run wrote to it: nothing more can be kept there; put it back, or \
+         run the same command again to begin anew"
+    )]
+    StoreGone {
+        /// The store.
+        dir: PathBuf,
+    },
     /// A folder with files of somebody else.
     #[error("{dir} is not empty and not a store of tapline: nothing was written, name a new or empty folder")]
     NotAStore {

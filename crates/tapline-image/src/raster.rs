@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use crate::decode::check_size;
+use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
 use crate::{Error, Limits, Picture, colour, tiff, webp};
 
@@ -24,6 +24,8 @@ pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limi
     if decoder.total_bytes() > limits.max_bytes {
         return Err(too_much_memory(name, size, limits));
     }
+    // The pixels twice: as decoded, and without alpha, at eight bits or upright.
+    check_room(name, (size.0.into(), size.1.into()), 2 * decoder.total_bytes())?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
     let (channels, pixels) = eight_bit(decoded, name)?;

@@ -17,7 +17,7 @@ use super::npy::Array;
 use super::reader::Store;
 use super::rows::RowStates;
 use super::source::Source;
-use super::{BUILDING, FEATURES, LISTING, MANIFEST, commit, disk, encode, opening};
+use super::{BUILDING, FEATURES, LISTING, LOCK, MANIFEST, commit, disk, encode, opening};
 use crate::{Digest, Error, FeatureSpace, Listing, TapInfo};
 
 /// Rows computed since the last checkpoint are lost when a run is killed.
@@ -62,7 +62,8 @@ pub struct StoreWriter {
     journal: Journal,
     computed: bool,
     synced: Instant,
-    _lock: File,
+    /// Held as long as this run may write.
+    lock: File,
 }
 
 /// Where the rows of a tap are.
@@ -96,7 +97,7 @@ impl StoreWriter {
             vouched: opening.resumed,
             journal: opening.journal,
             synced: Instant::now(),
-            _lock: opening.lock,
+            lock: opening.lock,
         })
     }
 
@@ -202,6 +203,7 @@ impl StoreWriter {
     /// Makes all rows stored so far outlast a kill; `put` and `skip` do so every two seconds.
     pub fn checkpoint(&mut self) -> Result<(), Error> {
         self.synced = Instant::now();
+        self.check_place()?;
         if self.journal.is_flushed() {
             return Ok(());
         }
@@ -231,6 +233,16 @@ impl StoreWriter {
             commit::commit(&self.dir, files, &self.plan.tapline)?;
         }
         Store::open(&self.dir)
+    }
+
+    /// Refuses to go on where the folder is no longer the one this run has locked: what is written by name would land in
+    /// somebody else's store, and what is written to open files would vanish with them.
+    fn check_place(&self) -> Result<(), Error> {
+        if disk::is_same_file(&self.lock, &self.dir.join(LOCK)) {
+            Ok(())
+        } else {
+            Err(Error::StoreGone { dir: self.dir.clone() })
+        }
     }
 
     /// Whether every good row of the finished store belongs to the same picture as before.
