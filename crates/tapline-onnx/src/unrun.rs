@@ -6,10 +6,15 @@
 use std::path::Path;
 
 use ort::value::TensorElementType;
+use prost::Message;
 use tapline_core::{Pooling, TensorRange};
 
 use crate::graph::Graph;
 use crate::layers::{Measured, candidates, layers_of};
+use crate::proto::{
+    AttributeProto, EXTERNAL, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, ValueInfoProto, data_type,
+};
 use crate::{InputSize, Layer, Model, RangeProbe, TapRequest, batch_norms, quantise, tap_model};
 
 #[cfg(test)]
@@ -62,102 +67,95 @@ fn measured(model: &Model, candidates: &[(usize, &str)]) -> Measured {
         None => vec![1, 4, 4, 4],
     };
     let kind = |name: &str| match stated(name) {
-        Some((crate::proto::data_type::UINT8, _)) => TensorElementType::Uint8,
+        Some((data_type::UINT8, _)) => TensorElementType::Uint8,
         _ => TensorElementType::Float32,
     };
     candidates.iter().map(|&(_, name)| (name.to_owned(), (kind(name), shape(name)))).collect()
+}
+
+/// A small network with a bit of everything: convolutions, normalisation, a sum, a branch, a classifier, weights beside
+/// the file, byte tensors, a sub-graph.
+pub fn sound() -> Vec<u8> {
+    let node = NodeProto::new;
+    let mut branch = node("If", &["flag"], "branch");
+    let then = GraphProto {
+        node: vec![node("Relu", &["sum"], "inner")],
+        output: vec![ValueInfoProto::untyped("inner")],
+        ..GraphProto::default()
+    };
+    for name in ["then_branch", "else_branch"] {
+        let (name, g) = (name.to_owned(), Some(then.clone()));
+        branch.attribute.push(AttributeProto { name, r#type: Some(5), g, ..AttributeProto::default() });
+    }
+    let conv = |from: &str, weight: &str, to: &str| {
+        node("Conv", &[from, weight, "bias"], to).with_ints("kernel_shape", &[3, 3]).with_ints("pads", &[1; 4])
+    };
+    let nodes = vec![
+        conv("x", "w1", "conv1").with_ints("strides", &[2, 2]),
+        node("BatchNormalization", &["conv1", "bias", "bias", "bias", "bias"], "norm1"),
+        node("Relu", &["norm1"], "relu1"),
+        conv("relu1", "w2", "conv2").with_int("group", 1),
+        node("Add", &["conv2", "relu1"], "sum"),
+        branch,
+        node("Clip", &["branch", "low", "high"], "clip"),
+        node("QuantizeLinear", &["clip", "low", "zero"], "bytes"),
+        node("DequantizeLinear", &["bytes", "low", "zero"], "back"),
+        node("Transpose", &["back"], "last").with_ints("perm", &[0, 2, 3, 1]),
+        node("GlobalAveragePool", &["back"], "pool"),
+        node("Flatten", &["pool"], "flat"),
+        node("Gemm", &["flat", "w3", "bias"], "logits").with_int("transB", 1),
+    ];
+    let floats = |name: &str, dims: &[i64]| {
+        TensorProto::floats(name, dims, (0..dims.iter().product::<i64>()).map(|i| i as f32 / 7.0 - 1.0).collect())
+    };
+    let mut beside = TensorProto { name: "w3".to_owned(), dims: vec![4, 4], ..TensorProto::default() };
+    beside.data_type = data_type::FLOAT;
+    beside.data_location = Some(EXTERNAL);
+    beside.external_data = [("location", "side.bin"), ("offset", "8"), ("length", "64")]
+        .map(|(key, value)| StringStringEntryProto { key: key.to_owned(), value: value.to_owned() })
+        .to_vec();
+    let map = |name: &str, kind: i32, dims: &[i64]| ValueInfoProto::tensor(name, kind, dims);
+    let graph = GraphProto {
+        node: nodes,
+        initializer: vec![
+            floats("w1", &[4, 3, 3, 3]),
+            floats("w2", &[4, 4, 3, 3]),
+            floats("bias", &[4]),
+            floats("low", &[]),
+            floats("high", &[]),
+            TensorProto::raw("zero", (&[], data_type::UINT8), vec![7]),
+            TensorProto::raw("flag", (&[], 9), vec![1]),
+            beside,
+        ],
+        input: vec![map("x", data_type::FLOAT, &[-1, 3, 8, 8])],
+        output: vec![map("logits", data_type::FLOAT, &[-1, 4])],
+        value_info: vec![
+            map("relu1", data_type::FLOAT, &[1, 4, 4, 4]),
+            map("bytes", data_type::UINT8, &[1, 4, 4, 4]),
+            map("last", data_type::FLOAT, &[1, 4, 4, 4]),
+            map("pool", data_type::FLOAT, &[1, 4, 1, 1]),
+            map("flat", data_type::FLOAT, &[1, 4]),
+            map("logits", data_type::FLOAT, &[1, 4]),
+        ],
+        ..GraphProto::default()
+    };
+    let opset = OperatorSetIdProto { domain: None, version: Some(13) };
+    let proto = ModelProto { ir_version: Some(8), opset_import: vec![opset], graph: Some(graph), ..Default::default() };
+    proto.encode_to_vec()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use prost::Message;
-
     use super::*;
-    use crate::proto::{
-        AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-        ValueInfoProto, data_type,
-    };
 
     use super::mutate::{Random, mutated, mutated_in_place, soberly};
 
-    const MUTANTS: u64 = 4000;
+    const MUTANTS: u64 = 2500;
 
     /// What reading and editing a damaged model of a few kilobytes may hold.
     const BOUND: usize = 16 << 20;
-
-    /// A small network with a bit of everything: convolutions, normalisation, a sum, a branch, a classifier, weights beside
-    /// the file, byte tensors, a sub-graph.
-    fn sound() -> Vec<u8> {
-        let node = NodeProto::new;
-        let mut branch = node("If", &["flag"], "branch");
-        let then = GraphProto {
-            node: vec![node("Relu", &["sum"], "inner")],
-            output: vec![ValueInfoProto::untyped("inner")],
-            ..GraphProto::default()
-        };
-        for name in ["then_branch", "else_branch"] {
-            let (name, g) = (name.to_owned(), Some(then.clone()));
-            branch.attribute.push(AttributeProto { name, r#type: Some(5), g, ..AttributeProto::default() });
-        }
-        let conv = |from: &str, weight: &str, to: &str| {
-            node("Conv", &[from, weight, "bias"], to).with_ints("kernel_shape", &[3, 3]).with_ints("pads", &[1; 4])
-        };
-        let nodes = vec![
-            conv("x", "w1", "conv1").with_ints("strides", &[2, 2]),
-            node("BatchNormalization", &["conv1", "bias", "bias", "bias", "bias"], "norm1"),
-            node("Relu", &["norm1"], "relu1"),
-            conv("relu1", "w2", "conv2").with_int("group", 1),
-            node("Add", &["conv2", "relu1"], "sum"),
-            branch,
-            node("Clip", &["branch", "low", "high"], "clip"),
-            node("QuantizeLinear", &["clip", "low", "zero"], "bytes"),
-            node("DequantizeLinear", &["bytes", "low", "zero"], "back"),
-            node("Transpose", &["back"], "last").with_ints("perm", &[0, 2, 3, 1]),
-            node("GlobalAveragePool", &["back"], "pool"),
-            node("Flatten", &["pool"], "flat"),
-            node("Gemm", &["flat", "w3", "bias"], "logits").with_int("transB", 1),
-        ];
-        let floats = |name: &str, dims: &[i64]| {
-            TensorProto::floats(name, dims, (0..dims.iter().product::<i64>()).map(|i| i as f32 / 7.0 - 1.0).collect())
-        };
-        let mut beside = TensorProto { name: "w3".to_owned(), dims: vec![4, 4], ..TensorProto::default() };
-        beside.data_type = data_type::FLOAT;
-        beside.data_location = Some(crate::proto::EXTERNAL);
-        beside.external_data = [("location", "side.bin"), ("offset", "8"), ("length", "64")]
-            .map(|(key, value)| StringStringEntryProto { key: key.to_owned(), value: value.to_owned() })
-            .to_vec();
-        let map = |name: &str, kind: i32, dims: &[i64]| ValueInfoProto::tensor(name, kind, dims);
-        let graph = GraphProto {
-            node: nodes,
-            initializer: vec![
-                floats("w1", &[4, 3, 3, 3]),
-                floats("w2", &[4, 4, 3, 3]),
-                floats("bias", &[4]),
-                floats("low", &[]),
-                floats("high", &[]),
-                TensorProto::raw("zero", (&[], data_type::UINT8), vec![7]),
-                TensorProto::raw("flag", (&[], 9), vec![1]),
-                beside,
-            ],
-            input: vec![map("x", data_type::FLOAT, &[-1, 3, 8, 8])],
-            output: vec![map("logits", data_type::FLOAT, &[-1, 4])],
-            value_info: vec![
-                map("relu1", data_type::FLOAT, &[1, 4, 4, 4]),
-                map("bytes", data_type::UINT8, &[1, 4, 4, 4]),
-                map("last", data_type::FLOAT, &[1, 4, 4, 4]),
-                map("pool", data_type::FLOAT, &[1, 4, 1, 1]),
-                map("flat", data_type::FLOAT, &[1, 4]),
-                map("logits", data_type::FLOAT, &[1, 4]),
-            ],
-            ..GraphProto::default()
-        };
-        let opset = OperatorSetIdProto { domain: None, version: Some(13) };
-        let proto =
-            ModelProto { ir_version: Some(8), opset_import: vec![opset], graph: Some(graph), ..Default::default() };
-        proto.encode_to_vec()
-    }
 
     fn edited(path: &Path, bytes: &[u8], what: &str) -> usize {
         fs::write(path, bytes).expect("write");

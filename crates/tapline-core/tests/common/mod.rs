@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +59,7 @@ impl Scratch {
             space: space(),
             taps: taps.chars().map(info).collect(),
             listing: scan(&self.pictures()).expect("scan"),
+            shard: None,
             run: Run {
                 runtime: "none".to_owned(),
                 provider: "cpu".to_owned(),
