@@ -15,7 +15,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Starts a run that is in the middle of its pictures when this returns.
-fn started(mut command: Command, store: &str) -> Child {
+pub fn started(mut command: Command, store: &str) -> Child {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     let journal = Path::new(store).join("building/journal.jsonl");
     let start = Instant::now();
@@ -27,7 +27,7 @@ fn started(mut command: Command, store: &str) -> Child {
     child
 }
 
-fn ended(child: Child) -> Ran {
+pub fn ended(child: Child) -> Ran {
     ran(child.wait_with_output().expect("an end"))
 }
 

@@ -5,8 +5,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Views;
 use crate::store::NpyFault;
+use crate::{Shard, Views};
 
 /// An error of this crate. Rows and columns are counted from 0, lines of a file from 1.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,37 @@ pub enum Error {
         second: u64,
     },
 
+    /// A shard nobody can compute.
+    #[error(
+        "shard {found:?} is none: use I/N with I counted from 0 to N − 1, such as 0/4, 1/4, 2/4 and 3/4 (N ≤ {most})",
+        most = Shard::MOST
+    )]
+    BadShard {
+        /// What was asked.
+        found: String,
+    },
+    /// More shards than pictures.
+    #[error("shard {shard} would hold no picture: the listing has {rows} pictures, use {rows} shards at most")]
+    EmptyShard {
+        /// What was asked.
+        shard: Shard,
+        /// Pictures of the whole listing.
+        rows: usize,
+    },
+    /// Stores that do not make a whole.
+    #[error("the stores cannot be merged: {what}")]
+    BadMerge {
+        /// Which of them, and why.
+        what: String,
+    },
+
+    /// A listing whose columns and those of an export have the same name.
+    #[error("the listing has a column {column:?}, which the export needs for itself: rename it and extract again")]
+    BadExport {
+        /// The column.
+        column: String,
+    },
+
     /// A plan without pictures or without taps.
     #[error("there is nothing to store: the plan has {rows} pictures and {taps} taps, give at least one of each")]
     EmptyPlan {
@@ -194,6 +225,15 @@ pub enum Error {
     /// A store another run is writing to.
     #[error("the store {dir} is in use by another run: wait for it to end, or use another --store")]
     StoreBusy {
+        /// The store.
+        dir: PathBuf,
+    },
+    /// A store that was deleted or moved while it was written to.
+    #[error(
+        "the store {dir} was deleted or moved while this run wrote to it: nothing more can be kept there; put it back, or \
+         run the same command again to begin anew"
+    )]
+    StoreGone {
         /// The store.
         dir: PathBuf,
     },

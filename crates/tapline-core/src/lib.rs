@@ -44,6 +44,7 @@
 //!     space: FeatureSpace { model, preprocess, views: Views::Centre, precision: Precision::Float32, dtype: Dtype::F32 },
 //!     taps: vec![tap],
 //!     listing,
+//!     shard: None,
 //!     run: Run {
 //!         runtime: "none".to_owned(),
 //!         provider: "cpu".to_owned(),
@@ -89,6 +90,7 @@ mod folder;
 mod precision;
 mod preprocess;
 mod samples;
+mod shard;
 mod space;
 mod store;
 mod table;
@@ -101,10 +103,11 @@ pub use folder::scan_folder;
 pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan};
+pub use shard::{Shard, ShardOf};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
     FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Store, StoreWriter, StoredListing, StoredTap, VERSION,
-    stored_calibration,
+    export_rows, merge, stored_calibration,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

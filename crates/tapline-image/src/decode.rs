@@ -20,7 +20,7 @@ pub struct Limits {
 impl Limits {
     /// Bytes per pixel of the greediest common picture, a progressive JPEG in colour: 3 of the result, 3 of its
     /// planes, 6 of coefficients and a little more. 16-bit RGBA takes 8.
-    const PIXEL_BYTES: u64 = 13;
+    pub(crate) const PIXEL_BYTES: u64 = 13;
 
     /// Up to `n` million pixels, and the memory that a colour picture of that many may take, at least 256 MiB.
     pub fn megapixels(n: u32) -> Self {
@@ -85,6 +85,15 @@ pub(crate) fn check_size(format: &'static str, width: u64, height: u64, limits: 
         return Err(Error::TooLong { width, height, max_side: MAX_SIDE });
     }
     Ok(())
+}
+
+/// Refuses a picture that the system has no room for: a decoder that finds out in the middle ends the process.
+///
+/// Other threads may still take what is found free here; then their own pictures are refused.
+pub(crate) fn check_room(format: &'static str, (width, height): (u64, u64), bytes: u64) -> Result<(), Error> {
+    let mut room = Vec::<u8>::new();
+    let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
+    room.try_reserve_exact(wanted).map_err(|_| Error::NoRoom { format, width, height, bytes })
 }
 
 /// The name of a format that is read.
@@ -155,6 +164,13 @@ mod tests {
         assert!(matches!(decode(b"P5 2 2 255\n\0\0\0\0", &tight), Err(Error::TooLarge { max_pixels: 3, .. })));
         let poor = Limits { max_pixels: 100, max_bytes: 3 };
         assert!(matches!(decode(b"P5 2 2 255\n\0\0\0\0", &poor), Err(Error::TooMuchMemory { max_bytes: 3, .. })));
+    }
+
+    #[test]
+    fn a_picture_without_room_is_refused_before_it_is_decoded() {
+        let message = check_room("PNG", (70_000, 70_000), u64::MAX).expect_err("no machine has that").to_string();
+        assert!(message.contains("70000 × 70000 pixels of PNG may take 18446744073709551615 bytes"), "{message}");
+        check_room("PNG", (70, 70), 4900).expect("room");
     }
 
     #[test]

@@ -79,6 +79,21 @@ pub enum Error {
         /// The most bytes allowed.
         max_bytes: u64,
     },
+    /// The system has no room for the picture.
+    #[error(
+        "decoding {width} × {height} pixels of {format} may take {bytes} bytes, which this process cannot have: \
+         allow it more memory, use fewer --workers, or shrink the picture"
+    )]
+    NoRoom {
+        /// The format found.
+        format: &'static str,
+        /// Columns, from the header.
+        width: u64,
+        /// Rows, from the header.
+        height: u64,
+        /// What decoding may take.
+        bytes: u64,
+    },
     /// The decoder panicked; its message went to standard error.
     #[error("the {format} decoder gave up on a defect of its own: export the picture again, and report this one")]
     DecoderPanicked {

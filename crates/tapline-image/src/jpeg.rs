@@ -6,7 +6,7 @@
 use image::ImageFormat;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
-use crate::decode::check_size;
+use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
 use crate::{Error, Limits, Picture, colour, raster};
 
@@ -27,6 +27,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
     if has_coarse_black(&header) {
         return raster::decode(bytes, ImageFormat::Jpeg, FORMAT, limits);
     }
+    check_room(FORMAT, size, size.0 * size.1 * Limits::PIXEL_BYTES)?;
 
     let mut decoder = Decoder::new_with_limits(bytes, decoder_limits(limits)).map_err(|e| refuse(e, size, limits))?;
     let frame = decoder.header();

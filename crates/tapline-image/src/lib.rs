@@ -59,7 +59,9 @@ mod preprocess;
 mod random;
 mod raster;
 mod resample;
+mod tiff;
 mod views;
+mod webp;
 
 pub use decode::{Limits, Picture, decode};
 pub use error::Error;

@@ -6,12 +6,13 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use crate::decode::check_size;
+use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
-use crate::{Error, Limits, Picture, colour};
+use crate::{Error, Limits, Picture, colour, tiff, webp};
 
 /// The (first) picture in a file of `format`, called `name` in messages.
 pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limits: &Limits) -> Result<Picture, Error> {
+    check_claims(bytes, format, name, limits)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut own = image::Limits::default();
     own.max_alloc = Some(limits.max_bytes);
@@ -23,10 +24,25 @@ pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limi
     if decoder.total_bytes() > limits.max_bytes {
         return Err(too_much_memory(name, size, limits));
     }
+    // The pixels twice: as decoded, and without alpha, at eight bits or upright.
+    check_room(name, (size.0.into(), size.1.into()), 2 * decoder.total_bytes())?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
     let (channels, pixels) = eight_bit(decoded, name)?;
     Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels }, orientation))
+}
+
+/// Refuses what the decoders would take memory for before they look at the limits.
+fn check_claims(bytes: &[u8], format: ImageFormat, name: &'static str, limits: &Limits) -> Result<(), Error> {
+    let broken = |fault: String| Error::Broken { format: name, source: fault.into() };
+    match format {
+        ImageFormat::Tiff => tiff::overlong_tag(bytes).map_or(Ok(()), |fault| Err(broken(fault))),
+        ImageFormat::WebP => {
+            let mut sizes = webp::lossy_sizes(bytes).map_err(broken)?.into_iter();
+            sizes.try_for_each(|(width, height)| check_size(name, width, height, limits))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What EXIF (or TIFF's own tag) says, else what XMP says.

@@ -76,7 +76,7 @@ fn windowed(node: &NodeProto, source: Geometry, shapes: &Shapes) -> Geometry {
     let dilation = pair(node.ints("dilations")).unwrap_or([1; 2]);
     let jump = source.jump.map(|j| [j[0] * stride[0] as f64, j[1] * stride[1] as f64]);
     let field = source.field.zip(source.jump).map(|(field, jump)| {
-        let grown = |i: usize| field[i] + (kernel[i] - 1) as f64 * dilation[i] as f64 * jump[i];
+        let grown = |i: usize| field[i] + (kernel[i] as f64 - 1.0) * dilation[i] as f64 * jump[i];
         [grown(0), grown(1)]
     });
     Geometry { channels_last: false, jump, field }
@@ -147,24 +147,31 @@ fn cells(geometry: Geometry, shape: &[usize]) -> Option<[usize; 2]> {
 pub(crate) fn multiply_adds(node: &NodeProto, shapes: &Shapes) -> u64 {
     let shape = |index: usize| node.input.get(index).and_then(|name| shapes.get(name.as_str()));
     let Some(out) = node.output.first().and_then(|name| shapes.get(name.as_str())) else { return 0 };
-    let numbers = |dims: &[usize]| dims.iter().map(|&d| d as u64).product::<u64>();
+    // Saturating: sizes of weights are those that the file states.
+    let product = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(1, u64::saturating_mul);
+    let numbers = |dims: &[usize]| product(&mut dims.iter().map(|&d| d as u64));
     let group = node.int("group").and_then(|g| u64::try_from(g).ok()).filter(|&g| g > 0).unwrap_or(1);
     let kernel = |weight: usize| match (node.ints("kernel_shape"), shape(weight)) {
-        (Some(kernel), _) => kernel.iter().map(|&k| k.max(1) as u64).product(),
+        (Some(kernel), _) => product(&mut kernel.iter().map(|&k| k.max(1) as u64)),
         (None, Some(dims)) if dims.len() > 2 => numbers(&dims[2..]),
         _ => 1,
     };
     let channels = |dims: Option<&Vec<usize>>| dims.and_then(|d| d.get(1)).map_or(0, |&c| c as u64);
     match node.op_type.as_str() {
-        "Conv" | "ConvInteger" | "FusedConv" => numbers(out) * channels(shape(0)) / group * kernel(1),
-        "QLinearConv" => numbers(out) * channels(shape(0)) / group * kernel(3),
-        "ConvTranspose" => shape(0).map_or(0, |s| numbers(s)) * channels(Some(out)) / group * kernel(1),
+        "Conv" | "ConvInteger" | "FusedConv" => {
+            (numbers(out).saturating_mul(channels(shape(0))) / group).saturating_mul(kernel(1))
+        }
+        "QLinearConv" => (numbers(out).saturating_mul(channels(shape(0))) / group).saturating_mul(kernel(3)),
+        "ConvTranspose" => {
+            let read = shape(0).map_or(0, |s| numbers(s));
+            (read.saturating_mul(channels(Some(out))) / group).saturating_mul(kernel(1))
+        }
         "Gemm" | "QGemm" => {
             let axis = if node.int("transA") == Some(1) { 0 } else { 1 };
-            numbers(out) * shape(0).and_then(|d| d.get(axis)).map_or(0, |&k| k as u64)
+            numbers(out).saturating_mul(shape(0).and_then(|d| d.get(axis)).map_or(0, |&k| k as u64))
         }
         "MatMul" | "QLinearMatMul" | "MatMulInteger" | "FusedMatMul" => {
-            numbers(out) * shape(0).and_then(|d| d.last()).map_or(0, |&k| k as u64)
+            numbers(out).saturating_mul(shape(0).and_then(|d| d.last()).map_or(0, |&k| k as u64))
         }
         _ => 0,
     }

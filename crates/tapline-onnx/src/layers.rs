@@ -73,17 +73,24 @@ pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &R
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
     check_pass(model, size, model.input.batch.unwrap_or(1))?;
     let graph = Graph::new(model.graph()).map_err(unusable)?;
-    let carried = graph.carried_from(&model.input.name);
-    let candidates: Vec<(usize, &str)> = graph
-        .nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.output.iter().map(move |o| (index, o.as_str())))
-        .filter(|(_, name)| carried.contains(name))
-        .collect();
+    let candidates = candidates(model, &graph);
     let names: Vec<&str> = candidates.iter().map(|(_, name)| *name).collect();
     let measured = measure(model, size, &names, runtime)?;
+    let layers = layers_of((model, &graph), (size, stages), &candidates, &measured);
+    if layers.is_empty() {
+        return Err(unusable("none of its tensors depends on the picture".to_owned()));
+    }
+    Ok(layers)
+}
 
+/// The layers among the tensors `candidates`, each with the node that writes it, once their shapes are known.
+pub(crate) fn layers_of(
+    (model, graph): (&Model, &Graph),
+    (size, stages): (InputSize, &[Stage]),
+    candidates: &[(usize, &str)],
+    measured: &Measured,
+) -> Vec<Layer> {
+    let names = candidates.iter().map(|(_, name)| *name);
     let mut shapes: Shapes = model
         .graph()
         .initializer
@@ -91,21 +98,23 @@ pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &R
         .map(|t| (t.name.as_str(), t.dims.iter().map(|&d| d.max(0) as usize).collect()))
         .collect();
     shapes.insert(&model.input.name, input_dims(model, size));
-    shapes.extend(names.iter().filter_map(|&name| Some((name, measured.get(name)?.1.clone()))));
+    shapes.extend(names.filter_map(|name| Some((name, measured.get(name)?.1.clone()))));
 
-    let geometry = geometry::trace(&graph, (&model.input.name, model.input.layout), &shapes);
+    let geometry = geometry::trace(graph, (&model.input.name, model.input.layout), &shapes);
     let costs: Vec<u64> = graph.nodes.iter().map(|node| geometry::multiply_adds(node, &shapes)).collect();
     let batch = model.input.batch.unwrap_or(1) as u64;
-    let spent = |needed: &[bool]| costs.iter().zip(needed).filter(|(_, n)| **n).map(|(c, _)| c).sum::<u64>() / batch;
+    let spent = |needed: &[bool]| {
+        costs.iter().zip(needed).filter(|(_, n)| **n).fold(0, |sum: u64, (c, _)| sum.saturating_add(*c)) / batch
+    };
     let outputs = model.graph().output.iter().map(|o| o.name.as_str());
     let total = spent(&graph.needed_for(outputs));
 
     let mut layers = Vec::new();
-    for (node, name) in candidates {
+    for &(node, name) in candidates {
         let (Some((dtype, dims)), Some(geometry)) = (measured.get(name), geometry.get(name)) else { continue };
         let is_bytes = matches!(dtype, TensorElementType::Uint8 | TensorElementType::Int8);
         let quantisation =
-            if is_bytes { quantisation(&graph, name).filter(|q| is_scalar(&shapes, &q.scale)) } else { None };
+            if is_bytes { quantisation(graph, name).filter(|q| is_scalar(&shapes, &q.scale)) } else { None };
         if !(is_float(*dtype) || quantisation.is_some()) || dims.len() < 2 || dims[0] as u64 != batch {
             continue;
         }
@@ -127,11 +136,15 @@ pub fn list_layers(model: &Model, size: InputSize, stages: &[Stage], runtime: &R
             quantisation,
         });
     }
-    if layers.is_empty() {
-        return Err(unusable("none of its tensors depends on the picture".to_owned()));
-    }
     mark_classifier(&mut layers);
-    Ok(layers)
+    layers
+}
+
+/// The tensors that carry the picture, each with the node that writes it, in execution order.
+pub(crate) fn candidates<'a>(model: &'a Model, graph: &Graph<'a>) -> Vec<(usize, &'a str)> {
+    let carried = graph.carried_from(&model.input.name);
+    let written = |(index, node): (usize, &&'a NodeProto)| node.output.iter().map(move |o| (index, o.as_str()));
+    graph.nodes.iter().enumerate().flat_map(written).filter(|(_, name)| carried.contains(name)).collect()
 }
 
 /// Extends the card's classifier stages to every layer that costs more than the deepest stage below them.
@@ -168,7 +181,7 @@ pub fn check_pass(model: &Model, size: InputSize, batch: usize) -> Result<(), Er
 
 /// Whether a scale is one number for the whole tensor; a scale per channel cannot be undone after the axes have moved.
 fn is_scalar(shapes: &Shapes, tensor: &str) -> bool {
-    shapes.get(tensor).is_none_or(|dims| dims.iter().product::<usize>() == 1)
+    shapes.get(tensor).is_none_or(|dims| dims.iter().all(|&side| side == 1))
 }
 
 fn is_float(dtype: TensorElementType) -> bool {
@@ -203,7 +216,7 @@ fn input_dims(model: &Model, size: InputSize) -> Vec<usize> {
     }
 }
 
-type Measured = HashMap<String, (TensorElementType, Vec<usize>)>;
+pub(crate) type Measured = HashMap<String, (TensorElementType, Vec<usize>)>;
 
 /// Element type and shape of each of `names` that is a tensor, from one pass over grey noise.
 fn measure(model: &Model, size: InputSize, names: &[&str], runtime: &Runtime) -> Result<Measured, Error> {

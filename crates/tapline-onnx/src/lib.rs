@@ -38,6 +38,8 @@ mod quantised;
 mod runtime;
 mod select;
 mod session;
+#[cfg(any(test, fuzzing))]
+pub mod unrun;
 
 pub use card::{Card, CardInput, ResizeRule, Stage, read_cards};
 pub use edit::{TapRequest, TappedModel, features, tap_model};

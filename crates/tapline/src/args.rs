@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Views};
+use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Shard, Views};
 use tapline_onnx::{DeviceRequest, Layout};
 use tapline_probe::Solver;
 
@@ -39,8 +39,12 @@ pub enum Command {
     Layers(LayersArgs),
     /// Push pictures through a network once and cache layers' features
     Extract(ExtractArgs),
+    /// Join the stores of an extraction that several machines shared
+    Merge(MergeArgs),
     /// Say what a feature store holds
     Info(InfoArgs),
+    /// Write a layer's features as a Parquet table
+    ExportRows(ExportRowsArgs),
     /// Train and score a linear probe on one layer's features
     Probe(ProbeArgs),
     /// Probe every layer of a store and compare them by depth
@@ -111,6 +115,11 @@ Precision: `--precision int8` first measures the ranges of the network's tensors
 over the listing, and then runs it in bytes. Its features are others than those of float32 (`make bench ROWS=int8` shows by
 how much), so a store holds one or the other. The ranges are kept in the store and used again by later runs over it.
 
+Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to ⌊(I+1)·rows/N⌋. Every shard
+needs the whole listing and a --store of its own, and may run anywhere and at any time; `tapline merge` joins them to the
+very bytes of a run without --shard. With --precision int8 every shard measures the same pictures, those of the whole
+listing, so it must be able to read them.
+
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
@@ -120,7 +129,8 @@ Examples:
   tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
   tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
   tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store
-  tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store"
+  tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store
+  tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store"
 )]
 pub struct ExtractArgs {
     /// A folder of pictures or a .csv/.tsv file that lists them
@@ -159,6 +169,9 @@ pub struct ExtractArgs {
     /// Largest picture to decode, in megapixels
     #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
     pub max_megapixels: u32,
+    /// Only part I of N of the listing, counted from 0 (0/4, 1/4, 2/4, 3/4), into a store that `tapline merge` joins
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Stop at the first picture that cannot be used, instead of skipping it
     #[arg(long)]
     pub strict: bool,
@@ -207,6 +220,70 @@ pub struct PreprocessingArgs {
     /// Order of the input's axes, where it cannot be seen from the file
     #[arg(long)]
     pub layout: Option<LayoutArg>,
+}
+
+/// Arguments of `tapline merge`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The stores are those of `tapline extract --shard I/N`, all N of them, in any order. What comes out is byte for byte the
+store of a run without --shard: arrays, listing.parquet and store.json. They must agree in the model, the preprocessing,
+views, precision with its ranges, number type, taps, versions of tapline and of the runtime, kind of device, and the whole
+listing (paths, labels, split, further columns); what does not fit, is missing or is there twice is named, and then nothing
+is written. Where batch, threads or the device's number differ, store.json names those of shard 0.
+
+The shards stay as they are and may be deleted afterwards. A merge that was stopped is done again by the same command.
+Memory does not grow with the features.
+
+Exit codes: 0 done, 1 failed, 3 done, but some pictures were skipped by the extractions.
+
+Examples:
+  tapline merge photos.0.store photos.1.store photos.2.store photos.3.store --out photos.store
+  tapline merge shards/*.store --out photos.store --json"
+)]
+pub struct MergeArgs {
+    /// The shards' folders
+    #[arg(required = true, value_name = "SHARD")]
+    pub shards: Vec<PathBuf>,
+    /// The folder of the store to make
+    #[arg(long, short, value_name = "STORE")]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tapline export-rows`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A line for each picture in the order of the listing: path, label, split, your further columns, sha256, skipped (why there
+are no features; null where there are) and features, a list of float32 that is null where the picture was skipped. A store of
+several views has a line for each view of each picture, with its number from 0 in the column view.
+
+Lists are what Polars, DuckDB, Spark, pandas and pyarrow all open as they are; a column for each number would not be opened
+well by any of them.
+  duckdb    SELECT label, features::FLOAT[512] FROM 'rows.parquet' WHERE skipped IS NULL
+  polars    pl.read_parquet('rows.parquet').drop_nulls('features')['features'].list.to_array(512)
+  pandas    np.stack(pd.read_parquet('rows.parquet').features.dropna())
+  spark     spark.read.parquet('rows.parquet').where('skipped is null').select('label', 'features')
+
+Memory does not grow with the store.
+
+Examples:
+  tapline export-rows photos.store --tap blocks.11 --out rows.parquet
+  tapline export-rows photos.store --tap head@mean+max --out rows.parquet --json"
+)]
+pub struct ExportRowsArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it
+    #[arg(long)]
+    pub tap: String,
+    /// The Parquet file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `tapline info`.

@@ -1,7 +1,7 @@
 //! The command line: the one place that prints, reads the environment and picks exit codes.
 //!
 //! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 3 features were extracted but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an extraction.
+//! 3 features were extracted or merged but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an extraction.
 
 mod accuracy;
 mod args;
@@ -29,6 +29,7 @@ mod replacement;
 mod report_scores;
 mod scores;
 mod settled;
+mod shards;
 mod shots;
 mod shuffles;
 mod split;
@@ -73,7 +74,9 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Models(args) => commands::models::run(args),
         Command::Layers(args) => commands::layers::run(args),
         Command::Extract(args) => commands::extract::run(args),
+        Command::Merge(args) => commands::merge::run(args),
         Command::Info(args) => commands::info::run(args),
+        Command::ExportRows(args) => commands::export_rows::run(args),
         Command::Probe(args) => commands::probe::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Advise(args) => commands::advise::run(args),

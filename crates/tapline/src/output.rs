@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use tapline_core::Store;
 pub use tapline_report::numbers::{count, counted, percent};
 use tapline_report::shortened;
 
@@ -28,6 +29,13 @@ pub fn quoted(name: &str) -> String {
 pub fn points(share: f64) -> String {
     let text = format!("{:.1}", 100.0 * share);
     if text == "-0.0" { "0.0".to_owned() } else { text }
+}
+
+/// Bytes of all arrays of a store.
+pub fn stored_bytes(store: &Store) -> u64 {
+    let manifest = store.manifest();
+    let features: usize = manifest.taps.iter().map(|tap| tap.info.features).sum();
+    (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
 }
 
 /// Writes a struct as indented JSON.

@@ -4,6 +4,8 @@
 //! hand-off; on a GPU a few workers, each with a session, decode in parallel, so that decoding and the network overlap.
 //! Rows do not depend on which worker made them or on what else was in the batch.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -148,13 +150,11 @@ fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Fi
         let slots = &mut pictures[..rows.len() * values];
         let read: Vec<Read> = if pass.device == Device::Cpu {
             let each = rows.iter().zip(slots.chunks_mut(values));
-            each.map(|(&row, slot)| read_picture(pass, &samples[row].file, slot, &mut scratch)).collect()
+            each.map(|(&row, slot)| read_guarded(pass, &samples[row], slot, &mut scratch)).collect()
         } else {
             let each = rows.par_iter().zip(slots.par_chunks_mut(values));
-            each.map_init(Scratch::default, |scratch, (&row, slot)| {
-                read_picture(pass, &samples[row].file, slot, scratch)
-            })
-            .collect()
+            each.map_init(Scratch::default, |scratch, (&row, slot)| read_guarded(pass, &samples[row], slot, scratch))
+                .collect()
         };
         for finished in run_batch(&mut extractor, pass, rows, slots, read)? {
             if sender.send(finished).is_err() {
@@ -175,6 +175,37 @@ struct Read {
     digest: Option<Digest>,
     fault: Option<String>,
 }
+
+/// As `read_picture`, a panic turned into a reason to skip: one picture must not end a run of thousands.
+fn read_guarded(pass: &Pass, sample: &Sample, slot: &mut [f32], scratch: &mut Scratch) -> Read {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        injected_panic(sample);
+        read_picture(pass, &sample.file, slot, scratch)
+    }));
+    read.unwrap_or_else(|cause| {
+        // What the panic left half done is not used again.
+        *scratch = Scratch::default();
+        Read { digest: None, fault: Some(panicked(&*cause)) }
+    })
+}
+
+/// The reason to skip a picture whose reading panicked.
+fn panicked(cause: &dyn Any) -> String {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message").replace('\n', " ");
+    format!("an internal error stopped the work on it ({text}): please report it with the picture")
+}
+
+/// Where a test makes the work on a picture panic; programs built for use have nothing here.
+#[cfg(debug_assertions)]
+fn injected_panic(sample: &Sample) {
+    if std::env::var("TAPLINE_TEST_PANIC").is_ok_and(|path| path == sample.path) {
+        panic!("on purpose");
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn injected_panic(_: &Sample) {}
 
 fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratch) -> Read {
     let bytes = match read_bounded(file, pass.limits) {

@@ -82,6 +82,9 @@ pub(crate) fn discard(folder: &Path) -> Result<(), Error> {
     disk::remove_folder(folder)
 }
 
+/// Bytes that are in memory while rows are copied.
+const BLOCK: usize = 4 << 20;
+
 /// An array file open for positional reads or writes.
 pub(crate) struct ArrayFile {
     pub path: PathBuf,
@@ -139,6 +142,22 @@ impl ArrayFile {
         assert_eq!(bytes.len(), self.array.row_bytes(), "a whole row");
         self.is_synced = false;
         disk::write_at(&self.file, &self.path, bytes, self.offset(row))
+    }
+
+    /// Writes all rows of `from`, which has rows of the same size, from row `first` on.
+    pub(crate) fn write_rows_of(&mut self, first: usize, from: &Self) -> Result<(), Error> {
+        assert_eq!(from.array.row_bytes(), self.array.row_bytes(), "rows of the same size");
+        assert!(first + from.array.rows <= self.array.rows, "{} rows from {first} on", from.array.rows);
+        self.is_synced = false;
+        let whole = from.array.rows * from.array.row_bytes();
+        let mut block = vec![0; whole.min(BLOCK)];
+        for start in (0..whole).step_by(BLOCK) {
+            let block = &mut block[..BLOCK.min(whole - start)];
+            disk::read_at(&from.file, &from.path, block, from.data + start as u64)?;
+            let to = self.data + (first * self.array.row_bytes() + start) as u64;
+            disk::write_at(&self.file, &self.path, block, to)?;
+        }
+        Ok(())
     }
 
     /// Waits until all rows are on the disk.

@@ -108,6 +108,25 @@ pub(crate) fn read_at(file: &File, path: &Path, bytes: &mut [u8], offset: u64) -
     positional_read(file, bytes, offset).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
+/// Whether a path still leads to an open file of ours; where the system does not tell files apart, whether it leads to any.
+pub(crate) fn is_same_file(open: &File, path: &Path) -> bool {
+    match (open.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(found)) => same_inode(&open, &found),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn same_inode(a: &fs::Metadata, b: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn same_inode(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
 fn wrap<T>(path: &Path, result: io::Result<T>) -> Result<T, Error> {
     result.map_err(|source| Error::Write { path: path.to_owned(), source })
 }

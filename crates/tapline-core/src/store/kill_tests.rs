@@ -55,6 +55,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
         },
         taps: scene.taps.chars().map(tap).collect(),
         listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() },
+        shard: None,
         run: Run {
             runtime: "none".to_owned(),
             provider: "cpu".to_owned(),

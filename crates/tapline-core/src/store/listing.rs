@@ -2,6 +2,7 @@
 //!
 //! All columns are nullable UTF-8 strings; the low-level Parquet interface suffices for that and needs no Arrow.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ pub struct StoredListing {
     pub skipped: Vec<Option<String>>,
 }
 
-type Column = Vec<Option<String>>;
+/// The values of a column.
+pub(crate) type Column = Vec<Option<String>>;
 
 impl StoredListing {
     /// How many rows.
@@ -57,7 +59,7 @@ impl StoredListing {
     }
 
     fn encode(&self) -> Result<Vec<u8>, ParquetError> {
-        let columns = self.columns();
+        let columns = self.columns_of(0..self.rows());
         let fields = columns.iter().map(|(name, _)| Ok(Arc::new(string_field(name)?)));
         let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
         let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
@@ -70,7 +72,7 @@ impl StoredListing {
         let mut group = file.next_row_group()?;
         for (_, values) in &columns {
             let mut column = group.next_column()?.expect("as many columns as the schema has");
-            write_column(column.typed::<ByteArrayType>(), values)?;
+            write_strings(column.typed::<ByteArrayType>(), values)?;
             column.close()?;
         }
         group.close()?;
@@ -78,14 +80,16 @@ impl StoredListing {
         Ok(bytes)
     }
 
-    fn columns(&self) -> Vec<(&str, Column)> {
-        let some = |texts: &[String]| texts.iter().cloned().map(Some).collect();
-        let digests = self.sha256.iter().map(|digest| digest.map(|digest| digest.to_string())).collect();
+    /// Names and values of all columns, of these rows alone.
+    pub(crate) fn columns_of(&self, rows: Range<usize>) -> Vec<(&str, Column)> {
+        let part = |values: &[Option<String>]| values[rows.clone()].to_vec();
+        let path = self.path[rows.clone()].iter().cloned().map(Some).collect();
+        let digests = self.sha256[rows.clone()].iter().map(|digest| digest.map(|digest| digest.to_string())).collect();
         let mut columns: Vec<(&str, Column)> =
-            vec![("path", some(&self.path)), ("label", self.label.clone()), ("split", self.split.clone())];
-        columns.extend(self.extra.iter().map(|(name, values)| (name.as_str(), values.clone())));
+            vec![("path", path), ("label", part(&self.label)), ("split", part(&self.split))];
+        columns.extend(self.extra.iter().map(|(name, values)| (name.as_str(), part(values))));
         columns.push(("sha256", digests));
-        columns.push(("skipped", self.skipped.clone()));
+        columns.push(("skipped", part(&self.skipped)));
         columns
     }
 
@@ -108,14 +112,19 @@ impl StoredListing {
     }
 }
 
-fn string_field(name: &str) -> Result<Type, ParquetError> {
+/// A nullable UTF-8 column.
+pub(crate) fn string_field(name: &str) -> Result<Type, ParquetError> {
     Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
         .with_repetition(Repetition::OPTIONAL)
         .with_logical_type(Some(LogicalType::String))
         .build()
 }
 
-fn write_column(writer: &mut ColumnWriterImpl<'_, ByteArrayType>, values: &Column) -> Result<(), ParquetError> {
+/// Writes the texts of a part of a nullable column.
+pub(crate) fn write_strings(
+    writer: &mut ColumnWriterImpl<'_, ByteArrayType>,
+    values: &Column,
+) -> Result<(), ParquetError> {
     let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
     let present: Vec<ByteArray> = values.iter().flatten().map(|text| text.as_str().into()).collect();
     writer.write_batch(&present, Some(&levels), None).map(drop)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::npy::Array;
 use super::{disk, names};
-use crate::{Digest, Error, FeatureSpace, TapInfo};
+use crate::{Digest, Error, FeatureSpace, ShardOf, TapInfo};
 
 /// What `format` says in every store.
 pub const FORMAT: &str = "tapline-store";
@@ -36,6 +36,9 @@ pub struct Manifest {
     pub listing_sha256: Digest,
     /// The run that last computed features.
     pub run: Run,
+    /// What part of a listing this is; none of a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardOf>,
 }
 
 /// One tap of a store and the file with its rows.
@@ -82,6 +85,7 @@ impl Manifest {
         let manifest: Self = parse(path, bytes)?;
         manifest.space.check()?;
         check_taps(path, &manifest.taps, manifest.rows)?;
+        check_shard(path, &manifest)?;
         for tap in &manifest.taps {
             if manifest.array(tap).file_bytes().is_none() {
                 let what = format!("tap {:?} has {} features", tap.info.name, tap.info.features);
@@ -130,6 +134,17 @@ pub(crate) fn check_taps(path: &Path, taps: &[StoredTap], rows: usize) -> Result
         }
     }
     Ok(())
+}
+
+/// Refuses a shard that does not have the rows it should.
+fn check_shard(path: &Path, manifest: &Manifest) -> Result<(), Error> {
+    let Some(ShardOf { shard, listing_rows, .. }) = manifest.shard else { return Ok(()) };
+    let is_sound = shard.index < shard.of && shard.rows(listing_rows).len() == manifest.rows;
+    if is_sound {
+        return Ok(());
+    }
+    let what = format!("shard {shard} of a listing with {listing_rows} rows does not have {} rows", manifest.rows);
+    Err(Error::BadStore { path: path.to_owned(), what })
 }
 
 /// What every version says of itself.

@@ -199,7 +199,8 @@ impl Rows<'_> {
         release(&self.array.map, self.array.data + first * len, (last - first + 1) * len);
     }
 
-    fn check_finite(&self, row: usize, values: &[f32]) -> Result<(), Error> {
+    /// Refuses NaN and infinity among numbers of row `row`.
+    pub(crate) fn check_finite(&self, row: usize, values: &[f32]) -> Result<(), Error> {
         let Some(column) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].clone());
         Err(Error::NotFinite { tap, row, column, path, value: values[column] })

@@ -17,8 +17,8 @@ use super::npy::Array;
 use super::reader::Store;
 use super::rows::RowStates;
 use super::source::Source;
-use super::{BUILDING, FEATURES, LISTING, MANIFEST, commit, disk, encode, opening};
-use crate::{Digest, Error, FeatureSpace, Listing, TapInfo};
+use super::{BUILDING, FEATURES, LISTING, LOCK, MANIFEST, commit, disk, encode, opening};
+use crate::{Digest, Error, FeatureSpace, Listing, ShardOf, TapInfo};
 
 /// Rows computed since the last checkpoint are lost when a run is killed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
@@ -32,6 +32,8 @@ pub struct Plan {
     pub taps: Vec<TapInfo>,
     /// The pictures; row i of the store is sample i.
     pub listing: Listing,
+    /// What the listing is a part of; none where it is whole.
+    pub shard: Option<ShardOf>,
     /// How missing features will be computed.
     pub run: Run,
     /// The running version of tapline.
@@ -62,7 +64,8 @@ pub struct StoreWriter {
     journal: Journal,
     computed: bool,
     synced: Instant,
-    _lock: File,
+    /// Held as long as this run may write.
+    lock: File,
 }
 
 /// Where the rows of a tap are.
@@ -96,7 +99,7 @@ impl StoreWriter {
             vouched: opening.resumed,
             journal: opening.journal,
             synced: Instant::now(),
-            _lock: opening.lock,
+            lock: opening.lock,
         })
     }
 
@@ -141,6 +144,31 @@ impl StoreWriter {
             }
         }
         Ok((0..self.rows.len()).filter(|&row| self.rows.is_done(row)).count())
+    }
+
+    /// Makes sure that the journal vouches for none of the rows from `first` on that are about to be overwritten, but for those
+    /// of the same pictures; `rows` has each one's digest and why it was skipped.
+    pub(crate) fn disown_block(&mut self, first: usize, rows: &[(Option<Digest>, Option<&str>)]) -> Result<(), Error> {
+        let good = |&(digest, skipped): &(Option<Digest>, Option<&str>)| digest.filter(|_| skipped.is_none());
+        let changed = rows.iter().enumerate().filter(|(row, state)| self.disown(first + row, good(state))).count();
+        if changed > 0 { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Writes all rows of a tap that `from` has, from row `first` on.
+    pub(crate) fn copy_block(&mut self, first: usize, tap: usize, from: &ArrayFile) -> Result<(), Error> {
+        self.part(tap)?.write_rows_of(first, from)?;
+        self.checkpoint_in_time()
+    }
+
+    /// Notes that the rows from `first` on have all taps, or are skipped.
+    pub(crate) fn note_block(&mut self, first: usize, rows: &[(Option<Digest>, Option<&str>)]) {
+        self.computed = true;
+        for (row, &(digest, skipped)) in (first..).zip(rows) {
+            match (skipped, digest) {
+                (None, Some(digest)) => (0..self.taps.len()).for_each(|tap| self.rows.add(row, tap, digest)),
+                (reason, digest) => self.rows.skip(row, digest, reason.unwrap_or("its digest is not known")),
+            }
+        }
     }
 
     /// The rows that still need `put` or `skip`, grouped by the taps they lack.
@@ -202,6 +230,7 @@ impl StoreWriter {
     /// Makes all rows stored so far outlast a kill; `put` and `skip` do so every two seconds.
     pub fn checkpoint(&mut self) -> Result<(), Error> {
         self.synced = Instant::now();
+        self.check_place()?;
         if self.journal.is_flushed() {
             return Ok(());
         }
@@ -231,6 +260,16 @@ impl StoreWriter {
             commit::commit(&self.dir, files, &self.plan.tapline)?;
         }
         Store::open(&self.dir)
+    }
+
+    /// Refuses to go on where the folder is no longer the one this run has locked: what is written by name would land in
+    /// somebody else's store, and what is written to open files would vanish with them.
+    fn check_place(&self) -> Result<(), Error> {
+        if disk::is_same_file(&self.lock, &self.dir.join(LOCK)) {
+            Ok(())
+        } else {
+            Err(Error::StoreGone { dir: self.dir.clone() })
+        }
     }
 
     /// Whether every good row of the finished store belongs to the same picture as before.
@@ -369,6 +408,7 @@ impl StoreWriter {
             skipped: (0..self.rows.len()).filter(|&row| self.rows.skipped(row).is_some()).count(),
             listing_sha256: Digest::of(listing),
             run: before.map_or(&self.plan.run, |before| &before.run).clone(),
+            shard: self.plan.shard,
         }
     }
 }

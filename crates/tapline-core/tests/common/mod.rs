@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,16 @@ pub struct Scratch(tempfile::TempDir);
 impl Scratch {
     /// Pictures of these names that hold their names; a leading `!` makes one broken.
     pub fn of(names: &[impl AsRef<str>]) -> Self {
-        let scratch = Self(tempfile::tempdir().expect("folder"));
+        Self::within(tempfile::tempdir(), names)
+    }
+
+    /// The same in memory where the system has a folder for that: thousands of stores need not reach a disk.
+    pub fn in_memory(names: &[impl AsRef<str>]) -> Self {
+        Self::within(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()), names)
+    }
+
+    fn within(folder: std::io::Result<tempfile::TempDir>, names: &[impl AsRef<str>]) -> Self {
+        let scratch = Self(folder.expect("folder"));
         fs::create_dir(scratch.pictures()).expect("create");
         names.iter().for_each(|name| scratch.add(name.as_ref()));
         scratch
@@ -48,6 +59,7 @@ impl Scratch {
             space: space(),
             taps: taps.chars().map(info).collect(),
             listing: scan(&self.pictures()).expect("scan"),
+            shard: None,
             run: Run {
                 runtime: "none".to_owned(),
                 provider: "cpu".to_owned(),

@@ -6,18 +6,18 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Skipped, Store, StoreWriter,
-    TapInfo, Views, hash_all, scan,
+    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Store,
+    StoreWriter, TapInfo, Views, hash_all, scan,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
-use crate::args::{DtypeArg, ExtractArgs};
+use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
 use crate::pipeline::{Finished, run_pass, session_threads};
 use crate::settled::{Settled, settle};
-use crate::{Outcome, calibrate, output, precision, progress, views};
+use crate::{Outcome, calibrate, output, precision, progress, shards, views};
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -30,6 +30,8 @@ struct Report {
     precision: Precision,
     preprocessing: String,
     views: Views,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<ShardOf>,
     pictures: usize,
     reused: usize,
     computed: usize,
@@ -47,7 +49,13 @@ struct Report {
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
-    let listing = scan(&args.pictures)?;
+    let whole = scan(&args.pictures)?;
+    // Shards take their ranges from the same pictures, so that all of them run the same network.
+    let measured = (args.precision == PrecisionArg::Int8).then(|| whole.samples.clone());
+    let (listing, shard) = match args.shard {
+        Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
+        None => (whole, None),
+    };
     let settled = settle(args)?;
     let requests = requests(args, &settled.network)?;
     let selection = select_taps(&settled.layers, &requests, &args.pool)?;
@@ -66,6 +74,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
         views: args.views,
+        shard,
         pictures: listing.samples.len(),
         reused: 0,
         computed: 0,
@@ -78,8 +87,8 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         not_listed: listing.skipped.clone(),
         is_complete: false,
     };
-    let mut plan = plan(args, &settled, taps, listing)?;
-    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &plan.listing.samples)?;
+    let mut plan = Plan { shard, ..plan(args, &settled, taps, listing)? };
+    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &measured.unwrap_or_default())?;
     if let Some(trunk) = &trunk {
         plan.space.precision = trunk.precision.clone();
         report.precision = trunk.precision.clone();
@@ -148,6 +157,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
         },
         taps,
         listing,
+        shard: None,
         run: Run {
             runtime: format!("ONNX Runtime {}", settled.runtime.version),
             provider: if on_processor { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }.to_owned(),
@@ -220,7 +230,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     }
     bar.finish_and_clear();
     let store = writer.finish()?;
-    report.bytes = stored_bytes(&store);
+    report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
     report.is_complete = true;
     Ok(())
@@ -234,9 +244,10 @@ fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) 
     let gone: Vec<usize> = good.filter(|&row| listing.sha256[row].is_some_and(|d| !listed.contains(&d))).collect();
     match gone.first() {
         Some(&row) => bail!(
-            "{} holds features of {} that {} does not list, {} among them: use another --store, or --prune to drop them",
+            "{} holds features of {} that {}{} does not list, {} among them: use another --store, or --prune to drop them",
             args.store.display(),
             counted(gone.len(), "picture"),
+            args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
             args.pictures.display(),
             listing.path[row]
         ),
@@ -301,13 +312,6 @@ fn concerns_one_picture(error: &Error) -> bool {
     matches!(error, Error::NotFinite { .. } | Error::Float16Overflow { .. } | Error::PictureChanged { .. })
 }
 
-/// Bytes of all arrays of a store.
-fn stored_bytes(store: &Store) -> u64 {
-    let manifest = store.manifest();
-    let features: usize = manifest.taps.iter().map(|tap| tap.info.features).sum();
-    (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
-}
-
 fn how_to_go_on(signal: Signal, report: &Report) -> String {
     let done = match report.reused + report.computed + report.skipped.len() {
         0 => "before a picture was done".to_owned(),
@@ -330,6 +334,9 @@ fn render(report: &Report) -> String {
         counted(report.features, "feature"),
         report.bytes as f64 / 1e6
     );
+    if let Some(of) = &report.shard {
+        text += &format!("{}; next: tapline merge, once all {} are there\n", shards::part(of), of.shard.of);
+    }
     text += &format!(
         "{} computed, {} taken from the store, {} skipped\n",
         count(report.computed),
@@ -350,7 +357,9 @@ fn render(report: &Report) -> String {
     for other in &report.not_listed {
         text += &format!("not listed {}: {}\n", other.path, other.reason);
     }
-    text += &format!("next: tapline compare {}\n", report.store);
+    if report.shard.is_none() {
+        text += &format!("next: tapline compare {}\n", report.store);
+    }
     text
 }
 

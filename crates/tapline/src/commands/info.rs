@@ -6,7 +6,7 @@ use serde::Serialize;
 use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
 
 use crate::args::InfoArgs;
-use crate::{Outcome, output, precision, views};
+use crate::{Outcome, output, precision, shards, views};
 
 #[derive(Serialize)]
 struct Report {
@@ -75,6 +75,9 @@ fn render(report: &Report) -> String {
         prepared(&manifest.space),
         output::table(&["tap", "pooling", "map", ">features", ">cost", "file"], taps)
     );
+    if let Some(of) = &manifest.shard {
+        text += &format!("\n{}\n", shards::part(of));
+    }
     if !report.labels.is_empty() {
         let classes = report.labels.iter().map(|(label, n)| vec![label.clone(), output::count(*n)]);
         text += &format!("\n{}", output::table(&["label", ">pictures"], classes));

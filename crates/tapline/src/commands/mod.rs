@@ -3,9 +3,11 @@
 pub mod advise;
 pub mod compare;
 pub mod explain;
+pub mod export_rows;
 pub mod extract;
 pub mod info;
 pub mod layers;
+pub mod merge;
 pub mod models;
 pub mod probe;
 pub mod report;

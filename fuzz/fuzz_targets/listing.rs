@@ -1,0 +1,22 @@
+//! Tables of pictures: the first byte says whether the fuzzer's bytes are a `.csv` or a `.tsv` file.
+
+#![no_main]
+
+use std::fs;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tapline_core::scan;
+
+static FOLDER: LazyLock<tempfile::TempDir> =
+    LazyLock::new(|| tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder"));
+
+fuzz_target!(|input: &[u8]| {
+    let Some((kind, bytes)) = input.split_first() else { return };
+    let table = FOLDER.path().join(if kind % 2 == 0 { "list.csv" } else { "list.tsv" });
+    fs::write(&table, bytes).expect("write");
+    if let Ok(listing) = scan(&table) {
+        assert!(!listing.samples.is_empty(), "a listing without pictures");
+        assert!(listing.samples.iter().all(|sample| sample.extra.len() == listing.columns.len()), "a ragged listing");
+    }
+});
