@@ -6,7 +6,7 @@ use crate::comparison::Comparison;
 use crate::control::Control;
 use crate::plan::Plan;
 use crate::progress;
-use crate::scores::score_tap;
+use crate::scores::score_taps;
 use crate::stores::Stores;
 
 /// The evaluations of all taps, in the order of [`Stores::taps`].
@@ -30,12 +30,12 @@ impl Probes {
     pub fn of(stores: &Stores, plan: Plan) -> anyhow::Result<Self> {
         let bar = progress::bar("probing", stores.taps.len() * plan.fits()?, "fits");
         let (mut evaluations, mut controls, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        for (done, &(store, tap)) in stores.taps.iter().enumerate() {
-            let store = &stores.stores[store];
-            let scored = score_tap(store, tap, &plan, &|| bar.inc(1))?;
+        for (done, place) in stores.taps.iter().enumerate() {
+            let store = &stores.stores[place.store];
+            let scored = score_taps(store, &place.taps, &plan, &|| bar.inc(1))?;
             evaluations.push(scored.evaluation);
             seconds.push(scored.seconds);
-            controls.push(Control::of(store, tap, &plan, &|| bar.inc(1))?);
+            controls.push(Control::of_taps(store, &place.taps, &plan, &|| bar.inc(1))?);
             bar.set_position(((done + 1) * plan.fits()?) as u64);
         }
         bar.finish_and_clear();
