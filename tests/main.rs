@@ -19,6 +19,7 @@ mod resume;
 mod shots;
 mod shuffles;
 mod signals;
+mod sizes;
 mod split;
 mod transform;
 mod util;

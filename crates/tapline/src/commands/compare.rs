@@ -209,7 +209,7 @@ fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
         let mut cells = vec![
             mark(report, index).to_owned(),
-            tap.name.clone(),
+            output::cell(&tap.name),
             tap.pooling.clone(),
             tap.features.to_string(),
             format!("{} %", percent(tap.cost_share)),
@@ -226,7 +226,7 @@ fn render(report: &Report) -> String {
         }
         cells.push(format!("{:.1}", tap.seconds));
         if report.models.len() > 1 {
-            cells.insert(1, report.models[tap.backbone].clone());
+            cells.insert(1, output::cell(&report.models[tap.backbone]));
         }
         cells
     });

@@ -153,8 +153,8 @@ fn render(report: &Report) -> String {
     let rows = report.pictures.iter().map(|picture| {
         vec![
             picture.picture.display().to_string(),
-            format!("{} {} %", picture.predicted, percent(picture.probability)),
-            picture.class.clone(),
+            format!("{} {} %", output::cell(&picture.predicted), percent(picture.probability)),
+            output::cell(&picture.class),
             format!("{:+.2}", picture.score),
             picture.file.display().to_string(),
         ]

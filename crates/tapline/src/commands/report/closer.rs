@@ -19,10 +19,12 @@ const PICTURES: usize = 12;
 /// Bins of equal width, those of the expected calibration error.
 const BINS: usize = 15;
 
-/// Taps worth a closer look: the best, the top of its network, best and top of the others, the shallowest of its network.
+/// Taps worth a closer look: the best, those that were joined, the top of its network, best and top of the others, the shallowest
+/// of its network.
 pub fn shown(report: &Report) -> Vec<usize> {
     let best = report.best.unwrap_or_else(|| report.taps.iter().rposition(|tap| tap.top).unwrap_or(0));
     let mut shown = vec![best];
+    shown.extend((0..report.taps.len()).filter(|&tap| report.taps[tap].joined));
     let home = report.taps[best].backbone;
     let others = (0..report.backbones.len()).filter(|&backbone| backbone != home);
     for backbone in std::iter::once(home).chain(others) {
