@@ -180,14 +180,6 @@ fn odd_names_are_shortened_and_kept_on_their_line() {
 }
 
 #[test]
-fn a_thousand_classes_are_judged() {
-    let scratch = Scratch::new();
-    let labels: Vec<String> = (0..3000).map(|i| format!("class {:03}", i / 3)).collect();
-    let store = listed(&scratch, &labels, "store", "pool1");
-    both(&store, &["--folds", "3", "--strengths", "0.01"], |ran| assert!(ran.ok().contains("pool1")));
-}
-
-#[test]
 fn rankings_come_with_their_agreement() {
     let scratch = Scratch::new();
     let labels: Vec<String> = (0..36).map(|i| ["dark", "light", "light"][i % 3].to_owned()).collect();

@@ -22,6 +22,7 @@ mod shards;
 mod shots;
 mod shuffles;
 mod signals;
+mod sizes;
 mod split;
 mod transform;
 mod util;

@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::util::{Scratch, extract, ran, root, run, tapline};
 
+/// Of probabilities: probes are fitted again in another batch, and maps are averaged in another order.
+const EVIDENCE_TOLERANCE: f64 = 2e-3;
+
 fn report<'a>(stores: &[&'a str], out: &'a str, more: &[&'a str]) -> Command {
     let mut args = vec!["report"];
     args.extend(stores);
@@ -31,9 +34,9 @@ fn listed(scratch: &Scratch, labels: impl Iterator<Item = String>) -> String {
     let mut csv = csv::Writer::from_path(scratch.path("list.csv")).expect("a file");
     csv.write_record(["path", "label"]).expect("a line");
     for (index, label) in labels.enumerate() {
-        scratch
-            .picture(&format!("pictures/{index}.png"), if index % 2 == 0 { index as u32 } else { 100 + index as u32 });
-        csv.write_record([format!("pictures/{index}.png"), label]).expect("a line");
+        let name = format!("pictures/שלום 🐈 {index}.png");
+        scratch.picture(&name, if index % 2 == 0 { index as u32 } else { 100 + index as u32 });
+        csv.write_record([name, label]).expect("a line");
     }
     csv.flush().expect("written");
     let store = scratch.text("store");
@@ -78,6 +81,109 @@ fn json_is_the_struct_that_the_page_is_made_of() {
     assert_eq!(found["taps"][1]["top"], true);
 }
 
+/// Every picture of the galleries with its evidence, as JSON has them.
+fn shown(report: &serde_json::Value) -> Vec<&serde_json::Value> {
+    let layers = report["layers"].as_array().expect("layers").iter();
+    layers
+        .flat_map(|layer| ["mistakes", "hits"].map(|kind| layer[kind].as_array().expect("pictures")))
+        .flatten()
+        .collect()
+}
+
+#[test]
+fn the_evidence_is_that_of_the_probe_that_scored_the_picture() {
+    let scratch = Scratch::new();
+    let (pictures, store) = stored(&scratch, 12);
+    let check = |more: &[&str]| {
+        let found =
+            run(tapline(&[&["report", &store, "--pictures", &pictures, "--json", "--folds", "3"], more].concat()));
+        let report = found.json();
+        found.ok();
+        assert!(!shown(&report).is_empty());
+        for picture in shown(&report) {
+            // The mean of the cells is the log-odds of what was predicted when the picture was left out.
+            let score = picture["evidence"]["score"].as_f64().expect("a score");
+            let expected = picture["probability"].as_f64().expect("a probability");
+            let said = 1.0 / (1.0 + (-score).exp());
+            assert!((said - expected).abs() < EVIDENCE_TOLERANCE, "{said} {expected}");
+            assert_eq!(picture["evidence"]["seen"], serde_json::json!([0.65625, 0.65625]));
+        }
+    };
+    check(&[]);
+    check(&["--shuffles", "4"]);
+    check(&["--transform", "none", "--strengths", "0.01,0.1"]);
+}
+
+#[test]
+fn what_has_no_evidence_says_why() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
+    run(extract(&pictures, &store, &["--taps", "pool1@max,fire2,fire3"])).ok();
+    let check = |more: &[&str], present: bool, words: &str| {
+        let html = page(&scratch, &store, &[&["--folds", "3"], more].concat());
+        assert_eq!(html.contains("class=\"show-evidence\""), present, "{more:?}");
+        assert!(html.contains(words), "{more:?}: {words}");
+    };
+    let pictures = ["--pictures", pictures.as_str()];
+    check(&pictures, true, "cannot be shown here: pool1 is pooled by max: only the mean of a map");
+    check(&[&pictures[..], &["--join", "fire2+fire3"]].concat(), true, "the maps of joined taps differ in size");
+    check(&[&pictures[..], &["--transform", "l2"]].concat(), false, "features are bent row by row first");
+    check(
+        &["--pictures", &scratch.text("elsewhere")],
+        false,
+        "the files of the pictures are not there, or have changed",
+    );
+    // A store whose network is no card's and was not named.
+    let manifest = scratch.path("store/store.json");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    fs::write(&manifest, text.replace("\"squeezenet1.1\"", "\"mine\"")).expect("written");
+    check(&pictures, false, "no file of mine with the digest that the features come from was found; --model names it");
+    let model = root().join("models/squeezenet1.1.onnx").display().to_string();
+    check(
+        &[&pictures[..], &["--model", "efficientnet-lite0", "--model", &model]].concat(),
+        true,
+        "pool1 is pooled by max",
+    );
+}
+
+#[test]
+fn the_protocol_is_that_of_compare() {
+    let scratch = Scratch::new();
+    let (_, store) = stored(&scratch, 12);
+    let protocol = ["--folds", "3", "--shuffles", "4", "--transform", "sqrt", "--join", "pool1+fire3", "--json"];
+    let of = |command: &str| run(tapline(&[&[command, &store], &protocol[..]].concat())).json();
+    let (compared, report, advice) = (of("compare"), of("report"), of("advise"));
+    assert_eq!(compared["taps"].as_array().map(Vec::len), Some(3));
+    for tap in 0..3 {
+        assert_eq!(report["taps"][tap]["scores"]["correct"], compared["taps"][tap]["accuracy"]["correct"]);
+        assert_eq!(report["taps"][tap]["name"], compared["taps"][tap]["name"]);
+    }
+    let joined = &compared["taps"][2];
+    assert_eq!((joined["name"].as_str(), joined["features"].as_u64()), (Some("pool1 + fire3"), Some(64 + 128)));
+    assert_eq!((joined["pooling"].as_str(), joined["joined"].as_bool()), (Some("joined"), Some(true)));
+    // It is as deep as fire3, which stays the top layer.
+    assert_eq!((compared["top"].as_u64(), report["taps"][1]["top"].as_bool()), (Some(1), Some(true)));
+    // Four shuffles of a quarter each score most of the 24.
+    assert!(
+        report["pictures"].as_u64().is_some_and(|pictures| (12..=24).contains(&pictures)),
+        "{}",
+        report["pictures"]
+    );
+    assert!(advice["recommended"]["name"].is_string() || advice["recommended"].is_null());
+    let commands = report["provenance"]["commands"].to_string();
+    assert!(
+        commands.contains("--join pool1+fire3 --folds 3 --shuffles 4 --test-share 0.25 --transform sqrt"),
+        "{commands}"
+    );
+    for (taps, words) in [("pool1", "names one tap"), ("pool1+fire9", "no tap \"fire9\"")] {
+        for command in ["compare", "report", "advise"] {
+            run(tapline(&[command, &store, "--join", taps, "--json"])).fails_with(&["--join", words]);
+        }
+    }
+    run(tapline(&["compare", &store, "--join", "pool1+fire3", "--join", "pool1+fire3"]))
+        .fails_with(&["is there twice"]);
+}
+
 #[test]
 fn labels_that_are_tags_formulas_or_endless_stay_text() {
     let scratch = Scratch::new();
@@ -91,7 +197,7 @@ fn labels_that_are_tags_formulas_or_endless_stay_text() {
     let html = page(&scratch, &store, &["--figures", &scratch.text("figures")]);
     assert!(!html.contains("<script>alert"), "a tag came through");
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && html.contains("(10,000 letters)"));
-    assert!(html.contains("<bdi>שלום 🐈</bdi>"));
+    assert!(html.contains("<bdi>שלום 🐈</bdi>") && html.contains(">שלום 🐈 0.png</bdi>"));
     assert!(html.len() < 400_000, "{}", html.len());
 }
 
@@ -120,12 +226,13 @@ fn few_pictures_and_many_classes_are_said_to_be_so() {
 }
 
 #[test]
-fn one_tap_is_enough() {
+fn one_tap_is_enough_and_its_pictures_are_looked_into() {
     let scratch = Scratch::new();
     let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
     run(extract(&pictures, &store, &[])).ok();
     let html = page(&scratch, &store, &["--pictures", &pictures]);
     assert!(html.contains("id=\"depth\"") && !html.replace("Number.isNaN", "").contains("NaN"));
+    assert!(html.contains("class=\"show-evidence\"") && html.contains("background-image:url(data:image/png;base64,"));
 }
 
 #[test]

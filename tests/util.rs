@@ -27,6 +27,13 @@ pub fn python(script: &str, args: &[&str]) -> Output {
     Command::new(python).current_dir(root()).arg(script).args(args).output().expect("Python starts")
 }
 
+/// A store of made-up features, without pictures: `tools/make_store.py` says what may be asked for.
+pub fn made(scratch: &Scratch, name: &str, more: &[&str]) -> String {
+    let store = scratch.text(name);
+    ran(python("tools/make_store.py", &[&[store.as_str()], more].concat())).ok();
+    store
+}
+
 /// A finished run's exit code, stdout and stderr.
 #[derive(Debug)]
 pub struct Ran {

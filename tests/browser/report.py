@@ -95,6 +95,25 @@ def switches_layers(page: chromium.Page) -> None:
     page.run("document.querySelector('input[name=colour][value=class]').click()")
 
 
+def shows_the_evidence(page: chromium.Page) -> None:
+    """A layer of colours over the pictures of a gallery, on and off by key and pointer; where there is none it says why."""
+    state = "[...document.querySelectorAll('.panel:not([hidden]) .evidence')].map((e) => getComputedStyle(e).display)"
+    layers = page.run("[...document.querySelectorAll('.panel')].map((p) => p.querySelector('.show-evidence') !== null)")
+    check(any(layers), f"some layer has evidence: {layers}")
+    silent = "[...document.querySelectorAll('.panel:not(:has(.show-evidence))')].filter((p) => !p.innerHTML.includes('cannot be shown here')).length"
+    check(page.run(silent) == 0, "a layer without evidence says why")
+    page.run(f"document.querySelectorAll('input[name=layer]')[{layers.index(True)}].click()")
+    check(set(page.run(state)) == {"none"}, "pictures are as they are at first")
+    focus(page, ".panel:not([hidden]) .show-evidence")
+    page.key(" ", " ")
+    check(set(page.run(state)) == {"block"}, "the space bar shows the evidence")
+    drawn = "[...document.querySelectorAll('.panel:not([hidden]) .evidence')].every((e) => getComputedStyle(e).backgroundImage.startsWith('url(\"data:image/png') && e.clientWidth > 50)"
+    check(page.run(drawn), "and there are pictures of it")
+    check(page.run("new Set([...document.querySelectorAll('.show-evidence')].map((b) => b.checked)).size") == 1, "in all layers")
+    click(page, ".panel:not([hidden]) .looking label")
+    check(set(page.run(state)) == {"none"}, "a click takes it off")
+
+
 def shows_thumbnails(page: chromium.Page) -> None:
     tip = "(() => { const t = document.getElementById('tip'); return t.hidden ? null : t.innerText; })()"
     check(page.run(tip) is None, "no picture is shown at first")
@@ -149,6 +168,7 @@ CHECKS: list[Callable[[chromium.Page], None]] = [
     has_names,
     sorts_by_click_and_key,
     switches_layers,
+    shows_the_evidence,
     shows_thumbnails,
     is_read_by_keyboard,
 ]

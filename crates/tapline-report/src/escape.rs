@@ -76,7 +76,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// A name of at most `shown` letters.
-pub(crate) fn shortened_to(text: &str, shown: usize) -> Cow<'_, str> {
+pub fn shortened_to(text: &str, shown: usize) -> Cow<'_, str> {
     let letters = text.chars().count();
     if letters <= shown {
         return Cow::Borrowed(text);

@@ -31,6 +31,7 @@
 
 mod error;
 mod escape;
+mod evidence;
 mod figures;
 mod model;
 pub mod numbers;
@@ -40,10 +41,11 @@ mod svg;
 mod table;
 
 pub use error::Error;
-pub use escape::shortened;
+pub use escape::{shortened, shortened_to};
+pub use evidence::tint;
 pub use figures::{Figure, figures};
 pub use model::{
-    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, FeatureMap, Layer, LearningCurve, LearningFit,
+    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
     LearningPoint, MapLayer, MapPoint, Picture, Provenance, Report, Scores, Skipped, Sprite, TapRow, Thumbnails,
 };
 pub use page::page;

@@ -76,6 +76,8 @@ pub struct TapRow {
     pub classifier: bool,
     /// Whether it is the deepest tap below the classifier.
     pub top: bool,
+    /// Whether it is several taps, their features side by side.
+    pub joined: bool,
     /// How its probes did; none where nothing was probed.
     pub scores: Option<Scores>,
     /// How it compares with the others, as far as that was computed.
@@ -187,6 +189,8 @@ pub struct Layer {
     pub mistakes: Vec<Picture>,
     /// Right pictures, the least sure first.
     pub hits: Vec<Picture>,
+    /// Why the evidence in its pictures is not shown, to follow "not shown here:"; none where it is, or was not looked for.
+    pub no_evidence: Option<String>,
 }
 
 /// Which classes are taken for which.
@@ -237,6 +241,20 @@ pub struct Picture {
     pub probability: f64,
     /// Position in `Thumbnails::pictures`; none where the file is not there.
     pub thumbnail: Option<usize>,
+    /// What in the picture speaks for the predicted class; none where that cannot be traced back.
+    pub evidence: Option<Evidence>,
+}
+
+/// Where in a picture the evidence for the predicted class is.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Evidence {
+    /// Mean over the cells, in the probe's unit: log-odds for two classes, else the score above the mean of all classes.
+    pub score: f64,
+    /// Width and height of the part that the network sees, from the picture's centre, as shares of its longer side.
+    pub seen: (f64, f64),
+    /// Cells of that part `[rows][columns]` from the top, as shares of the strongest, −1 to 1; too many numbers for JSON.
+    #[serde(skip)]
+    pub cells: Vec<Vec<f32>>,
 }
 
 /// Pictures in the plane, for several taps.

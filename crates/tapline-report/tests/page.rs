@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use tapline_report::{
-    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, FeatureMap, Layer, LearningCurve, LearningFit,
+    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
     LearningPoint, MapLayer, MapPoint, Picture, Provenance, Report, Scores, Skipped, Sprite, TapRow, Thumbnails,
     figures, page, table,
 };
@@ -62,8 +62,16 @@ fn learning() -> LearningCurve {
 }
 
 fn layer(tap: usize, path: &str) -> Layer {
-    let picture =
-        |label, predicted, thumbnail| Picture { path: path.to_owned(), label, predicted, probability: 0.75, thumbnail };
+    let picture = |label, predicted, thumbnail| Picture {
+        path: path.to_owned(),
+        label,
+        predicted,
+        probability: 0.75,
+        thumbnail,
+        evidence: None,
+    };
+    let evidence = Evidence { score: 1.1, seen: (1.0, 0.75), cells: vec![vec![1.0, -0.5], vec![0.25, 0.0]] };
+    let has_map = tap == 1;
     Layer {
         tap,
         confusion: Confusion {
@@ -75,8 +83,9 @@ fn layer(tap: usize, path: &str) -> Layer {
             Bin { probability: 0.6, correct: 10, total: 20, interval: (0.3, 0.7) },
             Bin { probability: 0.9, correct: 19, total: 20, interval: (0.8, 1.0) },
         ],
-        mistakes: vec![picture(0, 1, Some(0))],
+        mistakes: vec![Picture { evidence: has_map.then_some(evidence), ..picture(0, 1, Some(0)) }],
         hits: vec![picture(1, 1, None)],
+        no_evidence: (!has_map).then(|| format!("{path} is pooled by max")),
     }
 }
 

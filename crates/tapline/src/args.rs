@@ -332,7 +332,22 @@ pub struct ProtocolArgs {
     pub solver: SolverArg,
 }
 
-/// What else there is to say of the protocol of `probe` and `compare`.
+/// What `compare`, `advise` and `report` look at, and how it is scored.
+#[derive(Debug, ClapArgs)]
+pub struct ComparedArgs {
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
+    /// Also probe these taps of a store as one, their features side by side; may be given several times
+    #[arg(long, value_name = "TAP+TAP...")]
+    pub join: Vec<String>,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
+}
+
+/// What else there is to say of the protocol of `probe`, `compare`, `advise` and `report`.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Protocol")]
 pub struct DesignArgs {
@@ -434,13 +449,11 @@ Examples:
   tapline compare cells.store --json
   tapline compare cells.store --rankings
   tapline compare small.store large.store
+  tapline compare cells.store --join blocks.10+blocks.11
   tapline compare cells.store --split
   tapline compare cells.store --group module --control
   tapline compare cells.store --shuffles 10 --test-share 0.25")]
 pub struct CompareArgs {
-    /// The stores' folders
-    #[arg(required = true, value_name = "STORE")]
-    pub stores: Vec<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
@@ -451,9 +464,7 @@ pub struct CompareArgs {
     #[arg(long)]
     pub rankings: bool,
     #[command(flatten)]
-    pub protocol: ProtocolArgs,
-    #[command(flatten)]
-    pub design: DesignArgs,
+    pub compared: ComparedArgs,
 }
 
 /// Arguments of `tapline advise`.
@@ -475,14 +486,11 @@ Examples:
   tapline advise cells.store
   tapline advise small.store large.store --json")]
 pub struct AdviseArgs {
-    /// The stores' folders
-    #[arg(required = true, value_name = "STORE")]
-    pub stores: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub protocol: ProtocolArgs,
+    pub compared: ComparedArgs,
 }
 
 /// Arguments of `tapline explain`.
@@ -533,16 +541,14 @@ Several stores (other networks, other poolings) must hold the same pictures. Whe
 class smaller than the folds, the page says so and holds the map.
 
 Thumbnails are made of the original files, which are looked for below --pictures; a file that is not there or has other
-bytes than were extracted from is shown as an empty frame, and counted.
+bytes than were extracted from is shown as an empty frame, and counted. Of mean-pooled taps the same files show where in
+each picture the evidence for the predicted class is (as `tapline explain` does), by the probe that scored it.
 
 Examples:
   tapline report cells.store --out report.html
   tapline report small.store large.store --pictures photos/ --out report.html --figures figures/"
 )]
 pub struct ReportArgs {
-    /// The stores' folders
-    #[arg(required = true, value_name = "STORE")]
-    pub stores: Vec<PathBuf>,
     /// The HTML file to write
     #[arg(long, short, value_name = "FILE", required_unless_present_any = ["figures", "json"])]
     pub out: Option<PathBuf>,
@@ -553,6 +559,10 @@ pub struct ReportArgs {
     /// the working folder and from the store's]
     #[arg(long, value_name = "PICTURES")]
     pub pictures: Option<PathBuf>,
+    /// A network's card or .onnx file, where a store's name for it is not a card's; may be given several times. The galleries'
+    /// pictures go through it once more, to show where in them the evidence is
+    #[arg(long, value_name = "MODEL")]
+    pub model: Vec<String>,
     /// The page's title
     #[arg(long)]
     pub title: Option<String>,
@@ -560,7 +570,7 @@ pub struct ReportArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub protocol: ProtocolArgs,
+    pub compared: ComparedArgs,
 }
 
 /// Solvers of linear probes.

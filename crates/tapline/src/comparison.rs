@@ -23,10 +23,19 @@ pub struct Compared {
     pub position: usize,
     /// Whether it belongs to the network's own classifier.
     pub classifier: bool,
+    /// Whether it is several taps joined, and so no stage.
+    pub joined: bool,
     /// Share of the network's multiply-adds needed to reach it, 0 to 1.
     pub cost_share: f64,
     /// What it costs.
     pub cost: Cost,
+}
+
+impl Compared {
+    /// Whether it is one layer below the network's own classifier.
+    pub fn is_stage(&self) -> bool {
+        !self.classifier && !self.joined
+    }
 }
 
 /// Right and wrong pictures of all taps, and what they say of the best one.
@@ -147,7 +156,7 @@ impl Comparison {
     }
 
     fn top_of(&self, backbone: usize) -> anyhow::Result<Option<TopComparison>> {
-        let is_stage = |&tap: &usize| self.taps[tap].backbone == backbone && !self.taps[tap].classifier;
+        let is_stage = |&tap: &usize| self.taps[tap].backbone == backbone && self.taps[tap].is_stage();
         let Some(top) = (0..self.taps.len()).rev().find(is_stage) else { return Ok(None) };
         let is_inner = |tap: &usize| is_stage(tap) && self.taps[*tap].position < self.taps[top].position;
         let inner: Vec<usize> = (0..self.taps.len()).filter(is_inner).collect();
@@ -305,7 +314,7 @@ impl Comparison {
         let stages = self
             .taps
             .iter()
-            .filter(|tap| of_network(tap) && !tap.classifier && tap.position < self.taps[found.top].position)
+            .filter(|tap| of_network(tap) && tap.is_stage() && tap.position < self.taps[found.top].position)
             .count();
         format!(
             "The {which}, {top}, is {points} behind the best stage below it, {inner}: {} right only there, {} only at \

@@ -19,17 +19,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The control of one tap, where the plan asks for it; `progress` is called after each fit.
-    pub fn of(
-        store: &Store,
-        tap_index: usize,
-        plan: &Plan,
-        progress: &(dyn Fn() + Sync),
-    ) -> anyhow::Result<Option<Self>> {
-        Self::of_taps(store, &[tap_index], plan, progress)
-    }
-
-    /// As [`of`](Self::of), of the joined features of several taps.
+    /// The control of the joined features of several taps, where the plan asks for it; `progress` is called after each fit.
     pub fn of_taps(
         store: &Store,
         taps: &[usize],

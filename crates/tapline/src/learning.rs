@@ -9,12 +9,14 @@ use tapline_report::{LearningFit, LearningPoint};
 
 use crate::classes::Labelled;
 use crate::output::{count, points};
+use crate::plan::held_out;
 use crate::probes::Probes;
 use crate::progress;
 use crate::scores::{features, keep, kept_as, labelled, read_kept};
 use crate::stores::Stores;
 
-/// Orders in which the training pictures of a fixed split are taken; where folds take turns, each fold is held out once.
+/// Orders in which the training pictures of a fixed split are taken, and shuffles that are looked at; where folds take turns,
+/// each fold is held out once.
 const ORDERS: usize = 5;
 /// Folds that choose the strength of each size, and so pictures that each class has at least.
 const FOLDS: usize = 3;
@@ -58,16 +60,15 @@ struct Key<'a> {
 ///
 /// Each fold in turn is held out, as in the tap's own scores, and probes learn from nested subsets of the others, each half of
 /// the next; so every picture is scored at every size, and the law's interval comes from resampled folds. Of a fixed split the
-/// test pictures are held out, five times over.
+/// test pictures are held out, five times over; of shuffles the first five are taken.
 pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Result<Learned, String>> {
     let data = &probes.plan.data;
     let repeats = match repeats(probes) {
         Ok(repeats) => repeats,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (store, index) = stores.taps[tap];
-    let store = &stores.stores[store];
-    let values = features(store, &[index], data)?;
+    let store = stores.store_of(tap);
+    let values = features(store, &stores.taps[tap].taps, data)?;
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let config = config(&probes.plan.config);
     let key = Key {
@@ -162,11 +163,10 @@ fn repeats(probes: &Probes) -> Result<Repeats, String> {
     let (trains, tests): (Vec<Vec<usize>>, Vec<Vec<usize>>) = match data.split {
         Some(_) => (vec![data.with_role(Role::Train); ORDERS], vec![data.with_role(Role::Test); ORDERS]),
         None => {
-            let with = |wanted: &dyn Fn(usize) -> bool| {
-                (0..first.fold_of.len()).filter(|&i| wanted(first.fold_of[i])).map(|i| first.scored_rows[i]).collect()
-            };
-            let turns = |fold: usize| (with(&|found| found != fold), with(&|found| found == fold));
-            (0..probes.plan.config.folds).map(turns).unzip()
+            let turns = |fold: usize| (probes.plan.learned_from(first, fold), held_out(first, fold));
+            (0..probes.plan.shuffles.map_or(probes.plan.config.folds, |shuffles| shuffles.count.min(ORDERS)))
+                .map(turns)
+                .unzip()
         }
     };
     let mut orders = Vec::new();

@@ -11,6 +11,7 @@ mod classes;
 mod commands;
 mod comparison;
 mod control;
+mod evidence;
 mod features;
 mod groups;
 mod interrupt;

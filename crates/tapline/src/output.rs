@@ -6,7 +6,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use tapline_core::Store;
 pub use tapline_report::numbers::{count, counted, percent};
-use tapline_report::shortened;
+use tapline_report::{shortened, shortened_to};
+
+/// Letters of a name in a table: more of them push the numbers off a terminal.
+const CELL: usize = 40;
 
 /// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
 pub fn strength(c: f64) -> String {
@@ -18,6 +21,12 @@ pub fn strength(c: f64) -> String {
 pub fn short(name: &str) -> String {
     let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     shortened(&plain).into_owned()
+}
+
+/// A name in a cell of a table for people: at most 40 letters, the middle of a longer one left out, on one line.
+pub fn cell(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    shortened_to(&plain, CELL).into_owned()
 }
 
 /// The same between quotes, as errors give names.
@@ -75,6 +84,14 @@ mod tests {
     #[test]
     fn differences_have_no_negative_zero() {
         assert_eq!([0.0134, -0.0001, -0.02].map(points), ["1.3", "0.0", "-2.0"]);
+    }
+
+    #[test]
+    fn long_names_leave_out_their_middle_in_a_cell() {
+        let check = |name: &str, expected: &str| assert_eq!(cell(name), expected);
+        check("blocks.11", "blocks.11");
+        check("two\nlines", "two lines");
+        check(&format!("{}{}", "a".repeat(50), "b".repeat(50)), &format!("{}…{}", "a".repeat(19), "b".repeat(20)));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::{ProtocolConfig, Shuffles, Solver, Transform, default_grid};
+use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, Solver, Transform, default_grid};
 
-use crate::args::{DesignArgs, ProtocolArgs, SolverArg, TransformArg};
+use crate::args::{ComparedArgs, DesignArgs, ProtocolArgs, SolverArg, TransformArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::{counted, quoted};
@@ -48,6 +48,21 @@ impl Plan {
             eprintln!("tapline: {warning}");
         }
         Ok(plan)
+    }
+
+    /// The plan of a comparison, as typed.
+    pub fn of_all(listing: &StoredListing, args: &ComparedArgs) -> anyhow::Result<Self> {
+        Self::of(listing, &args.protocol)?.with_design(&args.design)
+    }
+
+    /// Positions of the pictures that the probes of a fold or shuffle of an evaluation learned from, ascending.
+    pub fn learned_from(&self, evaluation: &Evaluation, fold: usize) -> Vec<usize> {
+        if self.data.split.is_some() {
+            return self.data.with_role(Role::Train);
+        }
+        let mut learned = vec![true; self.data.rows.len()];
+        held_out(evaluation, fold).into_iter().for_each(|row| learned[row] = false);
+        (0..learned.len()).filter(|&row| learned[row]).collect()
     }
 
     /// The same plan with the transform and the shuffles that were asked for.
@@ -98,6 +113,12 @@ impl Plan {
         let config = ProtocolConfig { control: true, ..self.config.clone() };
         self.control.then(|| Self { data: self.data.clone(), config, shuffles: self.shuffles, control: false })
     }
+}
+
+/// Positions of the pictures that a fold or shuffle of an evaluation scored, ascending.
+pub fn held_out(evaluation: &Evaluation, fold: usize) -> Vec<usize> {
+    let scored = evaluation.scored_rows.iter().zip(&evaluation.fold_of);
+    scored.filter(|(_, of)| **of == fold).map(|(&row, _)| row).collect()
 }
 
 /// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart.

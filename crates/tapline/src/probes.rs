@@ -10,8 +10,8 @@ use crate::comparison::Comparison;
 use crate::control::Control;
 use crate::plan::Plan;
 use crate::progress;
-use crate::scores::score_tap;
-use crate::stores::Stores;
+use crate::scores::score_taps;
+use crate::stores::{Place, Stores};
 
 /// Bytes for each number of a tap under way: as read, in float32, and in float64 for the ends of searches.
 const BYTES_PER_NUMBER: usize = 20;
@@ -37,20 +37,23 @@ impl Probes {
     pub fn of(stores: &Stores, plan: Plan) -> anyhow::Result<Self> {
         let fits = plan.fits()?;
         let bar = progress::bar("probing", stores.taps.len() * fits, "fits");
-        let probe = |&(store, tap): &(usize, usize)| {
-            let store = &stores.stores[store];
+        let probe = |place: &Place| {
+            let store = &stores.stores[place.store];
             let done = AtomicUsize::new(0);
             let progress = || {
                 done.fetch_add(1, Ordering::Relaxed);
                 bar.inc(1);
             };
-            let scored = score_tap(store, tap, &plan, &progress)?;
-            let control = Control::of(store, tap, &plan, &progress)?;
+            let scored = score_taps(store, &place.taps, &plan, &progress)?;
+            let control = Control::of_taps(store, &place.taps, &plan, &progress)?;
             // Scores that were kept take no fits.
             bar.inc(fits.saturating_sub(done.into_inner()) as u64);
             anyhow::Ok((scored, control))
         };
-        let columns = |&(store, tap): &(usize, usize)| stores.stores[store].taps()[tap].info.features;
+        let columns = |place: &Place| {
+            let infos = stores.stores[place.store].taps();
+            place.taps.iter().map(|&tap| infos[tap].info.features).sum::<usize>()
+        };
         let widest = stores.taps.iter().map(columns).max().unwrap_or(0);
         // Taps that are read from the store take the memory of their fits.
         let bytes = (plan.data.rows.len() * widest * BYTES_PER_NUMBER).clamp(1, 2 * plan.config.max_bytes.max(1));

@@ -62,8 +62,7 @@ pub fn of_all(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Ranking>> 
     let data = &probes.plan.data;
     let chosen = chosen(data, probes.plan.config.seed);
     let shown = |tap: usize| {
-        let (store, tap) = stores.taps[tap];
-        let values = features(&stores.stores[store], &[tap], data)?;
+        let values = features(stores.store_of(tap), &stores.taps[tap].taps, data)?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let shape = (data.rows.len(), values.len() / data.rows.len());
         let rows = ArrayView2::from_shape(shape, &values).expect("whole rows").select(Axis(0), &chosen);
@@ -73,7 +72,7 @@ pub fn of_all(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Ranking>> 
     let one = |tap: usize| {
         let this = shown(tap)?;
         let key = Key { ranking: VERSION, features: [this.digest, best.digest], labels: &data.labels, chosen: &chosen };
-        let kept = kept_as(&stores.stores[stores.taps[tap].0], &key)?;
+        let kept = kept_as(stores.store_of(tap), &key)?;
         if let Some(ranking) = read_kept(&kept) {
             return Ok(ranking);
         }

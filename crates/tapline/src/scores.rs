@@ -27,12 +27,7 @@ pub struct Scored {
     pub seconds: f64,
 }
 
-/// Evaluates the tap at `tap_index`, or takes the kept evaluation; `progress` is called after each fit.
-pub fn score_tap(store: &Store, tap_index: usize, plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
-    score_taps(store, &[tap_index], plan, progress)
-}
-
-/// As [`score_tap`], of the joined features of several taps.
+/// Evaluates `taps` of a store, their features joined, or takes the kept evaluation; `progress` is called after each fit.
 pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn() + Sync)) -> anyhow::Result<Scored> {
     let features = Features::of(store, taps, (&plan.data, plan.config.max_bytes))?;
     let kept = kept_file(store, features.digest()?, plan)?;
@@ -60,12 +55,16 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
 ///
 /// What is kept is found by these numbers, so that the same taps in another order are another tap.
 pub fn features(store: &Store, taps: &[usize], data: &Labelled) -> anyhow::Result<Vec<f32>> {
+    features_of(store, taps, &data.rows)
+}
+
+/// As [`features`], of any rows of the store that have features.
+pub fn features_of(store: &Store, taps: &[usize], rows: &[usize]) -> anyhow::Result<Vec<f32>> {
     if let [tap] = taps {
-        return Ok(store.rows(*tap).to_f32(&data.rows)?);
+        return Ok(store.rows(*tap).to_f32(rows)?);
     }
-    let of_taps =
-        taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(&data.rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(side_by_side(&of_taps, data.rows.len()))
+    let of_taps = taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(side_by_side(&of_taps, rows.len()))
 }
 
 /// The rows of several tables `[rows, …]` as one, each row's numbers after each other.

@@ -1,29 +1,44 @@
 //! Several stores over the same pictures, as one list of taps.
 
-use std::path::PathBuf;
-
 use anyhow::bail;
 use tapline_compare::Cost;
-use tapline_core::Views;
-use tapline_core::{Resize, Store, StoredListing};
+use tapline_core::{Resize, Store, StoredListing, TapInfo, Views};
 use tapline_report::{Backbone, Report, TapRow};
 
+use crate::args::ComparedArgs;
 use crate::comparison::Compared;
 use crate::output::count;
+use crate::taps;
+
+/// Where a tap is: a tap of a store, or several of one store whose features are joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Position among the stores.
+    pub store: usize,
+    /// Positions among the store's taps, in the order of their features.
+    pub taps: Vec<usize>,
+}
+
+impl Place {
+    /// Whether it is several taps.
+    pub fn is_joined(&self) -> bool {
+        self.taps.len() > 1
+    }
+}
 
 /// Stores whose rows are the same pictures with the same labels.
 pub struct Stores {
     /// The stores, as typed.
     pub stores: Vec<Store>,
-    /// Where each tap of the report is: positions in `stores` and among the store's taps.
-    pub taps: Vec<(usize, usize)>,
+    /// Where each tap of the report is.
+    pub taps: Vec<Place>,
     backbones: Vec<Vec<usize>>,
 }
 
 impl Stores {
-    /// Opens them, and refuses those that do not belong together.
-    pub fn open(paths: &[PathBuf]) -> anyhow::Result<Self> {
-        let stores: Vec<Store> = paths.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
+    /// Opens them with the taps that are joined, and refuses those that do not belong together.
+    pub fn of(args: &ComparedArgs) -> anyhow::Result<Self> {
+        let stores: Vec<Store> = args.stores.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
         for other in &stores[1..] {
             if let Some(difference) = difference(&stores[0], other) {
                 bail!(
@@ -48,8 +63,34 @@ impl Stores {
                 None => backbones.push(vec![index]),
             }
         }
-        let taps = backbones.iter().flat_map(|backbone| taps_by_depth(&stores, backbone)).collect();
+        let joined = joined(&stores, &args.join)?;
+        let taps = backbones.iter().flat_map(|backbone| taps_by_depth(&stores, backbone, &joined)).collect();
         Ok(Self { stores, taps, backbones })
+    }
+
+    /// The store of a tap of the report.
+    pub fn store_of(&self, tap: usize) -> &Store {
+        &self.stores[self.taps[tap].store]
+    }
+
+    /// What the store says of a tap of the report; none of joined taps.
+    pub fn info(&self, tap: usize) -> Option<&TapInfo> {
+        match self.taps[tap].taps[..] {
+            [one] => Some(&self.store_of(tap).taps()[one].info),
+            _ => None,
+        }
+    }
+
+    /// The taps that a tap of the report is made of.
+    pub fn infos(&self, tap: usize) -> Vec<TapInfo> {
+        let taps = self.store_of(tap).taps();
+        self.taps[tap].taps.iter().map(|&index| taps[index].info.clone()).collect()
+    }
+
+    /// What is typed for a tap of the report, such as `fire8@mean`.
+    pub fn typed(&self, tap: usize) -> String {
+        let names = self.infos(tap).into_iter().map(|info| format!("{}@{}", info.name, info.tap.pooling));
+        names.collect::<Vec<_>>().join("+")
     }
 
     /// The listing they share.
@@ -72,21 +113,23 @@ impl Stores {
     /// Networks and taps, without scores.
     pub fn describe(&self) -> Report {
         let backbones = self.backbones.iter().zip(self.names()).map(|(stores, name)| self.backbone(stores, name));
-        let taps = self.taps.iter().map(|&(store, tap)| {
-            let info = &self.stores[store].taps()[tap].info;
+        let taps = (0..self.taps.len()).map(|tap| {
+            let infos = self.infos(tap);
+            let deepest = deepest(&infos);
             TapRow {
-                backbone: self.backbone_of(store),
-                name: info.name.clone(),
-                pooling: info.tap.pooling.to_string(),
-                features: info.features,
-                cost_share: info.cost_share,
-                classifier: info.classifier,
+                backbone: self.backbone_of(self.taps[tap].store),
+                name: taps::names(&infos),
+                pooling: taps::pooling(&infos),
+                features: infos.iter().map(|info| info.features).sum(),
+                cost_share: deepest.cost_share,
+                classifier: deepest.classifier,
+                joined: self.taps[tap].is_joined(),
                 ..TapRow::default()
             }
         });
         let mut report = Report { backbones: backbones.collect(), taps: taps.collect(), ..Report::default() };
         for backbone in 0..report.backbones.len() {
-            let below = |tap: &&mut TapRow| tap.backbone == backbone && !tap.classifier;
+            let below = |tap: &&mut TapRow| tap.backbone == backbone && !tap.classifier && !tap.joined;
             report.taps.iter_mut().rev().find(below).into_iter().for_each(|tap| tap.top = true);
         }
         report
@@ -95,18 +138,20 @@ impl Stores {
     /// What a comparison must know of each tap.
     pub fn compared(&self) -> Vec<Compared> {
         let report = self.describe();
-        let compared = |(index, &(store, tap)): (usize, &(usize, usize))| {
-            let info = &self.stores[store].taps()[tap].info;
+        let compared = |index: usize| {
+            let (infos, row) = (self.infos(index), &report.taps[index]);
+            let deepest = deepest(&infos);
             Compared {
                 name: report.tap_name(index),
-                backbone: report.taps[index].backbone,
-                position: info.position,
-                classifier: info.classifier,
-                cost_share: info.cost_share,
-                cost: Cost { multiply_adds: info.multiply_adds, features: info.features },
+                backbone: row.backbone,
+                position: deepest.position,
+                classifier: row.classifier,
+                joined: row.joined,
+                cost_share: row.cost_share,
+                cost: Cost { multiply_adds: deepest.multiply_adds, features: row.features },
             }
         };
-        self.taps.iter().enumerate().map(compared).collect()
+        (0..self.taps.len()).map(compared).collect()
     }
 
     /// The views of each picture; none where the stores differ in them.
@@ -152,12 +197,45 @@ impl Stores {
     }
 }
 
-/// Taps of a network's stores from shallow to deep.
-fn taps_by_depth(stores: &[Store], backbone: &[usize]) -> Vec<(usize, usize)> {
-    let all = |&store: &usize| (0..stores[store].taps().len()).map(move |tap| (store, tap));
-    let mut taps: Vec<(usize, usize)> = backbone.iter().flat_map(all).collect();
-    taps.sort_by_key(|&(store, tap)| stores[store].taps()[tap].info.position);
+/// Taps of a network's stores from shallow to deep, each joined one after the deepest of its taps.
+fn taps_by_depth(stores: &[Store], backbone: &[usize], joined: &[Place]) -> Vec<Place> {
+    let all = |&store: &usize| (0..stores[store].taps().len()).map(move |tap| Place { store, taps: vec![tap] });
+    let joined = joined.iter().filter(|place| backbone.contains(&place.store)).cloned();
+    let mut taps: Vec<Place> = backbone.iter().flat_map(all).chain(joined).collect();
+    let position = |place: &Place| place.taps.iter().map(|&tap| stores[place.store].taps()[tap].info.position).max();
+    taps.sort_by_key(|place| (position(place), place.is_joined()));
     taps
+}
+
+/// The taps to join, in every store that has them.
+fn joined(stores: &[Store], typed: &[String]) -> anyhow::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for one in typed {
+        let before = places.len();
+        let found: Vec<anyhow::Result<Vec<usize>>> = stores.iter().map(|store| taps::find(store, one)).collect();
+        let mut refused = None;
+        for (store, found) in found.into_iter().enumerate() {
+            match found {
+                Ok(taps) if taps.len() < 2 => {
+                    bail!("--join {one} names one tap, which is compared without it: join several with +")
+                }
+                Ok(taps) => places.push(Place { store, taps }),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        if let Some(error) = refused.filter(|_| places.len() == before) {
+            return Err(error.context(format!("--join {one}")));
+        }
+        if places[..before].iter().any(|place| places[before..].contains(place)) {
+            bail!("--join {one} is there twice: give it once");
+        }
+    }
+    Ok(places)
+}
+
+/// The one that takes most of the network.
+fn deepest(taps: &[TapInfo]) -> &TapInfo {
+    taps.iter().max_by_key(|tap| (tap.multiply_adds, tap.position)).expect("a tap is one or several")
 }
 
 fn refuse_repeats(stores: &[Store], backbone: &[usize], store: &Store) -> anyhow::Result<()> {

@@ -40,6 +40,14 @@ pub fn poolings(taps: &[TapInfo]) -> String {
     }
 }
 
+/// Their pooling in a table; `joined` where they are several.
+pub fn pooling(taps: &[TapInfo]) -> String {
+    match taps {
+        [one] => one.tap.pooling.to_string(),
+        _ => "joined".to_owned(),
+    }
+}
+
 fn one_pooling(taps: &[TapInfo]) -> bool {
     taps.windows(2).all(|pair| pair[0].tap.pooling == pair[1].tap.pooling)
 }

@@ -1,7 +1,11 @@
 //! A closer look at single layers: confusion, calibration, pictures, map. One switch for all of them.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{map, overview, shown_taps};
 use crate::escape::{html, name, shortened, shortened_to};
+use crate::evidence;
 use crate::figures::{calibration, confusion};
 use crate::numbers::{count, percent};
 use crate::{Layer, Picture, Report};
@@ -59,9 +63,72 @@ fn panel(report: &Report, layer: &Layer, index: usize) -> String {
         out += "</div>\n";
     }
     out += "</div>\n";
-    out += &gallery(report, "Most confident mistakes", "Wrong, and sure of it.", &layer.mistakes);
-    out += &gallery(report, "Least confident hits", "Right, but barely.", &layer.hits);
+    out += &evidence_part(layer);
+    let galleries = [
+        ("Most confident mistakes", "Wrong, and sure of it.", MISTAKE, &layer.mistakes),
+        ("Least confident hits", "Right, but barely.", HIT, &layer.hits),
+    ];
+    for (title, lead, kind, pictures) in galleries {
+        let shown: String = pictures
+            .iter()
+            .enumerate()
+            .map(|(place, one)| card(report, one, &layer_class(layer, kind, place)))
+            .collect();
+        if !shown.is_empty() {
+            out += &format!("<h3>{title}</h3>\n<p class=\"lead\">{lead}</p>\n<ul class=\"gallery\">\n{shown}</ul>\n");
+        }
+    }
     out + "</div>\n"
+}
+
+/// Letters that tell the galleries of a layer apart.
+const MISTAKE: char = 'm';
+const HIT: char = 'h';
+
+/// The class of the layer of evidence over one picture.
+fn layer_class(layer: &Layer, kind: char, place: usize) -> String {
+    format!("e{}{kind}{place}", layer.tap)
+}
+
+/// The style sheet with what lies over the galleries' pictures.
+pub(super) fn layers_of_evidence(report: &Report) -> String {
+    let mut css = String::new();
+    for layer in &report.layers {
+        for (kind, pictures) in [(MISTAKE, &layer.mistakes), (HIT, &layer.hits)] {
+            for (place, picture) in pictures.iter().enumerate() {
+                let Some(found) = &picture.evidence else { continue };
+                let Some(png) = evidence::layer(found) else { continue };
+                css += &format!(
+                    ".{}{{background-image:url(data:image/png;base64,{});background-size:{:.2}% {:.2}%}}\n",
+                    layer_class(layer, kind, place),
+                    STANDARD.encode(png),
+                    100.0 * found.seen.0,
+                    100.0 * found.seen.1
+                );
+            }
+        }
+    }
+    css
+}
+
+/// The switch that lays the evidence over the pictures, or why there is none; it works without the script.
+fn evidence_part(layer: &Layer) -> String {
+    let mut pictures = layer.mistakes.iter().chain(&layer.hits);
+    if pictures.any(|picture| picture.evidence.is_some()) {
+        return "<div class=\"controls looking\"><div class=\"switch\"><label><input type=\"checkbox\" \
+             class=\"show-evidence\"><span>Show where the evidence is</span></label></div></div>\n\
+             <p class=\"lead\">Orange parts of a picture speak for the class that was predicted, blue parts against it, the \
+             strongest part of each picture in full colour. The picture's score is exactly the mean over its parts (class \
+             activation mapping, Zhou et al. 2016), by the probe that scored it here and never saw it.</p>\n"
+            .to_owned();
+    }
+    let reason = layer.no_evidence.as_ref();
+    reason.map_or(String::new(), |reason| {
+        format!(
+            "<p class=\"lead\">Where in these pictures the evidence is cannot be shown here: {}.</p>\n",
+            html(&shortened_to(reason, 400))
+        )
+    })
 }
 
 fn confusion_part(report: &Report, layer: &Layer) -> String {
@@ -119,21 +186,13 @@ fn pairs_table(report: &Report, layer: &Layer) -> String {
     out + "</tbody></table></div>\n"
 }
 
-fn gallery(report: &Report, title: &str, lead: &str, pictures: &[Picture]) -> String {
-    if pictures.is_empty() {
-        return String::new();
-    }
-    let mut out = format!("<h3>{title}</h3>\n<p class=\"lead\">{lead}</p>\n<ul class=\"gallery\">\n");
-    pictures.iter().for_each(|picture| out += &card(report, picture));
-    out + "</ul>\n"
-}
-
-fn card(report: &Report, picture: &Picture) -> String {
+fn card(report: &Report, picture: &Picture, layer: &str) -> String {
     let (truth, said) = (report.class_name(picture.label), report.class_name(picture.predicted));
     let image = match picture.thumbnail.filter(|&index| index < report.thumbnails.pictures.len()) {
         Some(index) => format!(
-            "<div class=\"thumb t{index}\" role=\"img\" aria-label=\"{}\"></div>",
-            html(&shortened(&picture.path))
+            "<div class=\"thumb t{index}\" role=\"img\" aria-label=\"{}\">{}</div>",
+            html(&shortened(&picture.path)),
+            picture.evidence.as_ref().map_or(String::new(), |_| format!("<div class=\"evidence {layer}\"></div>"))
         ),
         None => {
             "<div class=\"thumb absent\" role=\"img\" aria-label=\"picture not available\">no file</div>".to_owned()

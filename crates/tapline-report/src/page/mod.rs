@@ -21,7 +21,7 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// The report as one HTML file.
 pub fn page(report: &Report) -> String {
-    let (style, pictures) = (style(), pictures(&report.thumbnails));
+    let (style, pictures) = (style(), pictures(&report.thumbnails) + &closer::layers_of_evidence(report));
     let policy = format!(
         "default-src 'none'; img-src data:; style-src '{}' '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         digest(&style),

@@ -36,6 +36,10 @@
     showPanel();
   }
 
+  // The evidence is shown in all panels or in none.
+  const looks = [...document.querySelectorAll(".show-evidence")];
+  looks.forEach((look) => look.addEventListener("change", () => looks.forEach((other) => { other.checked = look.checked; })));
+
   const source = document.getElementById("data");
   const box = document.getElementById("map");
   if (!source || !box) {

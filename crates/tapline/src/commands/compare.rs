@@ -3,8 +3,9 @@
 use std::io;
 
 use serde::Serialize;
-use tapline_core::{TapInfo, Views};
+use tapline_core::Views;
 use tapline_probe::{NotConverged, ProtocolConfig, Role, Shuffles};
+use tapline_report::TapRow;
 
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::CompareArgs;
@@ -78,6 +79,9 @@ struct TapReport {
     features: usize,
     cost_share: f64,
     classifier: bool,
+    /// Whether it is several taps, their features side by side.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    joined: bool,
     #[serde(flatten)]
     scores: Scores,
     #[serde(flatten)]
@@ -112,8 +116,8 @@ impl SplitSizes {
 }
 
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let stores = Stores::open(&args.stores)?;
-    let plan = Plan::of(stores.listing(), &args.protocol)?.with_design(&args.design)?;
+    let stores = Stores::of(&args.compared)?;
+    let plan = Plan::of_all(stores.listing(), &args.compared)?;
     let probes = Probes::of(&stores, plan)?;
     let mut report = report(&stores, &probes)?;
     if args.rankings {
@@ -133,10 +137,10 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
 fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
     let Probes { plan, comparison, nested, .. } = probes;
     let data = &plan.data;
-    let infos = stores.taps.iter().map(|&(store, tap)| &stores.stores[store].taps()[tap].info);
-    let taps: Vec<TapReport> = infos.enumerate().map(|(tap, info)| tap_report((tap, info), probes)).collect();
+    let rows = stores.describe().taps;
+    let taps: Vec<TapReport> = rows.into_iter().enumerate().map(|(tap, row)| tap_report((tap, row), probes)).collect();
     let best = comparison.verdict.leader;
-    let is_stage = |tap: &TapReport| tap.backbone == taps[best].backbone && !tap.classifier;
+    let is_stage = |tap: &TapReport| tap.backbone == taps[best].backbone && !tap.classifier && !tap.joined;
     let tops = comparison.tops()?;
     let set = Some(comparison.set_sentence()).filter(|sentence| !sentence.is_empty());
     Ok(Report {
@@ -163,17 +167,18 @@ fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
     })
 }
 
-fn tap_report((tap, info): (usize, &TapInfo), probes: &Probes) -> TapReport {
+fn tap_report((tap, row): (usize, TapRow), probes: &Probes) -> TapReport {
     let evaluation = &probes.evaluations[tap];
     let compared = &probes.comparison.taps[tap];
     TapReport {
         backbone: compared.backbone,
-        name: info.name.clone(),
+        name: row.name,
         label: compared.name.clone(),
-        pooling: info.tap.pooling.to_string(),
-        features: info.features,
-        cost_share: info.cost_share,
-        classifier: info.classifier,
+        pooling: row.pooling,
+        features: row.features,
+        cost_share: row.cost_share,
+        classifier: row.classifier,
+        joined: row.joined,
         scores: Scores::of(evaluation, probes.controls[tap].clone(), &probes.plan),
         comparison: probes.comparison.of_tap(tap),
         ranking: None,
@@ -204,7 +209,7 @@ fn render(report: &Report) -> String {
     let rows = report.taps.iter().enumerate().map(|(index, tap)| {
         let mut cells = vec![
             mark(report, index).to_owned(),
-            tap.name.clone(),
+            output::cell(&tap.name),
             tap.pooling.clone(),
             tap.features.to_string(),
             format!("{} %", percent(tap.cost_share)),
@@ -221,7 +226,7 @@ fn render(report: &Report) -> String {
         }
         cells.push(format!("{:.1}", tap.seconds));
         if report.models.len() > 1 {
-            cells.insert(1, report.models[tap.backbone].clone());
+            cells.insert(1, output::cell(&report.models[tap.backbone]));
         }
         cells
     });

@@ -79,7 +79,7 @@ fn render(report: &Report) -> String {
         text += &format!("\n{}\n", shards::part(of));
     }
     if !report.labels.is_empty() {
-        let classes = report.labels.iter().map(|(label, n)| vec![label.clone(), output::count(*n)]);
+        let classes = report.labels.iter().map(|(label, n)| vec![output::cell(label), output::count(*n)]);
         text += &format!("\n{}", output::table(&["label", ">pictures"], classes));
     }
     for skipped in &report.skipped_pictures {

@@ -248,10 +248,11 @@ fn render(report: &Report) -> String {
     }
     if report.classes.len() <= SHOWN_CLASSES {
         let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
-        let headers: Vec<String> =
-            std::iter::once("true class".to_owned()).chain(names.iter().map(|n| format!(">as {n}"))).collect();
+        let headers: Vec<String> = std::iter::once("true class".to_owned())
+            .chain(names.iter().map(|n| format!(">as {}", output::cell(n))))
+            .collect();
         let rows = names.iter().zip(&report.confusion).map(|(name, counts)| {
-            std::iter::once((*name).to_owned()).chain(counts.iter().map(|&n| count(n))).collect()
+            std::iter::once(output::cell(name)).chain(counts.iter().map(|&n| count(n))).collect()
         });
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));

@@ -7,7 +7,7 @@
 use ndarray::ArrayView2;
 use serde::Serialize;
 use tapline_compare::{confidence, energy, output_shift};
-use tapline_core::{Pooling, Store, TapInfo};
+use tapline_core::{Pooling, TapInfo};
 use tapline_onnx::{BatchNorm, Model, batch_norms};
 
 use crate::comparison::{Comparison, TopComparison};
@@ -193,20 +193,18 @@ impl Network<'_> {
         below.min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
     }
 
+    /// The network's taps, those that are joined left out: they show no more than the taps they are made of.
     fn taps(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        let of_this = |&tap: &usize| self.probes.comparison.taps[tap].backbone == self.backbone;
-        (0..self.stores.taps.len()).filter(of_this)
+        let taps = &self.probes.comparison.taps;
+        (0..self.stores.taps.len()).filter(|&tap| taps[tap].backbone == self.backbone && !taps[tap].joined)
     }
 
-    fn stored(&self, tap: usize) -> (&Store, usize, &TapInfo) {
-        let (store, index) = self.stores.taps[tap];
-        let store = &self.stores.stores[store];
-        (store, index, &store.taps()[index].info)
+    fn info(&self, tap: usize) -> &TapInfo {
+        self.stores.info(tap).expect("taps() leaves out those that are joined")
     }
 
     fn rows(&self, tap: usize) -> anyhow::Result<(Vec<f32>, usize)> {
-        let (store, index, _) = self.stored(tap);
-        let values = features(store, &[index], &self.probes.plan.data)?;
+        let values = features(self.stores.store_of(tap), &self.stores.taps[tap].taps, &self.probes.plan.data)?;
         let width = values.len() / self.probes.plan.data.rows.len();
         Ok((values, width))
     }
@@ -214,7 +212,7 @@ impl Network<'_> {
     /// How sure the network's own classifier is, where its deepest tap has one number for each class.
     fn answers(&self) -> anyhow::Result<Option<Answers>> {
         let is_answer = |&tap: &usize| {
-            let info = self.stored(tap).2;
+            let info = self.info(tap);
             info.classifier
                 && (info.features == info.shape.iter().product::<usize>() || info.tap.pooling == Pooling::Mean)
         };
@@ -236,7 +234,7 @@ impl Network<'_> {
     /// How far the means of taps that show a batch norm's output are from what it remembers, or why that cannot be seen.
     fn shift(&self) -> anyhow::Result<Result<ChannelShift, String>> {
         let Some(first) = self.taps().next() else { return Ok(Err("the store has no tap".to_owned())) };
-        let manifest = self.stored(first).0.manifest();
+        let manifest = self.stores.store_of(first).manifest();
         let name = &manifest.space.model.name;
         let Some(model) = model_with(&manifest.space.model.sha256.to_string()) else {
             return Ok(Err(format!(
@@ -251,7 +249,7 @@ impl Network<'_> {
         }
         let mut taps = Vec::new();
         for tap in self.taps() {
-            let info = self.stored(tap).2;
+            let info = self.info(tap);
             let shown = norms.iter().find(|norm| norm.output == info.tap.tensor && info.tap.pooling == Pooling::Mean);
             if let Some(shift) = shown.map(|norm| self.shift_at(tap, norm)).transpose()?.flatten() {
                 taps.push((self.probes.comparison.taps[tap].name.clone(), shift));

@@ -47,8 +47,8 @@ struct Advice {
 }
 
 pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
-    let stores = Stores::open(&args.stores)?;
-    let plan = Plan::of(stores.listing(), &args.protocol)?;
+    let stores = Stores::of(&args.compared)?;
+    let plan = Plan::of_all(stores.listing(), &args.compared)?;
     let probes = Probes::of(&stores, plan)?;
     let advice = advice(&stores, &probes)?;
     if args.json {

@@ -103,7 +103,7 @@ impl Recommended {
         Some(Self {
             tap,
             name: this.name.clone(),
-            store: stores.stores[stores.taps[tap].0].dir().display().to_string(),
+            store: stores.store_of(tap).dir().display().to_string(),
             cost_share: this.cost_share,
             multiply_adds: this.cost.multiply_adds,
             features: this.cost.features,
@@ -123,19 +123,20 @@ pub fn next(
     (recommended, recipes, data): (Option<&Recommended>, &[Recipe], &Amount),
 ) -> Vec<String> {
     let dir = |store: usize| word(&stores.stores[store].dir().display().to_string());
-    let typed = |tap: usize| {
-        let (store, index) = stores.taps[tap];
-        let info = &stores.stores[store].taps()[index].info;
-        format!("{}@{}", info.name, info.tap.pooling)
-    };
     let mut commands = Vec::new();
     if let Some(found) = recommended {
-        let store = stores.taps[found.tap].0;
-        commands.push(format!("tapline probe {} --tap {} --save probe.json", dir(store), word(&typed(found.tap))));
+        let store = stores.taps[found.tap].store;
+        commands.push(format!(
+            "tapline probe {} --tap {} --save probe.json",
+            dir(store),
+            word(&stores.typed(found.tap))
+        ));
         let leader = comparison.verdict.leader;
         let different = recipes.iter().any(|recipe| recipe.similarity == likeness::Reading::Different);
-        if different && leader != found.tap && stores.taps[leader].0 == store {
-            let joined = format!("{}+{}", typed(found.tap), typed(leader));
+        let both = [found.tap, leader].map(|tap| &stores.taps[tap]);
+        let overlap = both[0].taps.iter().any(|tap| both[1].taps.contains(tap));
+        if different && both[1].store == store && !overlap {
+            let joined = format!("{}+{}", stores.typed(found.tap), stores.typed(leader));
             commands.push(format!("tapline probe {} --tap {}", dir(store), word(&joined)));
         }
     }

@@ -1,5 +1,7 @@
 //! Closer looks at a few taps: confusion, calibration, the pictures that say most.
 
+use std::collections::BTreeSet;
+
 use tapline_probe::{Evaluation, Score};
 use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
 
@@ -17,10 +19,12 @@ const PICTURES: usize = 12;
 /// Bins of equal width, those of the expected calibration error.
 const BINS: usize = 15;
 
-/// Taps worth a closer look: the best, the top of its network, best and top of the others, the shallowest of its network.
+/// Taps worth a closer look: the best, those that were joined, the top of its network, best and top of the others, the shallowest
+/// of its network.
 pub fn shown(report: &Report) -> Vec<usize> {
     let best = report.best.unwrap_or_else(|| report.taps.iter().rposition(|tap| tap.top).unwrap_or(0));
     let mut shown = vec![best];
+    shown.extend((0..report.taps.len()).filter(|&tap| report.taps[tap].joined));
     let home = report.taps[best].backbone;
     let others = (0..report.backbones.len()).filter(|&backbone| backbone != home);
     for backbone in std::iter::once(home).chain(others) {
@@ -59,6 +63,7 @@ pub fn layers(report: &Report, shown: &[usize], scored: &Probes, stores: &Stores
                 calibration: calibration(evaluation),
                 mistakes: pictures(evaluation, scored, stores, (false, wanted)),
                 hits: pictures(evaluation, scored, stores, (true, wanted)),
+                no_evidence: None,
             }
         })
         .collect()
@@ -94,13 +99,19 @@ fn calibration(evaluation: &Evaluation) -> Vec<Bin> {
     bins
 }
 
-/// Right pictures, the least sure first, or wrong ones, the surest first.
-fn pictures(e: &Evaluation, scored: &Probes, stores: &Stores, (right, wanted): (bool, &mut Wanted)) -> Vec<Picture> {
+/// Positions among the scored pictures of those in a gallery: right ones, the least sure first, or wrong ones, the surest first.
+pub fn chosen(e: &Evaluation, right: bool) -> Vec<usize> {
     let mut found: Vec<usize> = (0..e.labels.len()).filter(|&i| (e.predicted[i] == e.labels[i]) == right).collect();
     let sure = |i: usize| e.predicted_probability[i];
     found.sort_by(|&a, &b| if right { sure(a).total_cmp(&sure(b)) } else { sure(b).total_cmp(&sure(a)) });
-    found.truncate(PICTURES);
+    // Shuffles score a picture several times.
+    let mut seen = BTreeSet::new();
+    found.retain(|&i| seen.len() < PICTURES && seen.insert(e.scored_rows[i]));
     found
+}
+
+fn pictures(e: &Evaluation, scored: &Probes, stores: &Stores, (right, wanted): (bool, &mut Wanted)) -> Vec<Picture> {
+    chosen(e, right)
         .into_iter()
         .map(|i| {
             let row = scored.plan.data.rows[e.scored_rows[i]];
@@ -108,8 +119,9 @@ fn pictures(e: &Evaluation, scored: &Probes, stores: &Stores, (right, wanted): (
                 path: stores.listing().path[row].clone(),
                 label: e.labels[i],
                 predicted: e.predicted[i],
-                probability: sure(i),
+                probability: e.predicted_probability[i],
                 thumbnail: Some(wanted.large(row)),
+                evidence: None,
             }
         })
         .collect()

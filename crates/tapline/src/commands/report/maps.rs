@@ -9,6 +9,7 @@ use tapline_report::{FeatureMap, MapLayer, MapPoint};
 use super::probed::Probed;
 use super::thumbnails::Wanted;
 use crate::progress;
+use crate::scores::features_of;
 use crate::stores::Stores;
 
 /// Pictures on a map, at most.
@@ -58,10 +59,8 @@ fn layer(
     rows: &[usize],
     predicted: Vec<Option<(usize, f64)>>,
 ) -> anyhow::Result<MapLayer> {
-    let (store, index) = stores.taps[tap];
-    let store = &stores.stores[store];
-    let name = || format!("tap {}", store.taps()[index].info.name);
-    let values = store.rows(index).to_f32(rows)?;
+    let name = || format!("tap {}", stores.typed(tap));
+    let values = features_of(stores.store_of(tap), &stores.taps[tap].taps, rows)?;
     let view = ArrayView2::from_shape((rows.len(), values.len() / rows.len()), &values).expect("whole rows");
     let pca = principal(view, COMPONENTS).with_context(name)?;
     let second = |row: usize| if pca.scores.ncols() > 1 { pca.scores[[row, 1]] } else { 0.0 };
@@ -75,12 +74,14 @@ fn layer(
     })
 }
 
-/// What the probes said of the pictures at `places` among those probed; none where one was not scored.
+/// What the probes said of the pictures at `places` among those probed, the first time of several; none where one was not
+/// scored.
 fn predictions(probed: &Probed, tap: usize, places: &[usize]) -> Vec<Option<(usize, f64)>> {
     let Probed::Scored(scored) = probed else { return vec![None; places.len()] };
     let e = &scored.evaluations[tap];
     let said = |place: &usize| {
-        let i = e.scored_rows.binary_search(place).ok()?;
+        let i = e.scored_rows.partition_point(|row| row < place);
+        e.scored_rows.get(i).filter(|row| *row == place)?;
         Some((e.predicted[i], e.predicted_probability[i]))
     };
     places.iter().map(said).collect()

@@ -5,6 +5,7 @@
 
 mod closer;
 mod maps;
+mod overlays;
 mod probed;
 mod provenance;
 mod thumbnails;
@@ -26,7 +27,7 @@ use crate::stores::Stores;
 use crate::{Outcome, output};
 
 pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
-    let stores = Stores::open(&args.stores)?;
+    let stores = Stores::of(&args.compared)?;
     let out = args.out.as_deref().map(Replacement::create).transpose()?;
     if let Some(folder) = &args.figures {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -50,7 +51,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
 }
 
 fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
-    let probed = Probed::of(stores, &args.protocol)?;
+    let probed = Probed::of(stores, &args.compared)?;
     let mut report = stores.describe();
     probed.fill(stores, &mut report)?;
     report.title = args.title.clone().unwrap_or_else(|| stores.title(report.pictures));
@@ -60,7 +61,11 @@ fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
         report.layers = closer::layers(&report, &shown, scored, stores, &mut pictures);
     }
     report.map = maps::map(stores, &shown, &probed, &mut pictures)?;
-    let found = thumbnails::make(stores, &pictures, args.pictures.as_deref());
+    let files = thumbnails::Files::of(stores, args.pictures.as_deref());
+    if let Probed::Scored(scored) = &probed {
+        overlays::put(stores, scored, &files, (&mut report.layers, &args.model));
+    }
+    let found = thumbnails::make(&files, &pictures);
     thumbnails::put(found, &pictures, &mut report);
     report.provenance = provenance::provenance(stores, &probed, args, report.provenance.without_file);
     Ok(report)

@@ -6,11 +6,12 @@ use tapline_report::{Comparison, Report, Scores};
 
 use super::verdict;
 use crate::accuracy::{Accuracy, Interval};
-use crate::args::ProtocolArgs;
+use crate::args::{ComparedArgs, ProtocolArgs};
 use crate::classes::Labelled;
 use crate::commands::advise::likeness;
 use crate::commands::compare::usual_strength;
 use crate::learning::{self, Learned};
+use crate::output::{counted, percent};
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
 use crate::report_scores;
@@ -30,12 +31,12 @@ pub enum Probed {
 
 impl Probed {
     /// Scores all taps, or takes the scores kept; what cannot be probed for want of labels is no error.
-    pub fn of(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Self> {
-        if let Some(reason) = cannot_be_probed(stores, args)? {
+    pub fn of(stores: &Stores, args: &ComparedArgs) -> anyhow::Result<Self> {
+        if let Some(reason) = cannot_be_probed(stores, &args.protocol)? {
             eprintln!("tapline: nothing is probed: {reason}");
             return Ok(Self::Not(reason));
         }
-        let plan = Plan::of(stores.listing(), args)?;
+        let plan = Plan::of_all(stores.listing(), args)?;
         Ok(Self::Scored(Box::new(Probes::of(stores, plan)?)))
     }
 
@@ -69,7 +70,9 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     }
     let best = probes.comparison.verdict.leader;
     report.best = Some(best);
-    report.pictures = probes.evaluations[best].labels.len();
+    let mut scored = probes.evaluations[best].scored_rows.clone();
+    scored.dedup();
+    report.pictures = scored.len();
     report.classes = data.classes().into_iter().map(|class| (class.name, class.pictures)).collect();
     report.interval = Interval::of(&probes.plan).name().to_owned();
     let expected = Accuracy::of_predicted(&probes.evaluations[0], &probes.nested.predicted, &probes.plan);
@@ -117,6 +120,13 @@ fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
     notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
     if data.groups.is_none() {
         notes.extend(copies(stores.listing(), &data.rows).map(|note| capitalised(&note) + "."));
+    }
+    if let Some(shuffles) = probes.plan.shuffles {
+        notes.push(format!(
+            "Every picture counts as often as {} scored it, {} % of the pictures each; the map shows the first time.",
+            counted(shuffles.count, "shuffle"),
+            percent(shuffles.test_share)
+        ));
     }
     for (index, tap) in report.taps.iter().enumerate() {
         match tap.scores.as_ref().map_or(0, |scores| scores.not_converged) {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use tapline_core::{Resize, Store};
-use tapline_probe::{ProtocolConfig, Solver};
+use tapline_probe::{ProtocolConfig, Solver, Transform};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
-use crate::args::{ProtocolArgs, ReportArgs};
+use crate::args::{DesignArgs, ProtocolArgs, ReportArgs, TransformArg};
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
-use crate::output::count;
+use crate::output::{count, counted, percent};
 use crate::stores::Stores;
 
 /// Everything but the counts of missing files, which are given.
@@ -40,10 +40,20 @@ fn protocol(probed: &Probed) -> Vec<String> {
             count(split.train),
             config.folds
         ),
-        None => format!(
-            "{} folds, dealt with seed {}; every picture is scored by a probe that never saw its fold.",
-            config.folds, config.seed
-        ),
+        None => match scored.plan.shuffles {
+            Some(shuffles) => format!(
+                "{}, drawn with seed {}: each scores {} % of the pictures by probes that learnt from the others; {} folds of \
+                 these choose the strength.",
+                counted(shuffles.count, "shuffle"),
+                config.seed,
+                percent(shuffles.test_share),
+                config.folds
+            ),
+            None => format!(
+                "{} folds, dealt with seed {}; every picture is scored by a probe that never saw its fold.",
+                config.folds, config.seed
+            ),
+        },
     };
     let mut lines = vec![how];
     if let Some(groups) = data.groups.as_ref().map(Groups::sizes) {
@@ -53,7 +63,18 @@ fn protocol(probed: &Probed) -> Vec<String> {
             count(groups.groups)
         ));
     }
-    lines.push("Features are standardised on training rows alone.".to_owned());
+    lines.push(match config.transform {
+        Transform::Standardise => "Features are standardised on training rows alone.".to_owned(),
+        Transform::None => "Features stay as they are.".to_owned(),
+        Transform::L2 => "Rows are brought to length 1, then standardised on training rows alone.".to_owned(),
+        Transform::Sqrt => "Signed square roots of features are standardised on training rows alone.".to_owned(),
+        Transform::Pca(components) => format!(
+            "Features are standardised and projected on {components} principal components at most, on training rows alone."
+        ),
+    });
+    if config.balanced {
+        lines.push("Each class weighs as much as any other in the fits.".to_owned());
+    }
     lines.push(format!("The regularisation strength is chosen on inner folds, from {}.", strengths(config)));
     lines.push(format!("Accuracies come with a 95 % {}.", interval_name(probed)));
     lines.push(match config.solver {
@@ -97,13 +118,15 @@ fn extract(store: &Store, args: &ReportArgs) -> String {
 
 fn report(args: &ReportArgs) -> String {
     let mut command = "tapline report".to_owned();
-    args.stores.iter().for_each(|store| command += &format!(" {}", word_of(store)));
+    args.compared.stores.iter().for_each(|store| command += &format!(" {}", word_of(store)));
     let paths = [("--out", &args.out), ("--figures", &args.figures), ("--pictures", &args.pictures)];
     for (flag, path) in paths {
         path.iter().for_each(|path| command += &format!(" {flag} {}", word_of(path)));
     }
+    args.model.iter().for_each(|model| command += &format!(" --model {}", word(model)));
     args.title.iter().for_each(|title| command += &format!(" --title {}", word(title)));
-    command + &protocol_flags(&args.protocol)
+    args.compared.join.iter().for_each(|taps| command += &format!(" --join {}", word(taps)));
+    command + &protocol_flags(&args.compared.protocol) + &design_flags(&args.compared.design)
 }
 
 /// Flags that differ from what is the default.
@@ -123,12 +146,31 @@ fn protocol_flags(args: &ProtocolArgs) -> String {
     if args.seed != default.seed {
         flags += &format!(" --seed {}", args.seed);
     }
-    if args.strengths != default.grid {
+    if !args.strengths.is_empty() {
         let strengths: Vec<String> = args.strengths.iter().map(f64::to_string).collect();
         flags += &format!(" --strengths {}", strengths.join(","));
     }
     if Solver::from(args.solver) == Solver::LinfaLogistic {
         flags += " --solver linfa-logistic";
+    }
+    flags
+}
+
+fn design_flags(args: &DesignArgs) -> String {
+    let mut flags = String::new();
+    if let Some(shuffles) = args.shuffles {
+        flags += &format!(" --shuffles {shuffles} --test-share {}", args.test_share);
+    }
+    match args.transform {
+        TransformArg::Standardise => {}
+        TransformArg::None => flags += " --transform none",
+        TransformArg::L2 => flags += " --transform l2",
+        TransformArg::Sqrt => flags += " --transform sqrt",
+        TransformArg::Pca => flags += " --transform pca",
+    }
+    args.components.iter().for_each(|components| flags += &format!(" --components {components}"));
+    if args.balanced {
+        flags += " --balanced";
     }
     flags
 }

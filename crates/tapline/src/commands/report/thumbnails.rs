@@ -11,7 +11,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use rayon::prelude::*;
 use tapline_core::Digest;
-use tapline_image::{Limits, decode};
+use tapline_image::{Limits, Picture, decode};
 use tapline_report::{Report, Sprite, Thumbnails};
 
 use crate::progress;
@@ -55,11 +55,10 @@ pub struct Found {
 }
 
 /// Reads and shrinks the pictures wanted, on all cores.
-pub fn make(stores: &Stores, wanted: &Wanted, pictures: Option<&Path>) -> Found {
-    let folders = folders(stores, pictures);
+pub fn make(files: &Files<'_>, wanted: &Wanted) -> Found {
     let bar = progress::bar("thumbnails", wanted.large.len() + wanted.small.len(), "pictures");
     let read = |row: &usize, side: u32| {
-        let small = find(stores, &folders, *row).map(|picture| shrunk(picture, side));
+        let small = files.find(*row).and_then(image).map(|picture| shrunk(picture, side));
         bar.inc(1);
         small
     };
@@ -102,25 +101,38 @@ pub fn put(found: Found, wanted: &Wanted, report: &mut Report) {
     report.thumbnails = Thumbnails { pictures: large(&kept), sprite: sprite(&found.small) };
 }
 
-/// Folders that listed paths may start from.
-fn folders(stores: &Stores, pictures: Option<&Path>) -> Vec<PathBuf> {
-    match pictures {
-        Some(path) if path.is_dir() => vec![path.to_owned()],
-        Some(table) => vec![table.parent().unwrap_or(Path::new("")).to_owned()],
-        None => {
-            let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
-            vec![PathBuf::new(), beside]
-        }
+/// The original pictures' files.
+pub struct Files<'a> {
+    stores: &'a Stores,
+    /// Folders that listed paths may start from.
+    folders: Vec<PathBuf>,
+}
+
+impl<'a> Files<'a> {
+    /// Below `pictures`, what was extracted from, or else below the working folder and the store's.
+    pub fn of(stores: &'a Stores, pictures: Option<&Path>) -> Self {
+        let folders = match pictures {
+            Some(path) if path.is_dir() => vec![path.to_owned()],
+            Some(table) => vec![table.parent().unwrap_or(Path::new("")).to_owned()],
+            None => {
+                let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
+                vec![PathBuf::new(), beside]
+            }
+        };
+        Self { stores, folders }
+    }
+
+    /// The picture of a row, if its file is found with the bytes its features were computed from.
+    pub fn find(&self, row: usize) -> Option<Picture> {
+        let listing = self.stores.listing();
+        let expected = listing.sha256[row]?;
+        let read = |folder: &PathBuf| fs::read(folder.join(&listing.path[row])).ok();
+        let bytes = self.folders.iter().filter_map(read).find(|bytes| Digest::of(bytes) == expected)?;
+        decode(&bytes, &Limits::default()).ok()
     }
 }
 
-/// The picture of a row, if its file is found with the bytes its features were computed from.
-fn find(stores: &Stores, folders: &[PathBuf], row: usize) -> Option<DynamicImage> {
-    let listing = stores.listing();
-    let expected = listing.sha256[row]?;
-    let read = |folder: &PathBuf| fs::read(folder.join(&listing.path[row])).ok();
-    let bytes = folders.iter().filter_map(read).find(|bytes| Digest::of(bytes) == expected)?;
-    let picture = decode(&bytes, &Limits::default()).ok()?;
+fn image(picture: Picture) -> Option<DynamicImage> {
     match picture.channels {
         1 => GrayImage::from_raw(picture.width, picture.height, picture.pixels).map(DynamicImage::ImageLuma8),
         _ => RgbImage::from_raw(picture.width, picture.height, picture.pixels).map(DynamicImage::ImageRgb8),

@@ -11,10 +11,11 @@ pub fn with_probes(probes: &Probes, report: &Report) -> anyhow::Result<Vec<Strin
     let Some(scores) = &report.taps[best].scores else { return Ok(Vec::new()) };
     let top = if report.taps[best].top { ", the top layer" } else { "" };
     let first = format!(
-        "A linear classifier does best on {}{top}: {} % of {} pictures right (95 % {} {}).",
+        "A linear classifier does best on {}{top}: {} % of {} {} right (95 % {} {}).",
         report.tap_name(best),
         percent(scores.accuracy),
         count(scores.total),
+        if probes.plan.shuffles.is_some() { "scores" } else { "pictures" },
         report.interval,
         interval(scores.interval),
     );
