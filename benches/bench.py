@@ -315,7 +315,7 @@ def big():
         y = write_halves(folder / "x", rows, columns, classes)
         y.astype("<u4").tofile(folder / "y")
         (np.arange(rows) // classes % 4).astype("<u4").tofile(folder / "folds")
-        solve = lambda where: run(STREAM, rows, columns, classes, folder / "x", folder / "y", folder / "folds", GAP, where, *STRENGTHS[4:40:4])
+        solve = lambda where: run(STREAM, rows, columns, classes, folder / "x", folder / "y", folder / "folds", GAP, where, *STRENGTHS[0:18:2])
         size = rows * columns * 2 / 1e9
         streamed, kept = solve("file"), solve("memory")
         passes = streamed["reads"]

@@ -44,6 +44,9 @@
 //! # Ok::<(), tapline_solver::Error>(())
 //! ```
 //!
+//! One regression at a time, in linfa's terms, each loss has parameters that `fit` a data set to a model that predicts:
+//! [`LogisticParams`], [`HingeParams`], [`MultiLabelParams`] and [`RidgeParams`].
+//!
 //! How it works, and what it was chosen over. Each training set follows the path of its minima from strong to weak
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a
 //! batch share each pass over the rows (scores, losses, residuals and gradients of a block while it is in the cache) and one
@@ -77,7 +80,10 @@ mod task;
 
 pub use error::Error;
 pub use moments::Moments;
-pub use params::{LogisticModel, LogisticParams, LogisticValidParams};
+pub use params::{
+    HingeModel, HingeParams, Logistic, LogisticModel, LogisticParams, Model, MultiLabelModel, MultiLabelParams,
+    OfClasses, OfNumbers, OneVsRest, Params, RidgeModel, RidgeParams, SquaredError, SquaredHinge, ValidParams,
+};
 pub use solve::{Solution, Solved, solve, solve_loss, solve_wanted};
 pub use table::{RowSource, Units};
 pub use target::{ClassWeights, Classes, Loss};
