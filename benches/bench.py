@@ -326,6 +326,8 @@ def big():
         what = f"one split x 9 strengths, {rows:,} x {columns:,} in float16 ({size:.1f} GB), {classes} classes, {passes:.0f} passes"
         row("big-pass", f"{what}: a pass from the file against one over float32 in memory; {limits}", [streamed["seconds"] / passes], [kept["seconds"] / passes], goal=1 / 1.5)
         row("big-memory", "the same: resident memory against 1.5 GB", [streamed["resident"] / 1e9], [1.5], unit="GB", goal=1)
+
+
 def watched(*command):
     """Seconds that a program took, those of all processors, and the most memory it had, in GB."""
     start = time.perf_counter()
