@@ -154,16 +154,7 @@ impl Rows<'_> {
         let len = self.features * self.dtype.size();
         let start = (row * self.views + view) * len;
         let bytes = &self.data[start..start + len];
-        match self.dtype {
-            Dtype::F32 => {
-                let values = bytes.as_chunks::<4>().0;
-                out.iter_mut().zip(values).for_each(|(out, &value)| *out = f32::from_le_bytes(value));
-            }
-            Dtype::F16 => {
-                let values = bytes.as_chunks::<2>().0;
-                out.iter_mut().zip(values).for_each(|(out, &value)| *out = f16::from_le_bytes(value).to_f32());
-            }
-        }
+        widen(self.dtype, bytes, out);
     }
 
     /// The rows `which`, in that order, as `[which, features]`, each the mean over its views; a good row with NaN or infinity
@@ -190,6 +181,20 @@ impl Rows<'_> {
         let Some(column) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].clone());
         Err(Error::NotFinite { tap, row, column, path, value: values[column] })
+    }
+}
+
+/// The numbers in the little-endian bytes of a row, as float32.
+pub(crate) fn widen(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    match dtype {
+        Dtype::F32 => {
+            let values = bytes.as_chunks::<4>().0;
+            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f32::from_le_bytes(value));
+        }
+        Dtype::F16 => {
+            let values = bytes.as_chunks::<2>().0;
+            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f16::from_le_bytes(value).to_f32());
+        }
     }
 }
 
