@@ -14,9 +14,8 @@ export RUSTFLAGS
 # The build's own programs must not be instrumented, hence --target.
 cargo build --release --target "$host" --bins
 built="${CARGO_TARGET_DIR:-target}/$host/release"
-"$built/seeds"
 for target in "${targets[@]}"; do
-  mkdir -p "artifacts/$target"
+  mkdir -p "artifacts/$target" "corpus/$target"
   echo "== $target, $seconds s"
   "$built/$target" "corpus/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
     -print_final_stats=1 -artifact_prefix="artifacts/$target/"
