@@ -203,7 +203,7 @@ fn refuse_interrupted(dir: &Path) -> Result<(), Error> {
 }
 
 fn load(dir: &Path, manifest: Manifest) -> Result<Store, Error> {
-    let listing = load_listing(&dir.join(LISTING), &manifest)?;
+    // Arrays first: their lengths prove the number of rows that the listing is then read for.
     let mut arrays = Vec::new();
     for tap in &manifest.taps {
         let path = dir.join(FEATURES).join(&tap.file);
@@ -212,6 +212,7 @@ fn load(dir: &Path, manifest: Manifest) -> Result<Store, Error> {
         let map = map(&file).map_err(|source| Error::Read { path: path.clone(), source })?;
         arrays.push(MappedArray { map, data: data as usize });
     }
+    let listing = load_listing(&dir.join(LISTING), &manifest)?;
     Ok(Store { dir: dir.to_owned(), manifest, listing, arrays })
 }
 
@@ -221,7 +222,7 @@ fn load_listing(path: &Path, manifest: &Manifest) -> Result<StoredListing, Error
     if Digest::of(&bytes) != manifest.listing_sha256 {
         return refuse("it is not the listing that store.json was written for".to_owned());
     }
-    let listing = StoredListing::from_bytes(path, bytes)?;
+    let listing = StoredListing::from_bytes(path, bytes, manifest.rows)?;
     let lengths = [listing.label.len(), listing.split.len(), listing.sha256.len(), listing.skipped.len()];
     let extra = listing.extra.iter().map(|(_, values)| values.len());
     if listing.rows() != manifest.rows || lengths.into_iter().chain(extra).any(|len| len != manifest.rows) {
