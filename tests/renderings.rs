@@ -36,6 +36,16 @@ fn tables_look_as_they_should() {
     let extracted = run(extract(&pictures, &store, &["--taps", "pool1,fire2@mean+max"]));
     check("extract", &scratch, &extracted.stdout);
     check("info", &scratch, &run(tapline(&["info", &store])).stdout);
+    let table = scratch.text("rows.parquet");
+    check("export-rows", &scratch, &run(tapline(&["export-rows", &store, "--tap", "pool1", "--out", &table])).ok());
+    let shards = [scratch.text("0.store"), scratch.text("1.store")];
+    let parts = ["0/2", "1/2"].iter().zip(&shards).map(|(part, store)| {
+        run(extract(&pictures, store, &["--taps", "pool1,fire2@mean+max", "--shard", part])).stdout
+    });
+    let parts: Vec<String> = parts.collect();
+    check("extract-shard", &scratch, &parts[1]);
+    let merged = run(tapline(&["merge", &shards[0], &shards[1], "--out", &scratch.text("merged")]));
+    check("merge", &scratch, &merged.stdout);
     let compared = run(tapline(&["compare", &store, "--folds", "3"])).ok();
     check("compare", &scratch, &without_seconds(&compared));
     check("probe", &scratch, &run(tapline(&["probe", &store, "--tap", "pool1", "--folds", "3"])).ok());

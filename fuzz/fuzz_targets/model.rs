@@ -2,6 +2,8 @@
 
 #![no_main]
 
+mod seeds;
+
 use std::fs;
 use std::sync::LazyLock;
 
@@ -13,7 +15,12 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
-fuzz_target!(|bytes: &[u8]| {
+fn write_seeds() {
+    seeds::let_panics_be_caught();
+    seeds::write("model", "small", &tapline_onnx::unrun::sound());
+}
+
+fuzz_target!(init: write_seeds(), |bytes: &[u8]| {
     let path = FOLDER.path().join("model.onnx");
     fs::write(&path, bytes).expect("write");
     tapline_onnx::unrun::edit(&path);

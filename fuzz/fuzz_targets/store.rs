@@ -7,6 +7,7 @@
 
 #[path = "../../crates/tapline-core/tests/common/mod.rs"]
 mod common;
+mod seeds;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,19 @@ fn strike((scratch, sound): &(Scratch, PathBuf), file: &str, bytes: &[u8]) {
     go_on(&dir, scratch.plan("xy"));
 }
 
-fuzz_target!(|input: &[u8]| -> Corpus {
+fn write_seeds() {
+    seeds::let_panics_be_caught();
+    for (choice, file) in FILES.iter().enumerate() {
+        let (_, store) = if file.starts_with("building") { &SOUND.stopped } else { &SOUND.finished };
+        let bytes = match *file {
+            "commit.json" => br#"{"format":"tapline-store","version":1,"tapline":"","files":["x.mean.npy"]}"#.to_vec(),
+            file => fs::read(store.join(file)).expect("a file of a store"),
+        };
+        seeds::write("store", &file.replace('/', "-"), &[&[choice as u8], bytes.as_slice()].concat());
+    }
+}
+
+fuzz_target!(init: write_seeds(), |input: &[u8]| -> Corpus {
     let Some((&choice, bytes)) = input.split_first() else { return Corpus::Reject };
     let Some(&file) = FILES.get(usize::from(choice)) else { return Corpus::Reject };
     let is_building = file.starts_with("building");

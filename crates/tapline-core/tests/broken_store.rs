@@ -63,7 +63,7 @@ fn a_document_that_asks_for_the_impossible_is_refused() {
         edit("store.json", "\"features\": 3", "\"features\": 6148914691236517205"),
     );
     check("0 rows, expected at least one", edit("store.json", "\"rows\": 3", "\"rows\": 0"));
-    check("expected 2", edit("store.json", "\"rows\": 3", "\"rows\": 2"));
+    check("its shape is [3, 3], expected [2, 3]", edit("store.json", "\"rows\": 3", "\"rows\": 2"));
     check("1 of its rows are skipped, expected 0", edit("store.json", "\"skipped\": 1", "\"skipped\": 0"));
     check("the preprocessing is unsound", edit("store.json", "\"height\": 8", "\"height\": 0"));
 }

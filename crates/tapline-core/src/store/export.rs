@@ -16,8 +16,10 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type};
 
+use super::FEATURES as ARRAYS;
+use super::building::ArrayFile;
 use super::listing::{string_field, write_strings};
-use super::reader::{Rows, Store};
+use super::reader::{Rows, Store, widen};
 use crate::Error;
 
 const FEATURES: &str = "features";
@@ -43,11 +45,13 @@ pub fn export_rows(store: &Store, tap: usize, (file, path): (&File, &Path)) -> R
         return Err(Error::BadExport { column: column.to_owned() });
     }
     let wrap = |source| Error::Parquet { path: path.to_owned(), source };
+    let stored = &store.taps()[tap];
+    let array = ArrayFile::open_to_read(store.dir().join(ARRAYS).join(&stored.file), store.manifest().array(stored))?;
     let mut writer = open(store, &rows, file).map_err(wrap)?;
     let pictures = (GROUP_NUMBERS / rows.features).min(GROUP_LINES) / rows.views;
     for start in (0..rows.rows).step_by(pictures.max(1)) {
         let part = start..rows.rows.min(start + pictures.max(1));
-        let values = values(store, &rows, part.clone())?;
+        let values = values((store, &rows), &array, part.clone())?;
         let mut group = writer.next_row_group().map_err(wrap)?;
         write_group(&mut group, (store, &rows), (part, &values)).map_err(wrap)?;
         group.close().map_err(wrap)?;
@@ -89,16 +93,17 @@ fn list_field() -> Result<Type, ParquetError> {
         .build()
 }
 
-/// The numbers of all views of the good pictures among `part`.
-fn values(store: &Store, rows: &Rows, part: Range<usize>) -> Result<Vec<f32>, Error> {
-    let mut values = Vec::with_capacity(part.len() * rows.views * rows.features);
+/// The numbers of all views of the good pictures among `part`; read, not mapped, so that they do not stay in memory.
+fn values((store, rows): (&Store, &Rows), file: &ArrayFile, part: Range<usize>) -> Result<Vec<f32>, Error> {
+    let each = rows.views * rows.features;
+    let mut values = Vec::with_capacity(part.len() * each);
+    let mut bytes = Vec::new();
     for row in part.filter(|&row| store.listing().skipped[row].is_none()) {
-        for view in 0..rows.views {
-            let start = values.len();
-            values.resize(start + rows.features, 0.0);
-            rows.view_f32(row, view, &mut values[start..]);
-            rows.check_finite(row, &values[start..])?;
-        }
+        file.read_row(row, &mut bytes)?;
+        let start = values.len();
+        values.resize(start + each, 0.0);
+        widen(rows.dtype, &bytes, &mut values[start..]);
+        values[start..].chunks(rows.features).try_for_each(|view| rows.check_finite(row, view))?;
     }
     Ok(values)
 }

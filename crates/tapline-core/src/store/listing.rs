@@ -8,10 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
+use parquet::column::page::Page;
 use parquet::column::reader::get_typed_column_reader;
 use parquet::column::writer::ColumnWriterImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
@@ -51,9 +53,9 @@ impl StoredListing {
         self.encode().map_err(|source| Error::Parquet { path: path.to_owned(), source })
     }
 
-    /// Reads and checks the file's bytes; `path` is named in errors.
-    pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        let columns = without_panics(|| decode(bytes.into()))
+    /// Reads and checks the file's bytes, which must have `rows` rows; `path` is named in errors.
+    pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>, rows: usize) -> Result<Self, Error> {
+        let columns = without_panics(|| decode(bytes.into(), rows))
             .map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
         Self::of_columns(columns).map_err(|what| Error::BadStore { path: path.to_owned(), what })
     }
@@ -136,8 +138,9 @@ fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(gave_up()))
 }
 
-fn decode(bytes: bytes::Bytes) -> Result<Vec<(String, Column)>, ParquetError> {
+fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, ParquetError> {
     let reader = SerializedFileReader::new(bytes)?;
+    check_rows(reader.metadata(), rows)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let mut columns = Vec::new();
     for (i, field) in schema.columns().iter().enumerate() {
@@ -154,9 +157,42 @@ fn decode(bytes: bytes::Bytes) -> Result<Vec<(String, Column)>, ParquetError> {
     Ok(columns)
 }
 
+/// The reader takes memory for as many rows as the table claims, so they are compared with what is known of the store first.
+fn check_rows(metadata: &ParquetMetaData, rows: usize) -> Result<(), ParquetError> {
+    let mut groups = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+    let found = groups.try_fold(0u64, |sum, rows| sum.checked_add(rows?));
+    if found == Some(rows as u64) {
+        return Ok(());
+    }
+    let found = found.map_or("an impossible number of".to_owned(), |found| found.to_string());
+    Err(ParquetError::General(format!("it has {found} rows, expected {rows}")))
+}
+
+/// Refuses a dictionary that claims more texts than its bytes can hold: the reader would take memory for all of them.
+fn check_dictionaries(group: &dyn RowGroupReader, i: usize) -> Result<(), ParquetError> {
+    let mut pages = group.get_column_page_reader(i)?;
+    while let Some(page) = pages.peek_next_page()? {
+        if !page.is_dict {
+            pages.skip_next_page()?;
+            continue;
+        }
+        // A text takes the four bytes of its length at least.
+        if let Some(Page::DictionaryPage { buf, num_values, .. }) = pages.get_next_page()?
+            && num_values as usize > buf.len() / 4
+        {
+            return Err(ParquetError::General(format!(
+                "a dictionary claims {num_values} texts in {} bytes",
+                buf.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn read_column(group: &dyn RowGroupReader, i: usize, values: &mut Column) -> Result<(), ParquetError> {
     let rows =
         usize::try_from(group.metadata().num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
+    check_dictionaries(group, i)?;
     let mut reader = get_typed_column_reader::<ByteArrayType>(group.get_column_reader(i)?);
     let (mut levels, mut present) = (Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut levels), None, &mut present)?;
@@ -187,15 +223,15 @@ mod tests {
         }
     }
 
-    fn read(bytes: Vec<u8>) -> Result<StoredListing, Error> {
-        StoredListing::from_bytes(Path::new("listing.parquet"), bytes)
+    fn read(bytes: Vec<u8>, rows: usize) -> Result<StoredListing, Error> {
+        StoredListing::from_bytes(Path::new("listing.parquet"), bytes, rows)
     }
 
     #[test]
     fn a_listing_reads_back_and_its_bytes_are_always_the_same() {
         let bytes = listing().to_bytes(Path::new("x")).expect("encode");
         assert_eq!(bytes, listing().to_bytes(Path::new("x")).expect("encode"));
-        assert_eq!(read(bytes).expect("decode"), listing());
+        assert_eq!(read(bytes, 3).expect("decode"), listing());
     }
 
     #[test]
@@ -210,14 +246,35 @@ mod tests {
             sha256: (0..n).map(|i| Some(Digest::of(&i.to_le_bytes()))).collect(),
             skipped: column(1000),
         };
-        assert_eq!(read(many.to_bytes(Path::new("x")).expect("encode")).expect("decode"), many);
+        assert_eq!(read(many.to_bytes(Path::new("x")).expect("encode"), n).expect("decode"), many);
+    }
+
+    #[test]
+    fn another_number_of_rows_is_refused_before_it_is_read() {
+        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        let error = read(bytes, 4).expect_err("three rows");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(cause.contains("it has 3 rows, expected 4"), "{cause}");
+    }
+
+    #[test]
+    fn a_dictionary_that_claims_more_texts_than_it_has_bytes_is_refused() {
+        let mut bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        // The first page's head (Thrift's compact form): kind, two lengths, then the dictionary's number of texts, 3.
+        let head = bytes[..14].to_vec();
+        assert_eq!((&head[..7], head[11]), (&b"PAR1\x15\x04\x15"[..], 0x15), "{head:02x?}");
+        assert_eq!(head[12], 2 * 3, "{head:02x?}");
+        bytes[12] = 2 * 63;
+        let error = read(bytes, 3).expect_err("63 texts");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(cause.contains("a dictionary claims 63 texts"), "{cause}");
     }
 
     #[test]
     fn a_cut_off_file_and_a_missing_column_are_refused() {
         let bytes = listing().to_bytes(Path::new("x")).expect("encode");
-        read(bytes[..bytes.len() / 2].to_vec()).expect_err("cut off");
-        read(Vec::new()).expect_err("empty");
+        read(bytes[..bytes.len() / 2].to_vec(), 3).expect_err("cut off");
+        read(Vec::new(), 3).expect_err("empty");
         let what = StoredListing::of_columns(vec![("label".to_owned(), vec![None])]).expect_err("no path");
         assert_eq!(what, "it has no column \"path\"");
     }

@@ -156,16 +156,7 @@ impl Rows<'_> {
         let len = self.features * self.dtype.size();
         let start = (row * self.views + view) * len;
         let bytes = &self.data[start..start + len];
-        match self.dtype {
-            Dtype::F32 => {
-                let values = bytes.as_chunks::<4>().0;
-                out.iter_mut().zip(values).for_each(|(out, &value)| *out = f32::from_le_bytes(value));
-            }
-            Dtype::F16 => {
-                let values = bytes.as_chunks::<2>().0;
-                out.iter_mut().zip(values).for_each(|(out, &value)| *out = f16::from_le_bytes(value).to_f32());
-            }
-        }
+        widen(self.dtype, bytes, out);
     }
 
     /// The rows `which`, in that order, as `[which, features]`, each the mean over its views; a good row with NaN or infinity
@@ -207,12 +198,26 @@ impl Rows<'_> {
     }
 }
 
+/// The numbers in the little-endian bytes of a row, as float32.
+pub(crate) fn widen(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    match dtype {
+        Dtype::F32 => {
+            let values = bytes.as_chunks::<4>().0;
+            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f32::from_le_bytes(value));
+        }
+        Dtype::F16 => {
+            let values = bytes.as_chunks::<2>().0;
+            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f16::from_le_bytes(value).to_f32());
+        }
+    }
+}
+
 fn refuse_interrupted(dir: &Path) -> Result<(), Error> {
     if dir.join(COMMIT).exists() { Err(Error::CommitInterrupted { dir: dir.to_owned() }) } else { Ok(()) }
 }
 
 fn load(dir: &Path, manifest: Manifest) -> Result<Store, Error> {
-    let listing = load_listing(&dir.join(LISTING), &manifest)?;
+    // Arrays first: their lengths prove the number of rows that the listing is then read for.
     let mut arrays = Vec::new();
     for tap in &manifest.taps {
         let path = dir.join(FEATURES).join(&tap.file);
@@ -221,6 +226,7 @@ fn load(dir: &Path, manifest: Manifest) -> Result<Store, Error> {
         let map = map(&file).map_err(|source| Error::Read { path: path.clone(), source })?;
         arrays.push(MappedArray { map, data: data as usize });
     }
+    let listing = load_listing(&dir.join(LISTING), &manifest)?;
     Ok(Store { dir: dir.to_owned(), manifest, listing, arrays })
 }
 
@@ -230,7 +236,7 @@ fn load_listing(path: &Path, manifest: &Manifest) -> Result<StoredListing, Error
     if Digest::of(&bytes) != manifest.listing_sha256 {
         return refuse("it is not the listing that store.json was written for".to_owned());
     }
-    let listing = StoredListing::from_bytes(path, bytes)?;
+    let listing = StoredListing::from_bytes(path, bytes, manifest.rows)?;
     let lengths = [listing.label.len(), listing.split.len(), listing.sha256.len(), listing.skipped.len()];
     let extra = listing.extra.iter().map(|(_, values)| values.len());
     if listing.rows() != manifest.rows || lengths.into_iter().chain(extra).any(|len| len != manifest.rows) {
