@@ -19,6 +19,7 @@ mod resume;
 mod shots;
 mod shuffles;
 mod signals;
+mod sources;
 mod split;
 mod transform;
 mod util;

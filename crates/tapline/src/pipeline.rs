@@ -4,14 +4,13 @@
 //! hand-off; on a GPU a few workers, each with a session, decode in parallel, so that decoding and the network overlap.
 //! Rows do not depend on which worker made them or on what else was in the batch.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
+use tapline_core::{Digest, Place, Preprocess, Sample, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
@@ -148,11 +147,11 @@ fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Fi
         let slots = &mut pictures[..rows.len() * values];
         let read: Vec<Read> = if pass.device == Device::Cpu {
             let each = rows.iter().zip(slots.chunks_mut(values));
-            each.map(|(&row, slot)| read_picture(pass, &samples[row].file, slot, &mut scratch)).collect()
+            each.map(|(&row, slot)| read_picture(pass, &samples[row].place, slot, &mut scratch)).collect()
         } else {
             let each = rows.par_iter().zip(slots.par_chunks_mut(values));
             each.map_init(Scratch::default, |scratch, (&row, slot)| {
-                read_picture(pass, &samples[row].file, slot, scratch)
+                read_picture(pass, &samples[row].place, slot, scratch)
             })
             .collect()
         };
@@ -176,8 +175,8 @@ struct Read {
     fault: Option<String>,
 }
 
-fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratch) -> Read {
-    let bytes = match read_bounded(file, pass.limits) {
+fn read_picture(pass: &Pass, place: &Place, slot: &mut [f32], scratch: &mut Scratch) -> Read {
+    let bytes = match place.read(pass.limits.max_bytes) {
         Ok(bytes) => bytes,
         Err(fault) => return Read { digest: None, fault: Some(fault) },
     };
@@ -189,18 +188,6 @@ fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratc
         }
         Err(error) => Read { digest: Some(digest), fault: Some(chain(&error)) },
     }
-}
-
-fn read_bounded(file: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    let metadata = std::fs::metadata(file).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    if metadata.len() > limits.max_bytes {
-        return Err(format!("has {} bytes, more than the limit of {}", metadata.len(), limits.max_bytes));
-    }
-    std::fs::read(file).map_err(failed)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -36,6 +36,7 @@ mod kill_tests;
 
 pub use calibrated::stored_calibration;
 pub use listing::StoredListing;
+pub(crate) use listing::without_panics;
 pub use manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
 pub use npy::NpyFault;
 pub use reader::{Rows, Store};

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
     Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Skipped, Store, StoreWriter,
-    TapInfo, Views, hash_all, scan,
+    TapInfo, Views, hash_all, scan_all,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -47,7 +47,7 @@ struct Report {
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
-    let listing = scan(&args.pictures)?;
+    let listing = scan_all(&args.pictures)?;
     let settled = settle(args)?;
     let requests = requests(args, &settled.network)?;
     let selection = select_taps(&settled.layers, &requests, &args.pool)?;
@@ -237,7 +237,7 @@ fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) 
             "{} holds features of {} that {} does not list, {} among them: use another --store, or --prune to drop them",
             args.store.display(),
             counted(gone.len(), "picture"),
-            args.pictures.display(),
+            args.pictures[0].display(),
             listing.path[row]
         ),
         None => Ok(()),
