@@ -23,6 +23,7 @@ mod shots;
 mod shuffles;
 mod signals;
 mod sizes;
+mod sources;
 mod split;
 mod transform;
 mod util;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use crate::{Error, Listing};
+use crate::{Error, Listing, Place};
 
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Digest {
 
 /// The digest of a regular file's bytes, read in pieces.
 pub fn hash_file(path: &Path) -> Result<Digest, Error> {
-    hash_reader(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    hash_regular(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
 /// The digests of all listed pictures, on all cores, none where a picture cannot be read.
@@ -50,6 +50,15 @@ pub fn hash_file(path: &Path) -> Result<Digest, Error> {
 /// `progress` is told how many pictures are hashed so far, from any thread. Once it says to break, no further picture is
 /// read, and those that are left come out as none.
 pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync)) -> Vec<Option<Digest>> {
+    hash_all_by(listing, &Place::hash, progress)
+}
+
+/// As [`hash_all`], with another way to hash a place.
+pub fn hash_all_by(
+    listing: &Listing,
+    hash: &(dyn Fn(&Place) -> Option<Digest> + Sync),
+    progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
+) -> Vec<Option<Digest>> {
     let (hashed, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     listing
         .samples
@@ -58,7 +67,7 @@ pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) -> ControlFlow<()> 
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            let digest = hash_file(&sample.file).ok();
+            let digest = hash(&sample.place);
             if progress(hashed.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
                 stopped.store(true, Ordering::Relaxed);
             }
@@ -109,17 +118,25 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// A pipe or a device under a picture's name would never end, so only regular files are read.
-fn hash_reader(path: &Path) -> io::Result<Digest> {
+fn hash_regular(path: &Path) -> io::Result<Digest> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let mut file = File::open(path)?;
+    hash_reader(File::open(path)?).map(|(digest, _)| digest)
+}
+
+/// The digest of all that a reader gives, and how many bytes that was.
+pub(crate) fn hash_reader(mut reader: impl Read) -> io::Result<(Digest, u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
+    let mut read = 0;
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest(hasher.finalize().into())),
-            n => hasher.update(&buffer[..n]),
+        match reader.read(&mut buffer)? {
+            0 => return Ok((Digest(hasher.finalize().into()), read)),
+            n => {
+                hasher.update(&buffer[..n]);
+                read += n as u64;
+            }
         }
     }
 }

@@ -67,13 +67,15 @@ pub enum Error {
     },
 
     /// Samples that do not exist.
-    #[error("{path} does not exist: give a folder of pictures, or a .csv or .tsv file that lists them")]
+    #[error(
+        "{path} does not exist: give a folder of pictures, a .csv, .tsv or .parquet file that lists them, or shards"
+    )]
     NoSamples {
         /// What was asked.
         path: PathBuf,
     },
-    /// Samples that are neither a folder nor a table.
-    #[error("{path} is neither a folder nor a .csv or .tsv file: give one of these")]
+    /// Samples that are neither a folder nor a table nor a shard.
+    #[error("{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file: give one of these")]
     UnknownSamples {
         /// What was asked.
         path: PathBuf,
@@ -111,6 +113,53 @@ pub enum Error {
         root: PathBuf,
         /// How many entries were passed over.
         others: usize,
+    },
+    /// A pattern that stands for nothing, or for too much.
+    #[error("{pattern:?} names no pictures: {what}")]
+    BadPattern {
+        /// What was asked.
+        pattern: String,
+        /// Why.
+        what: String,
+    },
+    /// One of several sources that is no shard.
+    #[error("{path} is neither a .tar nor a .parquet file: only these can be given several at a time")]
+    NotAShard {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A shard given twice.
+    #[error("{path} is given twice: name each shard once")]
+    RepeatedShard {
+        /// The shard.
+        path: PathBuf,
+    },
+    /// Shards without a single picture.
+    #[error(
+        "{path} and the shards given with it hold no picture ({others} other members): expected members named {extensions}",
+        extensions = crate::folder::EXTENSIONS.join(", ")
+    )]
+    EmptyShards {
+        /// The first shard.
+        path: PathBuf,
+        /// How many members were passed over.
+        others: usize,
+    },
+    /// A tar file that cannot be read as a whole.
+    #[error("{path} cannot be used: {what}")]
+    BadTar {
+        /// The tar file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        what: String,
+    },
+    /// A Parquet file that holds or lists no pictures, or is damaged.
+    #[error("{path} cannot be used: {what}")]
+    BadParquet {
+        /// The file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        what: String,
     },
     /// A table without a row below its header.
     #[error("{path} lists no picture: write one row for each below the header")]

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::samples::path_text;
-use crate::{Error, Listing, Sample, Skipped};
+use crate::sources::{is_shard, read_shards};
+use crate::{Error, Listing, Place, Sample, Skipped};
 
 /// The name endings of pictures, in any case.
 pub(crate) const EXTENSIONS: [&str; 12] =
@@ -20,7 +21,8 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// Pictures directly in the folder have no label; below it, the name of the top sub-folder is the label, however
 /// deep the picture lies; `train/CLASS/…` and `test/CLASS/…` are read as a split. Both at once are refused. What is named as a picture is listed even where it cannot be read,
 /// such as a link that leads nowhere: the extraction tries it and records why it failed. A sub-folder that cannot be
-/// read is an error, because nobody could tell which pictures are missing.
+/// read is an error, because nobody could tell which pictures are missing. A folder without pictures but with tar or
+/// Parquet files holds the pictures of these.
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
@@ -31,8 +33,15 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
             Err(error) => sort_in(root, Fault::of(root, error), &mut listing)?,
         }
     }
-    listing.samples.sort_by(|a, b| bytes(&a.file).cmp(bytes(&b.file)));
+    listing.samples.sort_by(|a, b| bytes(a).cmp(bytes(b)));
     listing.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    if listing.samples.is_empty() {
+        let shards: Vec<PathBuf> =
+            listing.skipped.iter().map(|other| root.join(&other.path)).filter(|path| is_shard(path)).collect();
+        if !shards.is_empty() {
+            return read_shards(&shards);
+        }
+    }
     check_kind(root, &listing)?;
     read_split_folders(&mut listing);
     Ok(listing)
@@ -44,19 +53,23 @@ const SPLITS: [&str; 6] = ["train", "training", "val", "valid", "validation", "t
 /// Where all top folders are parts of a split with class folders in them (`train/cat/1.png`), the part is the split and
 /// the class folder is the label.
 fn read_split_folders(listing: &mut Listing) {
-    let parts = |sample: &Sample| sample.path.split('/').take(3).map(str::to_owned).collect::<Vec<String>>();
-    let is_part = |sample: &Sample| {
-        let parts = parts(sample);
-        parts.len() == 3 && SPLITS.iter().any(|split| split.eq_ignore_ascii_case(&parts[0]))
-    };
-    if !listing.samples.iter().all(is_part) {
-        return;
+    let parted: Option<Vec<_>> = listing.samples.iter().map(|sample| split_and_class(&sample.path)).collect();
+    for (sample, (split, class)) in listing.samples.iter_mut().zip(parted.into_iter().flatten()) {
+        sample.label = Some(class);
+        sample.split = Some(split);
     }
-    for sample in &mut listing.samples {
-        let mut parts = parts(sample);
-        sample.label = Some(parts.swap_remove(1));
-        sample.split = Some(parts.swap_remove(0));
-    }
+}
+
+/// Whether a folder's name is that of a part of a split.
+pub(crate) fn is_split(name: &str) -> bool {
+    SPLITS.iter().any(|split| split.eq_ignore_ascii_case(name))
+}
+
+/// The part and the class of a path such as `train/cat/1.png`.
+pub(crate) fn split_and_class(path: &str) -> Option<(String, String)> {
+    let mut parts = path.splitn(3, '/');
+    let (split, class, _) = (parts.next()?, parts.next()?, parts.next()?);
+    is_split(split).then(|| (split.to_owned(), class.to_owned()))
 }
 
 fn is_visible(entry: &DirEntry) -> bool {
@@ -67,8 +80,9 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-fn bytes(path: &Path) -> &[u8] {
-    path.as_os_str().as_encoded_bytes()
+/// The bytes of a sample's path, which its text may not tell apart.
+fn bytes(sample: &Sample) -> &[u8] {
+    sample.place.container().map(Path::as_os_str).unwrap_or_default().as_encoded_bytes()
 }
 
 fn is_picture(path: &Path) -> bool {
@@ -83,7 +97,13 @@ fn below<'a>(root: &Path, path: &'a Path) -> &'a Path {
 fn sample(root: &Path, file: &Path) -> Sample {
     let below = below(root, file);
     let label = if below.iter().nth(1).is_some() { below.iter().next().map(path_text) } else { None };
-    Sample { file: file.to_owned(), path: path_text(below.as_os_str()), label, split: None, extra: Vec::new() }
+    Sample {
+        place: Place::File(file.to_owned()),
+        path: path_text(below.as_os_str()),
+        label,
+        split: None,
+        extra: Vec::new(),
+    }
 }
 
 fn skipped(root: &Path, path: &Path, reason: String) -> Skipped {
@@ -277,6 +297,6 @@ mod tests {
         std::fs::write(root.path().join(OsStr::from_bytes(b"cat/\xff.png")), "x").expect("write");
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "cat/\\xFF.png"]);
-        assert_eq!(std::fs::read(&listing.samples[1].file).expect("read"), b"x");
+        assert_eq!(std::fs::read(listing.samples[1].place.container().expect("a file")).expect("read"), b"x");
     }
 }

@@ -63,13 +63,13 @@
 //! }
 //! for group in writer.missing() {
 //!     for row in group.rows {
-//!         match std::fs::read(&writer.listing().samples[row].file) {
+//!         match writer.listing().samples[row].place.read(u64::MAX) {
 //!             Ok(bytes) => {
 //!                 let features = [f32::from(bytes[0]), f32::from(bytes[1])];
 //!                 let values = vec![features.as_slice(); group.taps.len()];
 //!                 writer.put(row, Digest::of(&bytes), &group.taps, &values)?;
 //!             }
-//!             Err(error) => writer.skip(row, None, &format!("cannot be read: {error}"))?,
+//!             Err(reason) => writer.skip(row, None, &reason)?,
 //!         }
 //!     }
 //! }
@@ -91,19 +91,21 @@ mod precision;
 mod preprocess;
 mod samples;
 mod shard;
+mod sources;
 mod space;
 mod store;
 mod table;
 mod tap;
 mod views;
 
-pub use digest::{Digest, hash_all, hash_file};
+pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;
 pub use folder::scan_folder;
 pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
-pub use samples::{Listing, Sample, Skipped, scan};
+pub use samples::{Listing, Sample, Skipped, scan, scan_all};
 pub use shard::{Shard, ShardOf};
+pub use sources::{PictureTable, Place, expand, is_url};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
     FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Store, StoreWriter, StoredListing, StoredTap, VERSION,

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::Error;
 use crate::folder::scan_folder;
+use crate::sources::{expand, is_parquet, is_shard, read_parquet, read_shards};
 use crate::table::{is_table, read_csv};
+use crate::{Error, Place};
 
 /// One picture to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Where it can be opened.
-    pub file: PathBuf,
+    /// Where its bytes are.
+    pub place: Place,
     /// The path as listed: relative to the folder with `/` between parts, or as the table writes it.
     /// Bytes that are not UTF-8 are written `\xNN`.
     pub path: String,
@@ -47,27 +48,54 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// The pictures of a folder, or those that a `.csv` or `.tsv` file lists.
+/// The pictures of a folder, of a tar or Parquet file, or those that a `.csv`, `.tsv` or `.parquet` file lists.
 pub fn scan(path: &Path) -> Result<Listing, Error> {
     if path.is_dir() {
         return scan_folder(path);
     }
     match path.try_exists() {
         Ok(true) if is_table(path) => read_csv(path),
+        Ok(true) if is_parquet(path) => read_parquet(path),
+        Ok(true) if is_shard(path) => read_shards(&[path.to_owned()]),
         Ok(true) => Err(Error::UnknownSamples { path: path.to_owned() }),
         Ok(false) => Err(Error::NoSamples { path: path.to_owned() }),
         Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
 }
 
+/// The pictures of what was typed: one folder, listing or shard, or several shards, by braces and wildcards too.
+///
+/// # Panics
+/// If nothing was typed.
+pub fn scan_all(typed: &[PathBuf]) -> Result<Listing, Error> {
+    let mut paths = Vec::new();
+    for typed in typed {
+        paths.extend(expand(typed)?);
+    }
+    match &paths[..] {
+        [] => panic!("something to scan"),
+        [path] => scan(path),
+        several => match several.iter().find(|path| !path.exists()) {
+            Some(absent) => Err(Error::NoSamples { path: absent.clone() }),
+            None => read_shards(several),
+        },
+    }
+}
+
 /// The text of a path, bytes that are not UTF-8 written `\xNN`.
 pub(crate) fn path_text(path: &OsStr) -> String {
+    let text = bytes_text(path.as_encoded_bytes());
+    if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+/// Text, bytes that are not UTF-8 written `\xNN`.
+pub(crate) fn bytes_text(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for chunk in path.as_encoded_bytes().utf8_chunks() {
+    for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02X}")));
     }
-    if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+    text
 }
 
 #[cfg(test)]

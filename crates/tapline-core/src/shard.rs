@@ -108,7 +108,7 @@ mod tests {
 
     fn listing(rows: usize) -> Listing {
         let sample = |row: usize| Sample {
-            file: format!("{row}").into(),
+            place: crate::Place::File(format!("{row}").into()),
             path: format!("{row}"),
             label: Some("a".to_owned()),
             split: None,

@@ -2,13 +2,12 @@
 //!
 //! Only the table is checked here. A listed picture that is missing is found at extraction, which skips and reports it.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
 use csv::StringRecord;
 
-use crate::{Error, Listing, Sample};
+use crate::{Error, Listing, Place, Sample};
 
 /// Column names that the store writes itself.
 pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "skipped"];
@@ -24,16 +23,16 @@ pub fn read_csv(path: &Path) -> Result<Listing, Error> {
     let header = reader.headers().map_err(bad_row)?.clone();
     let columns = Columns::of(path, &header)?;
 
-    let mut lines = HashMap::new();
     let mut samples = Vec::new();
+    let mut lines = Lines::default();
     for record in reader.records() {
         let record = record.map_err(bad_row)?;
-        let line = line_of(bytes, record.position());
-        let sample = columns.sample(path, &record, line)?;
-        if let Some(first) = lines.insert(sample.path.clone(), line) {
-            return Err(Error::RepeatedPath { path: path.to_owned(), picture: sample.path, first, second: line });
-        }
-        samples.push(sample);
+        lines.note(bytes, record.position());
+        samples.push(columns.sample(path, &record, lines.last())?);
+    }
+    if let Some((first, second)) = first_repeat(&samples) {
+        let (picture, first, second) = (samples[second].path.clone(), lines.of[first], lines.of[second]);
+        return Err(Error::RepeatedPath { path: path.to_owned(), picture, first, second });
     }
     if samples.is_empty() {
         return Err(Error::EmptyTable { path: path.to_owned() });
@@ -87,7 +86,7 @@ impl Columns {
             what: "the path is empty, name a picture or drop the row".to_owned(),
         })?;
         Ok(Sample {
-            file: file.parent().unwrap_or(Path::new("")).join(&path),
+            place: Place::listed(file.parent().unwrap_or(Path::new("")), &path),
             path,
             label: self.label.and_then(word),
             split: self.split.and_then(word),
@@ -108,16 +107,41 @@ fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
     *b",\t;".iter().find(|candidate| header.contains(candidate)).unwrap_or(&b',')
 }
 
-/// The line a row starts on, from 1, whatever ends the lines before it.
-fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
-    let start = position.map_or(0, |position| position.byte() as usize).min(bytes.len());
-    // The reader leaves the second half of a "\r\n" to the row behind it.
-    let start = start + bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    1 + bytes[..start].iter().filter(|&&byte| byte == b'\n').count() as u64
+/// The lines that rows start on, from 1, whatever ends the lines before them; counted once over the whole file.
+#[derive(Default)]
+struct Lines {
+    of: Vec<u64>,
+    breaks: u64,
+    counted: usize,
+}
+
+impl Lines {
+    fn note(&mut self, bytes: &[u8], position: Option<&csv::Position>) {
+        let start = position.map_or(0, |position| position.byte() as usize).min(bytes.len());
+        // The reader leaves the second half of a "\r\n" to the row behind it.
+        let start = start + bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.breaks += bytes[self.counted..start].iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.counted = start;
+        self.of.push(1 + self.breaks);
+    }
+
+    fn last(&self) -> u64 {
+        self.of.last().copied().unwrap_or(1)
+    }
+}
+
+/// The first sample whose path was there before, behind the one that had it.
+pub(crate) fn first_repeat(samples: &[Sample]) -> Option<(usize, usize)> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_unstable_by(|&a, &b| samples[a].path.cmp(&samples[b].path).then(a.cmp(&b)));
+    let repeats = order.windows(2).filter(|pair| samples[pair[0]].path == samples[pair[1]].path);
+    repeats.map(|pair| (pair[0], pair[1])).min_by_key(|&(_, second)| second)
 }
 
 fn bad_row((path, bytes): (&Path, &[u8]), error: &csv::Error) -> Error {
-    let line = line_of(bytes, error.position());
+    let mut lines = Lines::default();
+    lines.note(bytes, error.position());
+    let line = lines.last();
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("the row has {len} fields where the header has {expected_len}, quote fields that hold a delimiter")
@@ -138,7 +162,8 @@ mod tests {
         std::fs::write(&file, text).expect("write");
         let mut listing = read_csv(&file)?;
         for sample in &mut listing.samples {
-            sample.file = sample.file.strip_prefix(folder.path()).unwrap_or(&sample.file).to_owned();
+            let file = sample.place.container().expect("a file");
+            sample.place = Place::File(file.strip_prefix(folder.path()).unwrap_or(file).to_owned());
         }
         Ok(listing)
     }
@@ -154,14 +179,14 @@ mod tests {
             read("list.csv", "type,label,path,split\nmono,cat,a b.png,train\n,,/abs/🐈.png,\n").expect("read");
         assert_eq!(listing.columns, ["type"]);
         let expected = Sample {
-            file: "a b.png".into(),
+            place: Place::File("a b.png".into()),
             path: "a b.png".to_owned(),
             label: Some("cat".to_owned()),
             split: Some("train".to_owned()),
             extra: vec![Some("mono".to_owned())],
         };
         assert_eq!(listing.samples[0], expected);
-        assert_eq!(listing.samples[1].file, Path::new("/abs/🐈.png"));
+        assert_eq!(listing.samples[1].place, Place::File("/abs/🐈.png".into()));
         assert_eq!((&listing.samples[1].label, &listing.samples[1].extra), (&None, &vec![None]));
     }
 

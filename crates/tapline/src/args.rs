@@ -94,9 +94,16 @@ pub struct LayersArgs {
 
 /// Arguments of `tapline extract`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Pictures: a folder of class folders (train/CLASS and test/CLASS are read as a split), a folder of pictures, or a
-.csv/.tsv file with the columns path, label (optional), split (optional) and any others, which are kept.
+#[command(after_help = "Pictures, none of which is unpacked or copied:
+  folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures, or of shards
+  table          .csv, .tsv or .parquet with the columns path, label (optional), split (optional) and any others, which are
+                 kept
+  tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json (label, split, other columns);
+                 without either, a packed folder of class folders
+  Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
+                 split and other columns; the names of classes are read from the file's metadata
+Several shards: each as an argument, with wildcards, or with braces in quotes ('train-{000..146}.tar'), where all must be
+there. A picture of a shard is listed as \"SHARD: MEMBER\".
 
 Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
 Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
@@ -126,15 +133,16 @@ with 130 or 143; a second one ends at once, which costs two seconds of work at m
 
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
+  tapline extract 'shards/train-{000..009}.tar' --model squeezenet1.1 --store photos.store
   tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
   tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
   tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store
   tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store
-  tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store"
-)]
+  tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store")]
 pub struct ExtractArgs {
-    /// A folder of pictures or a .csv/.tsv file that lists them
-    pub pictures: PathBuf,
+    /// A folder of pictures, a .csv, .tsv or .parquet file that lists them, or .tar or .parquet shards that hold them
+    #[arg(required = true)]
+    pub pictures: Vec<PathBuf>,
     /// A model card's name or file, or a .onnx file
     #[arg(long, short)]
     pub model: String,

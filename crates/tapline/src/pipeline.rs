@@ -6,14 +6,13 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
+use tapline_core::{Digest, Place, Preprocess, Sample, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
@@ -180,7 +179,7 @@ struct Read {
 fn read_guarded(pass: &Pass, sample: &Sample, slot: &mut [f32], scratch: &mut Scratch) -> Read {
     let read = catch_unwind(AssertUnwindSafe(|| {
         injected_panic(sample);
-        read_picture(pass, &sample.file, slot, scratch)
+        read_picture(pass, &sample.place, slot, scratch)
     }));
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
@@ -207,8 +206,8 @@ fn injected_panic(sample: &Sample) {
 #[cfg(not(debug_assertions))]
 fn injected_panic(_: &Sample) {}
 
-fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratch) -> Read {
-    let bytes = match read_bounded(file, pass.limits) {
+fn read_picture(pass: &Pass, place: &Place, slot: &mut [f32], scratch: &mut Scratch) -> Read {
+    let bytes = match place.read(pass.limits.max_bytes) {
         Ok(bytes) => bytes,
         Err(fault) => return Read { digest: None, fault: Some(fault) },
     };
@@ -220,18 +219,6 @@ fn read_picture(pass: &Pass, file: &Path, slot: &mut [f32], scratch: &mut Scratc
         }
         Err(error) => Read { digest: Some(digest), fault: Some(chain(&error)) },
     }
-}
-
-fn read_bounded(file: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    let metadata = std::fs::metadata(file).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    if metadata.len() > limits.max_bytes {
-        return Err(format!("has {} bytes, more than the limit of {}", metadata.len(), limits.max_bytes));
-    }
-    std::fs::read(file).map_err(failed)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -9,8 +9,8 @@ use std::path::Path;
 use super::disk::injected::allow;
 use super::*;
 use crate::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Pooling, Precision, Preprocess,
-    Resize, Sample, Tap, TapInfo, Views, hash_all,
+    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
+    Preprocess, Resize, Sample, Tap, TapInfo, Views, hash_all,
 };
 
 /// Taps are told apart by their first letters, pictures by their bytes; `!` makes a picture broken.
@@ -33,7 +33,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
     let sample = |&(name, bytes): &(&str, &str)| {
         fs::write(pictures.join(name), bytes).expect("write");
         let (file, path, label) = (pictures.join(name), name.to_owned(), Some(scene.label.to_owned()));
-        Sample { file, path, label, split: None, extra: Vec::new() }
+        Sample { place: Place::File(file), path, label, split: None, extra: Vec::new() }
     };
     let preprocess = Preprocess {
         resize: Resize::Squash,
@@ -91,7 +91,7 @@ fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
     let mut computed = 0;
     for Group { taps, rows } in writer.missing() {
         for row in rows {
-            let bytes = fs::read(&writer.listing().samples[row].file).expect("read");
+            let bytes = fs::read(writer.listing().samples[row].place.container().expect("a file")).expect("read");
             if bytes[0] == b'!' {
                 writer.skip(row, Some(Digest::of(&bytes)), "broken")?;
             } else {

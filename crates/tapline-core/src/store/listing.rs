@@ -133,7 +133,7 @@ pub(crate) fn write_strings(
 }
 
 /// What `work` gives, a panic turned into an error: the Parquet reader checks some damaged lengths by assertion.
-fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+pub(crate) fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
     let gave_up = || ParquetError::General("the table's bytes contradict themselves".to_owned());
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(gave_up()))
 }

@@ -10,7 +10,7 @@ use super::building::ArrayFile;
 use super::manifest::Manifest;
 use super::reader::Store;
 use super::writer::{Plan, StoreWriter};
-use crate::{Digest, Error, Listing, Sample, Shard, ShardOf};
+use crate::{Digest, Error, Listing, Place, Sample, Shard, ShardOf};
 
 /// Joins shard stores in any order into the store `dir`; a merge that was stopped is done again by the same call.
 ///
@@ -129,7 +129,7 @@ fn listing(shards: &[Store]) -> Listing {
     let mut samples = Vec::new();
     for listing in shards.iter().map(Store::listing) {
         samples.extend((0..listing.rows()).map(|row| Sample {
-            file: PathBuf::new(),
+            place: Place::File(PathBuf::new()),
             path: listing.path[row].clone(),
             label: listing.label[row].clone(),
             split: listing.split[row].clone(),

@@ -39,6 +39,7 @@ mod kill_tests;
 pub use calibrated::stored_calibration;
 pub use export::export_rows;
 pub use listing::StoredListing;
+pub(crate) use listing::without_panics;
 pub use manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
 pub use merge::merge;
 pub use npy::NpyFault;

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
     Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Store,
-    StoreWriter, TapInfo, Views, hash_all, scan,
+    StoreWriter, TapInfo, Views, hash_all, scan_all,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -49,7 +49,7 @@ struct Report {
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
-    let whole = scan(&args.pictures)?;
+    let whole = scan_all(&args.pictures)?;
     // Shards take their ranges from the same pictures, so that all of them run the same network.
     let measured = (args.precision == PrecisionArg::Int8).then(|| whole.samples.clone());
     let (listing, shard) = match args.shard {
@@ -248,7 +248,7 @@ fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) 
             args.store.display(),
             counted(gone.len(), "picture"),
             args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
-            args.pictures.display(),
+            args.pictures[0].display(),
             listing.path[row]
         ),
         None => Ok(()),

@@ -1,0 +1,95 @@
+//! Columns of a Parquet file as text, whatever type they have.
+//!
+//! Listings are tables of words; numbers are written as a CSV file would have them.
+
+use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use parquet::column::reader::{ColumnReader, get_typed_column_reader};
+use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+/// Why a column is not read; none where it can be.
+pub(crate) fn unread(column: &ColumnDescriptor) -> Option<&'static str> {
+    let is_plain_number = match column.logical_type_ref() {
+        None => matches!(
+            column.converted_type(),
+            ConvertedType::NONE
+                | ConvertedType::INT_8
+                | ConvertedType::INT_16
+                | ConvertedType::INT_32
+                | ConvertedType::INT_64
+                | ConvertedType::UINT_8
+                | ConvertedType::UINT_16
+                | ConvertedType::UINT_32
+        ),
+        Some(LogicalType::Integer { .. }) => true,
+        Some(_) => false,
+    };
+    match column.physical_type() {
+        _ if column.max_rep_level() > 0 => Some("a column of lists"),
+        PhysicalType::BYTE_ARRAY if is_text(column) => None,
+        PhysicalType::BYTE_ARRAY => Some("a column of bytes"),
+        PhysicalType::BOOLEAN | PhysicalType::FLOAT | PhysicalType::DOUBLE => None,
+        PhysicalType::INT32 | PhysicalType::INT64 if is_plain_number => None,
+        _ => Some("a column of another type than text, numbers, true and false"),
+    }
+}
+
+/// Whether a column of bytes is said to hold text.
+pub(crate) fn is_text(column: &ColumnDescriptor) -> bool {
+    matches!(column.logical_type_ref(), Some(LogicalType::String | LogicalType::Enum | LogicalType::Json))
+        || matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
+}
+
+/// The values of the leaf column at `index`, in the order of the file.
+pub(crate) fn texts<R: parquet::file::reader::ChunkReader + 'static>(
+    file: &SerializedFileReader<R>,
+    index: usize,
+) -> Result<Vec<Option<String>>, ParquetError> {
+    let mut found = Vec::new();
+    for group in 0..file.num_row_groups() {
+        let group = file.get_row_group(group)?;
+        let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        let max_level = group.metadata().column(index).column_descr().max_def_level();
+        let reader = group.get_column_reader(index)?;
+        let mut take = Take { reader: Some(reader), rows, max_level, found: &mut found };
+        match group.metadata().column(index).column_type() {
+            PhysicalType::BOOLEAN => take.each::<BoolType>(|value| Ok(value.to_string()))?,
+            PhysicalType::INT32 => take.each::<Int32Type>(|value| Ok(value.to_string()))?,
+            PhysicalType::INT64 => take.each::<Int64Type>(|value| Ok(value.to_string()))?,
+            PhysicalType::FLOAT => take.each::<FloatType>(|value| Ok(format!("{value:?}")))?,
+            PhysicalType::DOUBLE => take.each::<DoubleType>(|value| Ok(format!("{value:?}")))?,
+            PhysicalType::BYTE_ARRAY => take.each::<ByteArrayType>(|value| value.as_utf8().map(str::to_owned))?,
+            other => return Err(ParquetError::General(format!("a column has the type {other}"))),
+        }
+    }
+    Ok(found)
+}
+
+/// One column of one row group on its way to text.
+struct Take<'a> {
+    reader: Option<ColumnReader>,
+    rows: usize,
+    /// The level of values that are there.
+    max_level: i16,
+    found: &'a mut Vec<Option<String>>,
+}
+
+impl Take<'_> {
+    fn each<T: DataType>(&mut self, text: impl Fn(&T::T) -> Result<String, ParquetError>) -> Result<(), ParquetError> {
+        let mut reader = get_typed_column_reader::<T>(self.reader.take().expect("taken once"));
+        let (mut levels, mut values) = (Vec::new(), Vec::new());
+        let (records, ..) = reader.read_records(self.rows, Some(&mut levels), None, &mut values)?;
+        if records != self.rows {
+            return Err(ParquetError::General(format!("a column has {records} of {} rows", self.rows)));
+        }
+        let mut values = values.iter();
+        for row in 0..records {
+            let is_there = self.max_level == 0 || levels.get(row) == Some(&self.max_level);
+            let value = if is_there { values.next() } else { None };
+            self.found.push(value.map(&text).transpose()?);
+        }
+        Ok(())
+    }
+}

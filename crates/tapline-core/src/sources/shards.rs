@@ -1,0 +1,169 @@
+//! Several tar or Parquet files as one listing: names that tell shards apart, labels, splits, columns.
+//!
+//! A picture is listed as `SHARD: MEMBER`, with shards named from the folder that all of them share, so that the names are
+//! the same wherever the shards lie.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::Place;
+use super::parquet_file::{is_parquet, read_pictures};
+use super::webdataset::read_tars;
+use crate::folder::{is_split, split_and_class};
+use crate::samples::path_text;
+use crate::{Error, Listing, Sample, Skipped};
+
+/// The most columns that the side files of pictures may make together.
+const MAX_COLUMNS: usize = 1000;
+
+/// A picture of a shard.
+pub(crate) struct Row {
+    /// What it is called within the shard.
+    pub name: String,
+    pub place: Place,
+    pub label: Option<String>,
+    pub split: Option<String>,
+    /// Names and values of further columns.
+    pub extra: Vec<(String, String)>,
+}
+
+/// Whether a file is a shard by its name.
+pub(crate) fn is_shard(path: &Path) -> bool {
+    is_tar(path) || is_parquet(path)
+}
+
+fn is_tar(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case("tar"))
+}
+
+/// The pictures of all shards, in the order of the shards and of their members.
+pub(crate) fn read_shards(paths: &[PathBuf]) -> Result<Listing, Error> {
+    let mut shards = Vec::new();
+    for (path, name) in paths.iter().zip(names(paths)) {
+        if shards.iter().any(|(_, known)| *known == name) {
+            return Err(Error::RepeatedShard { path: path.clone() });
+        }
+        shards.push((path, name));
+    }
+    let tars: Vec<&Path> = paths.iter().filter(|path| is_tar(path)).map(PathBuf::as_path).collect();
+    let mut tars = read_tars(&tars).into_iter();
+    let mut gathered = Gathered::default();
+    for (path, name) in shards {
+        let (mut rows, passed_over) = if is_tar(path) {
+            tars.next().expect("one for each tar file")?
+        } else if is_parquet(path) {
+            read_pictures(path)?
+        } else {
+            return Err(Error::NotAShard { path: path.clone() });
+        };
+        if is_tar(path) && rows.iter().all(|row| row.label.is_none()) {
+            label_by_folder(&mut rows);
+        }
+        gathered.add(&name, rows, passed_over)?;
+    }
+    if gathered.listing.samples.is_empty() {
+        return Err(Error::EmptyShards { path: paths[0].clone(), others: gathered.listing.skipped.len() });
+    }
+    gathered.split_by_shard();
+    Ok(gathered.finish())
+}
+
+/// Names from the folder that all paths share.
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let mut shared = paths[0].parent().unwrap_or(Path::new("")).to_owned();
+    while !paths.iter().all(|path| path.starts_with(&shared)) {
+        shared = shared.parent().unwrap_or(Path::new("")).to_owned();
+    }
+    paths.iter().map(|path| path_text(path.strip_prefix(&shared).unwrap_or(path).as_os_str())).collect()
+}
+
+/// Labels, and splits, from the folders of members, by the rules for folders of files; a folder around all of them is
+/// only what was packed. Where some lie in no folder there are no labels.
+fn label_by_folder(rows: &mut [Row]) {
+    let top = |name: &str| name.split_once('/').map(|(top, rest)| (top.to_owned(), rest.contains('/')));
+    let tops: Option<Vec<(String, bool)>> = rows.iter().map(|row| top(&row.name)).collect();
+    let Some(tops) = tops.filter(|tops| !tops.is_empty()) else { return };
+    let is_packed = tops.iter().all(|(top, is_deep)| *is_deep && *top == tops[0].0 && !is_split(top));
+    let skip = if is_packed { tops[0].0.len() + 1 } else { 0 };
+    let parted: Option<Vec<_>> = rows.iter().map(|row| split_and_class(&row.name[skip..])).collect();
+    if let Some(parted) = parted {
+        for (row, (split, class)) in rows.iter_mut().zip(parted) {
+            (row.split, row.label) = (Some(split), Some(class));
+        }
+        return;
+    }
+    for row in rows {
+        row.label = row.name[skip..].split_once('/').map(|(class, _)| class.to_owned());
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    listing: Listing,
+    /// Positions of the columns.
+    columns: HashMap<String, usize>,
+    /// For each shard its name and the number of its pictures.
+    shards: Vec<(String, usize)>,
+}
+
+impl Gathered {
+    fn add(&mut self, shard: &str, rows: Vec<Row>, passed_over: Vec<Skipped>) -> Result<(), Error> {
+        self.shards.push((shard.to_owned(), rows.len()));
+        for row in rows {
+            let mut extra = Vec::new();
+            for (name, value) in row.extra {
+                let position = self.column(shard, name)?;
+                if extra.len() <= position {
+                    extra.resize(position + 1, None);
+                }
+                extra[position] = Some(value);
+            }
+            let path = format!("{shard}: {}", row.name);
+            self.listing.samples.push(Sample { place: row.place, path, label: row.label, split: row.split, extra });
+        }
+        let named = |other: Skipped| Skipped { path: format!("{shard}: {}", other.path), reason: other.reason };
+        self.listing.skipped.extend(passed_over.into_iter().map(named));
+        Ok(())
+    }
+
+    fn column(&mut self, shard: &str, name: String) -> Result<usize, Error> {
+        if let Some(&position) = self.columns.get(&name) {
+            return Ok(position);
+        }
+        if self.columns.len() == MAX_COLUMNS {
+            let what = format!("its pictures have more than {MAX_COLUMNS} different columns");
+            return Err(Error::BadTar { path: shard.into(), what });
+        }
+        self.listing.columns.push(name.clone());
+        self.columns.insert(name, self.columns.len());
+        Ok(self.columns.len() - 1)
+    }
+
+    /// Where nothing else states a split and shards of several parts are there, such as `train-0000.tar` and `test-0000.tar`,
+    /// their names state it.
+    fn split_by_shard(&mut self) {
+        let parts: Option<Vec<&str>> = self.shards.iter().map(|(name, _)| part(name)).collect();
+        let Some(parts) = parts.filter(|parts| parts.iter().any(|part| *part != parts[0])) else { return };
+        if self.listing.samples.iter().any(|sample| sample.split.is_some()) {
+            return;
+        }
+        let each = self.shards.iter().zip(&parts).flat_map(|((_, rows), part)| std::iter::repeat_n(*part, *rows));
+        for (sample, part) in self.listing.samples.iter_mut().zip(each) {
+            sample.split = Some(part.to_owned());
+        }
+    }
+
+    fn finish(mut self) -> Listing {
+        let columns = self.listing.columns.len();
+        self.listing.samples.iter_mut().for_each(|sample| sample.extra.resize(columns, None));
+        self.listing
+    }
+}
+
+/// The part of a split that a shard's name begins with.
+fn part(name: &str) -> Option<&str> {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let end = name.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(name.len());
+    Some(&name[..end]).filter(|part| is_split(part))
+}
