@@ -276,10 +276,57 @@ def int8():
         int8_of("squeezenet1.1", "squeezenet", (2.4, 2.5, None), pathlib.Path(folder))
 
 
+def watched(*command):
+    """Seconds that a program took, those of all processors, and the most memory it had, in GB."""
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9
+
+
+def report_elpv():
+    """Both networks, from stored features to the page: nothing is kept from the run before."""
+    taken, processors, memory, page = [], [], [], 0
+    for _ in range(TURNS):
+        with tempfile.TemporaryDirectory() as folder:
+            stores = [pathlib.Path(folder) / name for name in ("elpv-squeezenet1.1", "elpv-efficientnet-lite0")]
+            for store in stores:
+                shutil.copytree(ROOT / "demo" / store.name, store)
+                shutil.rmtree(store / "scores", ignore_errors=True)
+            out = pathlib.Path(folder) / "report.html"
+            pictures = ("--pictures", ROOT / "data" / "elpv.csv", "--out", out)
+            steps = [watched(TAPLINE, command, *stores, *more) for command, more in (("compare", ()), ("advise", ()), ("report", pictures))]
+            taken.append(sum(seconds for seconds, _, _ in steps))
+            processors.append(sum(seconds for _, seconds, _ in steps))
+            memory.append(max(peak for _, _, peak in steps))
+            page = out.stat().st_size / 1e6
+    what = "compare, advise and report of 33 taps of both networks over 2,624 ELPV cells, features stored"
+    row("report-elpv", f"{what} ({statistics.median(processors):.0f} s of all processors); goal: under 60 s", taken, [60.0], goal=1)
+    row("report-elpv-memory", "the most memory of the three; goal: under 2 GB", memory, [2.0], unit="GB", goal=1)
+    row("report-elpv-page", "the page; goal: under 5 MB", [page], [5.0], unit="MB", goal=1)
+
+
+def report_large():
+    with tempfile.TemporaryDirectory() as folder:
+        store = pathlib.Path(folder) / "store"
+        made = ["--rows", "50000", "--taps", "20", "--columns", "64,128,256", "--classes", "4", "--dtype", "f16"]
+        subprocess.run([sys.executable, ROOT / "tools" / "make_store.py", store, *made], check=True)
+        out = pathlib.Path(folder) / "report.html"
+        seconds, processors, peak = watched(TAPLINE, "report", store, "--out", out, "--folds", "3", "--strengths", "0.001,0.01")
+        page = out.stat().st_size / 1e6
+    what = "report of 50,000 made-up rows x 20 taps of 64 to 256 numbers, 4 classes, 3 folds x 2 strengths"
+    row("report-large", f"{what}; {processors:.0f} s of all processors, a page of {page:.1f} MB", [seconds], None)
+    row("report-large-memory", "its memory; goal: under 2 GB", [peak], [2.0], unit="GB", goal=1)
+
+
 BENCHES = {
     "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
-    "int8": int8,
+    "int8": int8, "report-elpv": report_elpv, "report-large": report_large,
 }
 
 

@@ -164,7 +164,11 @@ fn the_protocol_is_that_of_compare() {
     // It is as deep as fire3, which stays the top layer.
     assert_eq!((compared["top"].as_u64(), report["taps"][1]["top"].as_bool()), (Some(1), Some(true)));
     // Four shuffles of a quarter each score most of the 24.
-    assert!(report["pictures"].as_u64().is_some_and(|pictures| (12..=24).contains(&pictures)), "{}", report["pictures"]);
+    assert!(
+        report["pictures"].as_u64().is_some_and(|pictures| (12..=24).contains(&pictures)),
+        "{}",
+        report["pictures"]
+    );
     assert!(advice["recommended"]["name"].is_string() || advice["recommended"].is_null());
     let commands = report["provenance"]["commands"].to_string();
     assert!(

@@ -45,5 +45,5 @@ fn rows_without_a_class_are_refused() {
     let task = Task::new(30, 3, 3);
     let rows = (0..30).filter(|&row| task.labels[row] != 2).collect();
     let refused = refit(&config(), &task.data(), &[Chosen { rows, strength: 0 }], &|| {});
-    assert!(matches!(refused, Err(Error::ClassWithoutRows { .. })), "{refused:?}");
+    assert_eq!(refused, Err(Error::NoRowOfClass { class: 2 }));
 }

@@ -140,7 +140,7 @@ fn protocol_flags(args: &ProtocolArgs) -> String {
     if args.seed != default.seed {
         flags += &format!(" --seed {}", args.seed);
     }
-    if args.strengths != default.grid {
+    if !args.strengths.is_empty() {
         let strengths: Vec<String> = args.strengths.iter().map(f64::to_string).collect();
         flags += &format!(" --strengths {}", strengths.join(","));
     }
