@@ -190,6 +190,14 @@ fn a_name_that_is_an_attack_stays_text() {
 }
 
 #[test]
+fn joined_taps_are_off_the_line_of_their_network() {
+    let mut joined = report("cat");
+    joined.taps[0].joined = true;
+    let svg = figures(&joined).into_iter().find(|figure| figure.name == "layers").expect("the curve").file();
+    assert!(svg.contains("net, mean") && svg.contains("net, joined taps"), "{svg}");
+}
+
+#[test]
 fn every_figure_becomes_a_png_with_something_in_it() {
     let figures = figures(&report("cat"));
     let names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();

@@ -19,11 +19,12 @@ struct Line {
 }
 
 /// One line for each network and pooling, at most as many as can be told apart, and how many there are. Poolings with a
-/// single tap (a classifier's `flatten`) join the longest line of their network.
+/// single tap (a classifier's `flatten`) join the longest line of their network; joined taps have a line of their own.
 fn lines(report: &Report) -> (Vec<Line>, usize) {
     let mut found: Vec<Line> = Vec::new();
     for backbone in 0..report.backbones.len() {
-        let taps: Vec<usize> = (0..report.taps.len()).filter(|&tap| report.taps[tap].backbone == backbone).collect();
+        let taps = (0..report.taps.len()).filter(|&tap| report.taps[tap].backbone == backbone);
+        let (joined, taps): (Vec<usize>, Vec<usize>) = taps.partition(|&tap| report.taps[tap].joined);
         let mut poolings: Vec<(&str, Vec<usize>)> = Vec::new();
         for &tap in &taps {
             let pooling = report.taps[tap].pooling.as_str();
@@ -41,6 +42,9 @@ fn lines(report: &Report) -> (Vec<Line>, usize) {
         }
         let name = &report.backbones[backbone].name;
         found.extend(poolings.into_iter().map(|(pooling, taps)| Line { name: format!("{name}, {pooling}"), taps }));
+        if !joined.is_empty() {
+            found.push(Line { name: format!("{name}, joined taps"), taps: joined });
+        }
     }
     let all = found.len();
     found.truncate(SERIES);

@@ -125,7 +125,7 @@ fn evidence_part(layer: &Layer) -> String {
     let reason = layer.no_evidence.as_ref();
     reason.map_or(String::new(), |reason| {
         format!(
-            "<p class=\"lead\">Where in these pictures the evidence is cannot be shown here: {}.</p>\n",
+            "<p class=\"lead looking\">Where in these pictures the evidence is cannot be shown here: {}.</p>\n",
             html(&shortened_to(reason, 400))
         )
     })

@@ -31,7 +31,8 @@ fn key_figures(report: &Report) -> String {
     if let Some((tap, scores)) = report.best.and_then(|best| Some((best, report.taps[best].scores.as_ref()?))) {
         let row = &report.taps[tap];
         let network = report.backbones.get(row.backbone).map_or("", |backbone| &backbone.name);
-        entries.push(("best layer", name(&row.name), format!("{}, {} pooling", name(network), html(&row.pooling))));
+        let pooling = if row.joined { "joined taps".to_owned() } else { format!("{} pooling", html(&row.pooling)) };
+        entries.push(("best layer", name(&row.name), format!("{}, {pooling}", name(network))));
         entries.push((
             "right at it",
             format!("{} %", percent(scores.accuracy)),
