@@ -47,6 +47,22 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     Ok(listing)
 }
 
+/// The pictures among objects below a prefix, in the order given, by the same rules as those of a folder.
+pub fn objects_listing(root: &Path, objects: impl Iterator<Item = (String, Place)>) -> Result<Listing, Error> {
+    let mut listing = Listing::default();
+    for (path, place) in objects.filter(|(path, _)| !path.split('/').any(|part| part.starts_with('.'))) {
+        if is_picture(Path::new(&path)) {
+            let label = path.split_once('/').map(|(top, _)| top.to_owned());
+            listing.samples.push(Sample { place, path, label, split: None, extra: Vec::new() });
+        } else {
+            listing.skipped.push(Skipped { path, reason: "not a picture file by its name".to_owned() });
+        }
+    }
+    check_kind(root, &listing)?;
+    read_split_folders(&mut listing);
+    Ok(listing)
+}
+
 /// Names of folders that part a collection instead of naming a class.
 const SPLITS: [&str; 6] = ["train", "training", "val", "valid", "validation", "test"];
 

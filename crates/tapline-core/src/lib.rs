@@ -100,7 +100,7 @@ mod views;
 
 pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;
-pub use folder::scan_folder;
+pub use folder::{objects_listing, scan_folder};
 pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan, scan_all};

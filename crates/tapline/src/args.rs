@@ -102,6 +102,9 @@ pub struct LayersArgs {
                  without either, a packed folder of class folders
   Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
                  split and other columns; the names of classes are read from the file's metadata
+  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or s3://BUCKET/PREFIX (gs, az) as a
+                 folder. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables (AWS_ENDPOINT and AWS_ALLOW_HTTP for
+                 servers of your own), never from a URL. Pictures are fetched ahead of the work within --prefetch-bytes
 Several shards: each as an argument, with wildcards, or with braces in quotes ('train-{000..146}.tar'), where all must be
 there. A picture of a shard is listed as \"SHARD: MEMBER\".
 
@@ -183,6 +186,12 @@ pub struct ExtractArgs {
     /// Stop at the first picture that cannot be used, instead of skipping it
     #[arg(long)]
     pub strict: bool,
+    /// Bytes of pictures behind URLs to hold ahead of the work; the one that is due is fetched even if it is larger
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    pub prefetch_bytes: u64,
+    /// How often a failed request to a source behind URLs is made again, at growing intervals, before the run ends
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub retries: u8,
     /// Drop stored features of pictures that are not listed any more
     #[arg(long)]
     pub prune: bool,

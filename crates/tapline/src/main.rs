@@ -26,6 +26,7 @@ mod probes;
 mod progress;
 mod project;
 mod rankings;
+mod reading;
 mod replacement;
 mod report_scores;
 mod scores;

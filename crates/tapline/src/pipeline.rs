@@ -12,11 +12,12 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Place, Preprocess, Sample, TapInfo, Views};
+use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
 use crate::interrupt::Interrupt;
+use crate::reading::{Reader, Sources};
 
 /// Everything a pass over pictures needs; checked before the first picture is read.
 pub struct Pass<'a> {
@@ -30,6 +31,8 @@ pub struct Pass<'a> {
     pub preprocess: &'a Preprocess,
     /// Which views of it the network sees.
     pub views: Views,
+    /// What reads them.
+    pub sources: &'a Sources,
     /// Bounds on decoding.
     pub limits: &'a Limits,
     /// Worker threads, at least 1.
@@ -75,15 +78,16 @@ pub fn run_pass(
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows };
+    let reader = pass.sources.reader(samples, rows, (pass.limits.max_bytes, pass.interrupt))?;
     let workers = pass.workers.clamp(1, rows.len().div_ceil(pass.claim()).max(1));
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(2 * workers * pass.claim().min(rows.len()));
         let mut handles = Vec::new();
         for _ in 0..workers {
-            let (sender, claims) = (sender.clone(), &claims);
+            let (sender, claims, reader) = (sender.clone(), &claims, &reader);
             let spawned = Builder::new().spawn_scoped(scope, move || {
                 let stops = StopOnFailure(claims);
-                let done = work(pass, samples, claims, &sender);
+                let done = work(pass, reader, claims, &sender);
                 if done.is_ok() {
                     std::mem::forget(stops);
                 }
@@ -140,21 +144,24 @@ impl Claims<'_> {
     }
 }
 
-fn work(pass: &Pass, samples: &[Sample], claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
+fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
     let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, session_threads(pass.device))?;
     let values = pass.values();
     let mut pictures = vec![0.0; pass.claim().min(claims.rows.len()) * values];
     let mut scratch = Scratch::default();
     while let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) {
         let slots = &mut pictures[..rows.len() * values];
-        let read: Vec<Read> = if pass.device == Device::Cpu {
+        // None where a signal ended the wait for a picture.
+        let read: Option<Vec<Read>> = if pass.device == Device::Cpu {
             let each = rows.iter().zip(slots.chunks_mut(values));
-            each.map(|(&row, slot)| read_guarded(pass, &samples[row], slot, &mut scratch)).collect()
+            each.map(|(&row, slot)| read_guarded(pass, (reader, row), slot, &mut scratch))
+                .collect::<anyhow::Result<_>>()?
         } else {
             let each = rows.par_iter().zip(slots.par_chunks_mut(values));
-            each.map_init(Scratch::default, |scratch, (&row, slot)| read_guarded(pass, &samples[row], slot, scratch))
-                .collect()
+            each.map_init(Scratch::default, |scratch, (&row, slot)| read_guarded(pass, (reader, row), slot, scratch))
+                .collect::<anyhow::Result<_>>()?
         };
+        let Some(read) = read else { return Ok(()) };
         for finished in run_batch(&mut extractor, pass, rows, slots, read)? {
             if sender.send(finished).is_err() {
                 return Ok(());
@@ -176,15 +183,20 @@ struct Read {
 }
 
 /// As `read_picture`, a panic turned into a reason to skip: one picture must not end a run of thousands.
-fn read_guarded(pass: &Pass, sample: &Sample, slot: &mut [f32], scratch: &mut Scratch) -> Read {
+fn read_guarded(
+    pass: &Pass,
+    (reader, row): (&Reader, usize),
+    slot: &mut [f32],
+    scratch: &mut Scratch,
+) -> anyhow::Result<Option<Read>> {
     let read = catch_unwind(AssertUnwindSafe(|| {
-        injected_panic(sample);
-        read_picture(pass, &sample.place, slot, scratch)
+        injected_panic(reader.path(row));
+        Ok(read_picture(pass, reader.read(row)?, slot, scratch))
     }));
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
         *scratch = Scratch::default();
-        Read { digest: None, fault: Some(panicked(&*cause)) }
+        Ok(Some(Read { digest: None, fault: Some(panicked(&*cause)) }))
     })
 }
 
@@ -197,28 +209,35 @@ fn panicked(cause: &dyn Any) -> String {
 
 /// Where a test makes the work on a picture panic; programs built for use have nothing here.
 #[cfg(debug_assertions)]
-fn injected_panic(sample: &Sample) {
-    if std::env::var("TAPLINE_TEST_PANIC").is_ok_and(|path| path == sample.path) {
+fn injected_panic(picture: &str) {
+    if std::env::var("TAPLINE_TEST_PANIC").is_ok_and(|path| path == picture) {
         panic!("on purpose");
     }
 }
 
 #[cfg(not(debug_assertions))]
-fn injected_panic(_: &Sample) {}
+fn injected_panic(_: &str) {}
 
-fn read_picture(pass: &Pass, place: &Place, slot: &mut [f32], scratch: &mut Scratch) -> Read {
-    let bytes = match place.read(pass.limits.max_bytes) {
-        Ok(bytes) => bytes,
-        Err(fault) => return Read { digest: None, fault: Some(fault) },
+/// Decodes what was read into its slot; none where nothing was read because of a signal.
+fn read_picture(
+    pass: &Pass,
+    bytes: Option<Result<Vec<u8>, String>>,
+    slot: &mut [f32],
+    scratch: &mut Scratch,
+) -> Option<Read> {
+    let bytes = match bytes {
+        None => return None,
+        Some(Err(fault)) => return Some(Read { digest: None, fault: Some(fault) }),
+        Some(Ok(bytes)) => bytes,
     };
     let digest = Digest::of(&bytes);
-    match decode(&bytes, pass.limits) {
+    Some(match decode(&bytes, pass.limits) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
             Read { digest: Some(digest), fault: None }
         }
         Err(error) => Read { digest: Some(digest), fault: Some(chain(&error)) },
-    }
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::network::Network;
 use crate::pipeline::Pass;
 use crate::project;
+use crate::reading::Sources;
 
 /// Everything about the network and the machine that is settled before the first picture is read.
 pub struct Settled {
@@ -29,6 +30,8 @@ pub struct Settled {
     /// Where it runs, and why there.
     pub chosen: Chosen,
     limits: Limits,
+    /// What reads pictures.
+    pub sources: Sources,
     views: Views,
     workers: usize,
     /// Pictures, or views of them, per pass.
@@ -36,7 +39,7 @@ pub struct Settled {
 }
 
 /// Settles it, or says what does not fit.
-pub fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
+pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
     let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
     let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
     args.views.check(&preprocess)?;
@@ -53,6 +56,7 @@ pub fn settle(args: &ExtractArgs) -> anyhow::Result<Settled> {
     Ok(Settled {
         layers: network.layers(size, &runtime)?,
         views: args.views,
+        sources,
         limits: Limits::megapixels(args.max_megapixels),
         workers: args.workers.map_or(workers, usize::from),
         network,
@@ -75,6 +79,7 @@ impl Settled {
             preprocess: &self.preprocess,
             views: self.views,
             limits: &self.limits,
+            sources: &self.sources,
             workers: self.workers,
             batch: self.batch,
             interrupt,

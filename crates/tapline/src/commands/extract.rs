@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
     Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Store,
-    StoreWriter, TapInfo, Views, hash_all, scan_all,
+    StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -16,6 +16,7 @@ use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
 use crate::pipeline::{Finished, run_pass, session_threads};
+use crate::reading::Sources;
 use crate::settled::{Settled, settle};
 use crate::{Outcome, calibrate, output, precision, progress, shards, views};
 
@@ -49,14 +50,14 @@ struct Report {
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
-    let whole = scan_all(&args.pictures)?;
+    let (whole, sources) = Sources::scan(args)?;
     // Shards take their ranges from the same pictures, so that all of them run the same network.
     let measured = (args.precision == PrecisionArg::Int8).then(|| whole.samples.clone());
     let (listing, shard) = match args.shard {
         Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
         None => (whole, None),
     };
-    let settled = settle(args)?;
+    let settled = settle(args, sources)?;
     let requests = requests(args, &settled.network)?;
     let selection = select_taps(&settled.layers, &requests, &args.pool)?;
     let passed_over: Vec<String> = selection.passed_over.iter().map(|(_, reason)| reason.clone()).collect();
@@ -183,7 +184,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let total = plan.listing.samples.len();
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = hash_all(listing, &|hashed| {
+        let digests = settled.sources.hash(listing, &|hashed| {
             bar.set_position(hashed as u64);
             interrupt.flow()
         });
@@ -191,7 +192,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         digests
     };
     let stored = Store::open(&args.store).ok();
-    let known = stored.as_ref().map(|_| hash(&plan.listing));
+    let known = stored.as_ref().map(|_| hash(&plan.listing)).transpose()?;
     if interrupt.caught().is_some() {
         return Ok(());
     }
@@ -201,7 +202,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     drop(stored);
     let mut writer = StoreWriter::begin(&args.store, plan)?;
     if writer.has_sources() {
-        let digests = known.unwrap_or_else(|| hash(writer.listing()));
+        let digests = known.map_or_else(|| hash(writer.listing()), Ok)?;
         if interrupt.caught().is_some() {
             return Ok(());
         }

@@ -1,0 +1,198 @@
+//! Objects fetched ahead of the work, in its order: requests are out before the bytes are wanted, within a bound of bytes.
+//!
+//! A body is read once there is room for all of it, or once somebody waits for it: so that what is held never exceeds the
+//! bound by more than one object for each that waits, and nobody waits for room that another holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use object_store::ObjectStoreExt;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::stores::Target;
+use crate::{Fault, Remote};
+
+/// How often a wait looks whether it should be given up.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Objects that are asked for and not yet taken, however small they are.
+const AHEAD: usize = 32;
+
+/// What is to be fetched.
+pub struct Order {
+    /// The objects, in the order in which they will be taken, more or less.
+    pub urls: Vec<Arc<str>>,
+    /// The most bytes to hold, objects that somebody waits for aside.
+    pub bytes_in_flight: u64,
+    /// The most bytes of one object.
+    pub max_bytes: u64,
+}
+
+/// Objects on their way; dropping it ends the fetching.
+pub struct Ahead {
+    shared: Arc<Shared>,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// Wakes those that wait for room.
+    taken: Notify,
+    bytes_in_flight: u64,
+    max_bytes: u64,
+    retries: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Bytes that were let in and not yet taken.
+    held: u64,
+    /// Positions that were asked for and not yet taken.
+    open: BTreeSet<usize>,
+    /// Positions that somebody waits for.
+    wanted: BTreeSet<usize>,
+    arrived: BTreeMap<usize, Result<Vec<u8>, Fault>>,
+    /// The most bytes ever held.
+    peak: u64,
+}
+
+impl Remote {
+    /// Begins to fetch.
+    ///
+    /// # Errors
+    /// Where a URL cannot be used.
+    pub fn fetch(&self, order: Order) -> Result<Ahead, Fault> {
+        let targets = order.urls.iter().map(|url| self.target(url)).collect::<Result<Vec<_>, _>>()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            taken: Notify::new(),
+            bytes_in_flight: order.bytes_in_flight,
+            max_bytes: order.max_bytes,
+            retries: self.config.retries,
+        });
+        let driver = self.runtime.spawn(drive(shared.clone(), targets));
+        Ok(Ahead { shared, driver })
+    }
+}
+
+impl Ahead {
+    /// Waits for the object at a position of the order; each can be taken once. `give_up` is asked now and then.
+    pub fn take(&self, position: usize, give_up: &dyn Fn() -> bool) -> Result<Vec<u8>, Fault> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(arrived) = state.arrived.remove(&position) {
+                state.open.remove(&position);
+                state.wanted.remove(&position);
+                state.held -= arrived.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                drop(state);
+                self.shared.taken.notify_waiters();
+                return arrived;
+            }
+            if give_up() {
+                state.wanted.remove(&position);
+                return Err(Fault::GivenUp);
+            }
+            if state.wanted.insert(position) {
+                self.shared.taken.notify_waiters();
+            }
+            let waited = self.shared.arrived.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner);
+            state = waited.0;
+        }
+    }
+
+    /// The most bytes that were held at a time.
+    pub fn peak(&self) -> u64 {
+        self.shared.lock().peak
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // The tasks belong to the driver and end with it.
+        self.driver.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether enough was asked for, and nobody waits for what comes at `position` or behind it.
+    fn is_full(&self, position: usize) -> bool {
+        let state = self.lock();
+        state.open.len() >= AHEAD && state.wanted.last().is_none_or(|&wanted| wanted < position)
+    }
+
+    /// Whether there is room for `bytes` of the object at `position`; they are held from then on.
+    fn admit(&self, position: usize, bytes: u64) -> bool {
+        let mut state = self.lock();
+        if state.held + bytes > self.bytes_in_flight && !state.wanted.contains(&position) {
+            return false;
+        }
+        state.held += bytes;
+        state.peak = state.peak.max(state.held);
+        true
+    }
+}
+
+/// Asks for objects in order, a few more than are read at a time.
+async fn drive(shared: Arc<Shared>, targets: Vec<Target>) {
+    let mut tasks = JoinSet::new();
+    for (position, target) in targets.into_iter().enumerate() {
+        while shared.is_full(position) {
+            let taken = shared.taken.notified();
+            if !shared.is_full(position) {
+                break;
+            }
+            tokio::time::timeout(GLANCE, taken).await.ok();
+        }
+        while tasks.try_join_next().is_some() {}
+        shared.lock().open.insert(position);
+        let shared = shared.clone();
+        tasks.spawn(async move {
+            let (fetched, admitted) = fetch(&shared, position, &target).await;
+            let mut state = shared.lock();
+            // A failed body gives back the room it was let in with.
+            state.held -= admitted - fetched.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            state.arrived.insert(position, fetched);
+            drop(state);
+            shared.arrived.notify_all();
+            shared.taken.notify_waiters();
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// One object, and the bytes of room it was let in with.
+async fn fetch(shared: &Shared, position: usize, target: &Target) -> (Result<Vec<u8>, Fault>, u64) {
+    let wrap = |error: object_store::Error| Fault::of(&target.url, shared.retries, &error);
+    let answer = match target.store.get(&target.path).await {
+        Ok(answer) => answer,
+        Err(error) => return (Err(wrap(error)), 0),
+    };
+    let bytes = answer.meta.size;
+    if bytes > shared.max_bytes {
+        return (Err(Fault::TooLarge { bytes, max_bytes: shared.max_bytes }), 0);
+    }
+    loop {
+        let taken = shared.taken.notified();
+        if shared.admit(position, bytes) {
+            break;
+        }
+        tokio::time::timeout(GLANCE, taken).await.ok();
+    }
+    match answer.bytes().await {
+        Ok(body) if body.len() as u64 == bytes => (Ok(body.into()), bytes),
+        Ok(body) => {
+            let cause = format!("{} bytes came of {bytes}", body.len());
+            let tried = format!("with {} retries", shared.retries);
+            (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), bytes)
+        }
+        Err(error) => (Err(wrap(error)), bytes),
+    }
+}

@@ -1,0 +1,134 @@
+//! Why bytes could not be had: of one object, or of a source as a whole.
+//!
+//! Causes are cut down to what holds no credential: servers repeat keys in their answers, and URLs carry tokens as queries.
+
+/// A failure; the first two concern one picture, the others the run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// An object that is not there.
+    #[error("is not there: {url} does not exist")]
+    Missing {
+        /// The object.
+        url: String,
+    },
+    /// An object over the limit.
+    #[error("has {bytes} bytes, more than the limit of {max_bytes}")]
+    TooLarge {
+        /// What the source says.
+        bytes: u64,
+        /// What is allowed.
+        max_bytes: u64,
+    },
+    /// A text that is no URL of a known kind, or carries a credential.
+    #[error("{url} cannot be used: {what}")]
+    BadUrl {
+        /// The URL, without what follows a `?` and without a password.
+        url: String,
+        /// Why, and what to do.
+        what: String,
+    },
+    /// Credentials that are missing, wrong, or not allowed to read.
+    #[error("{url} was refused ({cause}): {remedy}")]
+    Refused {
+        /// The object.
+        url: String,
+        /// The answer.
+        cause: String,
+        /// Where credentials are read from.
+        remedy: &'static str,
+    },
+    /// A source that did not answer as it should, after all retries.
+    #[error("{url} could not be read, {tried}: {cause}; run the same command again once the source is back")]
+    Dead {
+        /// The object.
+        url: String,
+        /// How often it was asked again.
+        tried: String,
+        /// The last failure.
+        cause: String,
+    },
+    /// The wait was given up.
+    #[error("the wait for a picture was given up")]
+    GivenUp,
+    /// The machinery of waiting could not be started.
+    #[error("remote pictures cannot be fetched: {cause}")]
+    NoRuntime {
+        /// Why.
+        cause: String,
+    },
+}
+
+impl Fault {
+    /// Whether it concerns one picture alone, which may be skipped.
+    pub fn concerns_one_picture(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::TooLarge { .. })
+    }
+
+    /// What an object store's error means for `url`.
+    pub(crate) fn of(url: &str, retries: usize, error: &object_store::Error) -> Self {
+        let (url, cause) = (harmless(url), plain(error));
+        // Listing a bucket gives the same answers as errors of no kind.
+        let is_refusal = ["status code: 401", "status code: 403"].iter().any(|status| cause.contains(status));
+        match error {
+            object_store::Error::NotFound { .. } => Self::Missing { url },
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Self::Refused { remedy: remedy(&url), url, cause }
+            }
+            _ if is_refusal => Self::Refused { remedy: remedy(&url), url, cause },
+            _ => Self::Dead { url, tried: format!("with {retries} retries"), cause },
+        }
+    }
+}
+
+/// A URL without user, password and query.
+pub(crate) fn harmless(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    match plain.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
+        }
+        None => plain.to_owned(),
+    }
+}
+
+fn remedy(url: &str) -> &'static str {
+    match url.split("://").next().unwrap_or_default() {
+        "s3" => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may read",
+        "gs" => "check GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS and what they may read",
+        "az" => "check AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and what they may read",
+        _ => "the server wants credentials, which are not sent over http",
+    }
+}
+
+/// The innermost cause, up to where a server's answer or a query begins.
+pub(crate) fn plain(error: &object_store::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    let text = inner.to_string();
+    let words = text.split(['<', '{', '?', '\n']).next().unwrap_or_default();
+    words.trim_end_matches([' ', ':', '(']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_credential() {
+        let check = |url: &str, expected: &str| assert_eq!(harmless(url), expected);
+        check("https://me:secret@host:1/a/b@c.jpg?sig=secret#x", "https://host:1/a/b@c.jpg");
+        check("s3://bucket/key", "s3://bucket/key");
+        check("https://token@host", "https://host");
+    }
+
+    #[test]
+    fn a_servers_answer_is_no_part_of_a_cause() {
+        let answer = "status 403 Forbidden: <Error><AWSAccessKeyId>SECRET</AWSAccessKeyId></Error>";
+        let error = object_store::Error::Generic { store: "S3", source: answer.into() };
+        assert_eq!(plain(&error), "status 403 Forbidden");
+    }
+}

@@ -1,0 +1,28 @@
+//! Pictures behind URLs: `s3://`, `gs://`, `az://`, `http://` and `https://`, fetched ahead of the work within bounds.
+//!
+//! It exists so that nothing else knows of sockets, credentials or asynchronous work: what goes in are URLs, what comes out
+//! are bytes, or why there are none. A missing object concerns one picture; refused credentials and a source that is dead
+//! after all retries concern the run. No message and no path holds a credential.
+//!
+//! ```no_run
+//! use tapline_remote::{Config, Order, Remote};
+//!
+//! let config = Config { environment: std::env::vars().collect(), retries: 5 };
+//! let remote = Remote::new(config)?;
+//! let urls = vec!["s3://bucket/a.jpg".into(), "s3://bucket/b.jpg".into()];
+//! let ahead = remote.fetch(Order { urls, bytes_in_flight: 64 << 20, max_bytes: 1 << 30 })?;
+//! let picture = ahead.take(0, &|| false)?;
+//! # Ok::<(), tapline_remote::Fault>(())
+//! ```
+
+#![deny(unsafe_code)]
+
+mod ahead;
+mod error;
+mod objects;
+mod stores;
+
+pub use ahead::{Ahead, Order};
+pub use error::Fault;
+pub use objects::Object;
+pub use stores::{Config, Remote};

@@ -1,0 +1,92 @@
+//! What lies below a prefix, and digests of objects that are read in pieces.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
+use sha2::{Digest as _, Sha256};
+use tapline_core::Digest;
+use url::Url;
+
+use crate::error::harmless;
+use crate::stores::Target;
+use crate::{Fault, Remote};
+
+/// Objects that are asked for at a time.
+pub(crate) const REQUESTS: usize = 16;
+
+/// An object below a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name below the prefix.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+}
+
+impl Remote {
+    /// All objects below a prefix, in the order of their names.
+    ///
+    /// # Errors
+    /// Where the source cannot list, as plain web servers cannot.
+    pub fn list(&self, prefix: &str) -> Result<Vec<Object>, Fault> {
+        let prefix = prefix.trim_end_matches('/');
+        if prefix.starts_with("http") {
+            let what = "a web server does not say what it has: list the pictures' URLs in a CSV file".to_owned();
+            return Err(Fault::BadUrl { url: harmless(prefix), what });
+        }
+        let target = self.target(&prefix.into())?;
+        let objects = self.runtime.block_on(target.store.list(Some(&target.path)).try_collect::<Vec<_>>());
+        let objects = objects.map_err(|error| Fault::of(prefix, self.config.retries, &error))?;
+        let bad = |what: String| Fault::BadUrl { url: harmless(prefix), what };
+        let mut root = Url::parse(prefix).map_err(|error| bad(error.to_string()))?;
+        let mut found = Vec::new();
+        for meta in objects {
+            let Some(name) = meta.location.as_ref().strip_prefix(target.path.as_ref()) else { continue };
+            // Names hold what a URL must not: each part is encoded.
+            let mut parts = root.path_segments_mut().map_err(|()| bad("it has no path".to_owned()))?;
+            parts.clear().extend(meta.location.parts().map(|part| part.as_ref().to_owned()));
+            drop(parts);
+            found.push(Object { name: name.trim_start_matches('/').to_owned(), url: root.to_string() });
+        }
+        found.sort_by(|a: &Object, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// The digests of objects, none where one is not there; `progress` is told how many are done and says whether to go on.
+    pub fn hash(
+        &self,
+        urls: &[Arc<str>],
+        progress: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Option<Digest>>, Fault> {
+        let targets = urls.iter().map(|url| self.target(url)).collect::<Result<Vec<_>, _>>()?;
+        let retries = self.config.retries;
+        self.runtime.block_on(async {
+            let each = targets.into_iter().map(|target| digest(target, retries));
+            let mut digests = Vec::new();
+            let mut done = stream::iter(each).buffered(REQUESTS);
+            while let Some(digest) = done.next().await {
+                digests.push(match digest {
+                    Ok(digest) => Some(digest),
+                    Err(fault) if fault.concerns_one_picture() => None,
+                    Err(fault) => return Err(fault),
+                });
+                if !progress(digests.len()) {
+                    digests.resize(urls.len(), None);
+                    break;
+                }
+            }
+            Ok(digests)
+        })
+    }
+}
+
+async fn digest(target: Target, retries: usize) -> Result<Digest, Fault> {
+    let wrap = |error: object_store::Error| Fault::of(&target.url, retries, &error);
+    let mut pieces = target.store.get(&target.path).await.map_err(wrap)?.into_stream();
+    let mut hasher = Sha256::new();
+    while let Some(piece) = pieces.try_next().await.map_err(wrap)? {
+        hasher.update(&piece);
+    }
+    Ok(Digest(hasher.finalize().into()))
+}
