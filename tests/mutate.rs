@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use peak_alloc::PeakAlloc;
@@ -122,19 +122,32 @@ fn swap(bytes: &mut [u8], part: Range<usize>, random: &mut Random) {
     (0..part.len()).for_each(|i| bytes.swap(part.start + i, other + i));
 }
 
+/// The thread that reads. A panic that the product catches there leaves no backtrace: its symbols would be counted as memory.
+const STRUCK: &str = "struck";
+static QUIET: Once = Once::new();
+
 /// What `read` gives, where it neither panics nor takes longer than five seconds nor holds more than `bound` bytes of memory
 /// above what was held before. `what` names the file in the failure.
 pub fn soberly<T: Send + 'static>(what: &str, bound: usize, read: impl FnOnce() -> T + Send + 'static) -> T {
     // One at a time: memory is counted for the whole process.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    QUIET.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some(STRUCK) {
+                usual(panic);
+            }
+        }));
+    });
     let (sender, receiver) = channel();
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
-    let reader = std::thread::spawn(move || {
+    let reader = std::thread::Builder::new().name(STRUCK.to_owned()).spawn(move || {
         let done = catch_unwind(AssertUnwindSafe(read)).map_err(drop);
         let _ = sender.send((done, MEMORY.peak_usage()));
     });
+    let reader = reader.expect("a thread");
     let (done, peak) = match receiver.recv_timeout(LONGEST) {
         Ok(finished) => finished,
         Err(RecvTimeoutError::Timeout) => panic!("{what}: not done after {LONGEST:?}"),
