@@ -25,18 +25,27 @@ pub fn classes_ahead<T: Copy + Into<f64>>(scores: ArrayView1<'_, T>, label: usiz
 /// # Panics
 /// If rows and labels differ in number.
 pub fn auroc(scores: ArrayView2<'_, f32>, labels: &[usize]) -> Option<f64> {
+    over_outputs(scores, labels, area)
+}
+
+/// The mean over the outputs of what `one` makes of an output's scores, each with whether its row is inside the class;
+/// outputs of which it makes nothing are left out.
+fn over_outputs(
+    scores: ArrayView2<'_, f32>,
+    labels: &[usize],
+    one: fn(Vec<(f32, bool)>) -> Option<f64>,
+) -> Option<f64> {
     assert_eq!(scores.nrows(), labels.len(), "one label for each row");
-    let single = scores.ncols() == 1;
-    let areas: Vec<f64> = (0..scores.ncols())
-        .into_par_iter()
-        .filter_map(|output| area(scores.column(output), |row| labels[row] == if single { 1 } else { output }))
-        .collect();
-    (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
+    let of_output = |output: usize| {
+        let class = if scores.ncols() == 1 { 1 } else { output };
+        one(scores.column(output).iter().zip(labels).map(|(&score, &label)| (score, label == class)).collect())
+    };
+    let found: Vec<f64> = (0..scores.ncols()).into_par_iter().filter_map(of_output).collect();
+    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
 }
 
 /// `(R − m(m + 1) / 2) / (m n)`, with `R` the sum of the mid-ranks of the `m` rows inside and `n` outside.
-fn area(scores: ArrayView1<'_, f32>, inside: impl Fn(usize) -> bool) -> Option<f64> {
-    let mut order: Vec<(f32, bool)> = scores.iter().enumerate().map(|(row, &score)| (score, inside(row))).collect();
+fn area(mut order: Vec<(f32, bool)>) -> Option<f64> {
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut rank_sum, mut before) = (0.0, 0);
     for equals in order.chunk_by(|a, b| a.0 == b.0) {
@@ -58,18 +67,11 @@ fn area(scores: ArrayView1<'_, f32>, inside: impl Fn(usize) -> bool) -> Option<f
 /// # Panics
 /// If rows and labels differ in number.
 pub fn average_precision(scores: ArrayView2<'_, f32>, labels: &[usize]) -> Option<f64> {
-    assert_eq!(scores.nrows(), labels.len(), "one label for each row");
-    let single = scores.ncols() == 1;
-    let found: Vec<f64> = (0..scores.ncols())
-        .into_par_iter()
-        .filter_map(|output| precision(scores.column(output), |row| labels[row] == if single { 1 } else { output }))
-        .collect();
-    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+    over_outputs(scores, labels, precision)
 }
 
 /// Average precision of one output; rows with equal scores share a threshold.
-fn precision(scores: ArrayView1<'_, f32>, inside: impl Fn(usize) -> bool) -> Option<f64> {
-    let mut order: Vec<(f32, bool)> = scores.iter().enumerate().map(|(row, &score)| (score, inside(row))).collect();
+fn precision(mut order: Vec<(f32, bool)>) -> Option<f64> {
     order.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut sum, mut above, mut right) = (0.0, 0, 0);
     for equals in order.chunk_by(|a, b| a.0 == b.0) {

@@ -6,9 +6,9 @@ use tapline_core::Store;
 use tapline_probe::{Evaluation, Metric, Rule, Splits, baselines};
 
 use crate::accuracy::Accuracy;
+use crate::features::Features;
 use crate::output::{self, count, counted, percent};
 use crate::plan::Plan;
-use crate::scores::{features, labelled};
 
 /// One rule's score.
 #[derive(Debug, Serialize)]
@@ -25,13 +25,13 @@ pub fn score(
     taps: &[usize],
     (plan, evaluation): (&Plan, &Evaluation),
 ) -> anyhow::Result<Vec<BaselineScore>> {
-    let values = features(store, taps, &plan.data)?;
+    let features = Features::of(store, taps, (&plan.data, plan.config.max_bytes))?;
     let splits = match (&plan.shuffles, &plan.data.split) {
         (Some(shuffles), _) => Splits::Shuffles(shuffles),
         (None, Some(split)) => Splits::Fixed(split),
         (None, None) => Splits::Folds,
     };
-    let found = baselines(&plan.config, splits, &labelled(&values, &plan.data)).context("--baselines")?;
+    let found = features.with(|rows| baselines(&plan.config, splits, rows)).context("--baselines")?;
     let scored = found.into_iter().map(|baseline| BaselineScore {
         rule: baseline.rule,
         metric: baseline.metric,

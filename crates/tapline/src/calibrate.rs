@@ -57,13 +57,22 @@ pub fn trunk(
     Ok(Some(Trunk { model, precision: Precision::Int8(calibration) }))
 }
 
-/// The ranges over pictures spread evenly over the listing, all their views; none where a signal stopped it.
+/// The pictures whose ranges are measured, spread evenly over a listing: of a shard, over the whole of it, so that all
+/// shards run the same network.
+pub fn pictures(args: &ExtractArgs, listing: &[Sample]) -> Vec<Sample> {
+    match args.precision {
+        PrecisionArg::Float32 => Vec::new(),
+        PrecisionArg::Int8 => spread(listing.len()).into_iter().map(|row| listing[row].clone()).collect(),
+    }
+}
+
+/// The ranges over `samples`, all their views; none where a signal stopped it.
 fn measure(
     mut probe: RangeProbe,
     (settled, interrupt): (&Settled, &Interrupt),
     samples: &[Sample],
 ) -> anyhow::Result<Option<Calibration>> {
-    let rows = spread(samples.len());
+    let rows: Vec<usize> = (0..samples.len()).collect();
     let bar = progress::bar("calibrating", rows.len(), "pictures");
     let mut digests: Vec<(usize, Digest)> = Vec::new();
     let model = probe.model.clone();

@@ -5,7 +5,6 @@ use tapline_core::{Digest, Rows, Store};
 use tapline_probe::{Dataset, RowSource, Units};
 
 use crate::classes::Labelled;
-use crate::scores;
 
 /// Rows hashed at a time.
 const BLOCK: usize = 1024;
@@ -34,7 +33,7 @@ impl<'a> Features<'a> {
         let parts: Vec<Rows<'a>> = taps.iter().map(|&tap| store.rows(tap)).collect();
         let columns = parts.iter().map(|part| part.features).sum::<usize>();
         if data.rows.len() * columns * size_of::<f32>() <= max_bytes {
-            let rows = scores::features(store, taps, data)?;
+            let rows = gathered(store, taps, &data.rows)?;
             return Ok(Self::Kept(Kept { rows, columns, data }));
         }
         Ok(Self::Streamed(Streamed { parts, columns, data }))
@@ -51,7 +50,7 @@ impl<'a> Features<'a> {
                 Digest::of_pieces(bytes)
             }
             Self::Streamed(streamed) => Digest::of_pieces(streamed.data.rows.chunks(BLOCK).map(|rows| {
-                let numbers = streamed.joined(rows)?;
+                let numbers = streamed.checked(rows)?;
                 streamed.release(rows);
                 Ok(little_endian(&numbers))
             })),
@@ -83,9 +82,8 @@ pub struct Streamed<'a> {
 
 impl Streamed<'_> {
     /// The rows `which` of the store, checked `[which, columns]`.
-    fn joined(&self, which: &[usize]) -> anyhow::Result<Vec<f32>> {
-        let parts = self.parts.iter().map(|part| part.to_f32(which)).collect::<Result<Vec<_>, _>>()?;
-        Ok(scores::side_by_side(&parts, which.len()))
+    fn checked(&self, which: &[usize]) -> anyhow::Result<Vec<f32>> {
+        joined(&self.parts, which)
     }
 
     /// What was read is not kept resident.
@@ -126,6 +124,28 @@ impl RowSource for Streamed<'_> {
     fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
         self.read_as(first, units, (out, |value| value));
     }
+}
+
+/// The features `[which, columns]` of the rows `which` of a store, those of `taps` side by side in their order.
+///
+/// # Errors
+/// For NaN or infinity in a row.
+pub fn gathered(store: &Store, taps: &[usize], which: &[usize]) -> anyhow::Result<Vec<f32>> {
+    joined(&taps.iter().map(|&tap| store.rows(tap)).collect::<Vec<_>>(), which)
+}
+
+fn joined(parts: &[Rows<'_>], which: &[usize]) -> anyhow::Result<Vec<f32>> {
+    if let [part] = parts {
+        return Ok(part.to_f32(which)?);
+    }
+    let of_parts = parts.iter().map(|part| part.to_f32(which)).collect::<Result<Vec<_>, _>>()?;
+    let mut joined = Vec::with_capacity(of_parts.iter().map(Vec::len).sum());
+    for row in 0..which.len() {
+        for (part, values) in parts.iter().zip(&of_parts) {
+            joined.extend_from_slice(&values[row * part.features..(row + 1) * part.features]);
+        }
+    }
+    Ok(joined)
 }
 
 fn little_endian(numbers: &[f32]) -> Vec<u8> {

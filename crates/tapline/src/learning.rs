@@ -4,15 +4,16 @@ use ndarray::Array2;
 use serde::Serialize;
 use tapline_compare::{LearningCurve, NestedConfig, Resampling, fit_power_law, nested_subsets};
 use tapline_core::Digest;
-use tapline_probe::{ProtocolConfig, Role, holdout};
+use tapline_probe::{Dataset, ProtocolConfig, Role, holdout};
 use tapline_report::{LearningFit, LearningPoint};
 
 use crate::classes::Labelled;
+use crate::features::Features;
 use crate::output::{count, points};
 use crate::plan::held_out;
 use crate::probes::Probes;
 use crate::progress;
-use crate::scores::{features, keep, kept_as, labelled, read_kept};
+use crate::scores::{keep, kept_as, read_kept};
 use crate::stores::Stores;
 
 /// Orders in which the training pictures of a fixed split are taken, and shuffles that are looked at; where folds take turns,
@@ -68,12 +69,11 @@ pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Res
         Err(reason) => return Ok(Err(reason)),
     };
     let store = stores.store_of(tap);
-    let values = features(store, &stores.taps[tap].taps, data)?;
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let config = config(&probes.plan.config);
+    let features = Features::of(store, &stores.taps[tap].taps, (data, config.max_bytes))?;
     let key = Key {
         learning: VERSION,
-        features: Digest::of(&bytes),
+        features: features.digest()?,
         labels: &data.labels,
         groups: data.groups.as_ref().map(|groups| groups.of_row.as_slice()),
         orders: &repeats.orders,
@@ -86,7 +86,7 @@ pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Res
     let errors = match read_kept(&kept).filter(|errors: &Vec<f64>| errors.len() == wanted) {
         Some(errors) => errors,
         None => {
-            let errors = match errors(&values, data, (&repeats, &config)) {
+            let errors = match features.with(|rows| errors(rows, (&repeats, &config))) {
                 Ok(errors) => errors,
                 // Groups, for one, may leave no folds in a small subset.
                 Err(reason) => return Ok(Err(reason.to_string())),
@@ -192,20 +192,15 @@ fn few(data: &Labelled) -> String {
 }
 
 /// Share wrong of the pictures held out `[repeats × sizes]`.
-fn errors(
-    values: &[f32],
-    data: &Labelled,
-    (repeats, config): (&Repeats, &ProtocolConfig),
-) -> Result<Vec<f64>, tapline_probe::Error> {
-    let rows = labelled(values, data);
+fn errors(rows: Dataset<'_>, (repeats, config): (&Repeats, &ProtocolConfig)) -> Result<Vec<f64>, tapline_probe::Error> {
     let fits = config.holdout_fits()? * repeats.tests.len() * repeats.sizes.len();
     let bar = progress::bar("learning curve", fits, "fits");
     let mut errors = Array2::zeros((repeats.tests.len(), repeats.sizes.len()));
     for ((repeat, size), error) in errors.indexed_iter_mut() {
-        let mut roles = vec![Role::Unused; data.labels.len()];
+        let mut roles = vec![Role::Unused; rows.labels.len()];
         repeats.tests[repeat].iter().for_each(|&row| roles[row] = Role::Test);
         repeats.orders[repeat][..repeats.sizes[size]].iter().for_each(|&row| roles[row] = Role::Train);
-        *error = 1.0 - holdout(config, &rows, &roles, &|| bar.inc(1))?.score().accuracy();
+        *error = 1.0 - holdout(config, rows, &roles, &|| bar.inc(1))?.score().accuracy();
     }
     bar.finish_and_clear();
     Ok(errors.into_iter().collect())

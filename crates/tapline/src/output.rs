@@ -47,6 +47,11 @@ pub fn stored_bytes(store: &Store) -> u64 {
     (manifest.rows * manifest.space.views.count() * features * manifest.space.dtype.size()) as u64
 }
 
+/// Writes a report as JSON where that was asked for, else as people read it.
+pub fn either<T: Serialize>(as_json: bool, report: &T, render: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    if as_json { json(report) } else { text(&render(report)) }
+}
+
 /// Writes a struct as indented JSON.
 pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;

@@ -15,6 +15,10 @@ use crate::stores::{Place, Stores};
 
 /// Bytes for each number of a tap under way: as read, in float32, and in float64 for the ends of searches.
 const BYTES_PER_NUMBER: usize = 20;
+/// Bytes for each weight of a fit under way, with the steps that it remembers,
+const BYTES_PER_WEIGHT: usize = 700;
+/// and for each score of a row.
+const BYTES_PER_SCORE: usize = 8;
 
 /// The evaluations of all taps, in the order of [`Stores::taps`].
 pub struct Probes {
@@ -55,9 +59,14 @@ impl Probes {
             place.taps.iter().map(|&tap| infos[tap].info.features).sum::<usize>()
         };
         let widest = stores.taps.iter().map(columns).max().unwrap_or(0);
-        // Taps that are read from the store take the memory of their fits.
-        let bytes = (plan.data.rows.len() * widest * BYTES_PER_NUMBER).clamp(1, 2 * plan.config.max_bytes.max(1));
-        let at_once = (2 * plan.config.max_bytes / bytes).max(1);
+        // Features beyond the bound are read from the store, and fits beyond it wait for each other.
+        let most = plan.config.max_bytes;
+        let features = (plan.data.rows.len() * widest * BYTES_PER_NUMBER).min(2 * most);
+        let sets = fits / plan.config.grid.len().max(1) + 1;
+        let outputs = if plan.data.names.len() == 2 { 1 } else { plan.data.names.len() };
+        let under_way =
+            (sets * outputs * (widest * BYTES_PER_WEIGHT + plan.data.rows.len() * BYTES_PER_SCORE)).min(most);
+        let at_once = (2 * most / (features + under_way).max(1)).max(1);
         let found = side_by_side(&stores.taps, at_once, columns, probe)?;
         bar.finish_and_clear();
         let (mut evaluations, mut controls, mut seconds) = (Vec::new(), Vec::new(), Vec::new());

@@ -2,14 +2,15 @@
 //!
 //! They are kept in the store as evaluations are, under a digest of all they depend on.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use tapline_compare::{h_score, linear_cka, log_me, spearman, subsample};
 use tapline_core::Digest;
 
 use crate::classes::Labelled;
+use crate::features::{Features, gathered};
 use crate::probes::Probes;
-use crate::scores::{features, keep, kept_as, read_kept};
+use crate::scores::{keep, kept_as, read_kept};
 use crate::stores::Stores;
 
 /// Pictures that are ranked by at most: more change a ranking little and take long.
@@ -62,11 +63,12 @@ pub fn of_all(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Ranking>> 
     let data = &probes.plan.data;
     let chosen = chosen(data, probes.plan.config.seed);
     let shown = |tap: usize| {
-        let values = features(stores.store_of(tap), &stores.taps[tap].taps, data)?;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let shape = (data.rows.len(), values.len() / data.rows.len());
-        let rows = ArrayView2::from_shape(shape, &values).expect("whole rows").select(Axis(0), &chosen);
-        anyhow::Ok(Shown { rows, digest: Digest::of(&bytes) })
+        let (store, taps) = (stores.store_of(tap), &stores.taps[tap].taps);
+        let digest = Features::of(store, taps, (data, probes.plan.config.max_bytes))?.digest()?;
+        let which: Vec<usize> = chosen.iter().map(|&row| data.rows[row]).collect();
+        let values = gathered(store, taps, &which)?;
+        let shape = (which.len(), values.len() / which.len());
+        anyhow::Ok(Shown { rows: Array2::from_shape_vec(shape, values).expect("whole rows"), digest })
     };
     let best = shown(probes.comparison.verdict.leader)?;
     let one = |tap: usize| {

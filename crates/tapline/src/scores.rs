@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use ndarray::ArrayView2;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Store};
 use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, evaluate, holdout, repeated_holdout};
 
-use crate::classes::Labelled;
 use crate::features::Features;
 use crate::plan::Plan;
 
@@ -49,42 +47,6 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
         eprintln!("tapline: the scores cannot be kept for the next time: {error}");
     }
     Ok(scored)
-}
-
-/// The features `[rows, features]` of the rows that can be probed: those of each of `taps` side by side.
-///
-/// What is kept is found by these numbers, so that the same taps in another order are another tap.
-pub fn features(store: &Store, taps: &[usize], data: &Labelled) -> anyhow::Result<Vec<f32>> {
-    features_of(store, taps, &data.rows)
-}
-
-/// As [`features`], of any rows of the store that have features.
-pub fn features_of(store: &Store, taps: &[usize], rows: &[usize]) -> anyhow::Result<Vec<f32>> {
-    if let [tap] = taps {
-        return Ok(store.rows(*tap).to_f32(rows)?);
-    }
-    let of_taps = taps.iter().map(|&tap| Ok(store.rows(tap).to_f32(rows)?)).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(side_by_side(&of_taps, rows.len()))
-}
-
-/// The rows of several tables `[rows, …]` as one, each row's numbers after each other.
-pub fn side_by_side(tables: &[Vec<f32>], rows: usize) -> Vec<f32> {
-    let mut joined = Vec::with_capacity(tables.iter().map(Vec::len).sum());
-    for row in 0..rows {
-        for values in tables {
-            let width = values.len() / rows;
-            joined.extend_from_slice(&values[row * width..(row + 1) * width]);
-        }
-    }
-    joined
-}
-
-/// Features and class numbers in the words of the probes.
-pub fn labelled<'a>(values: &'a [f32], data: &'a Labelled) -> tapline_probe::Labelled<'a, f32> {
-    let shape = (data.rows.len(), values.len() / data.rows.len());
-    let rows = ArrayView2::from_shape(shape, values).expect("whole rows");
-    let groups = data.groups.as_ref().map(|groups| groups.of_row.as_slice());
-    tapline_probe::Labelled { rows, labels: &data.labels, classes: data.names.len(), groups }
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.

@@ -6,10 +6,10 @@ use tapline_core::Store;
 use tapline_probe::{FEW_SHOT_STRENGTH, Score, ShotScores, Shots, few_shot, few_shot_fits};
 
 use crate::args::ProbeArgs;
+use crate::features::Features;
 use crate::output::{self, counted, percent, quoted};
 use crate::plan::Plan;
 use crate::progress;
-use crate::scores::{features, labelled};
 
 /// Probes that learned from few pictures, and what all draws found.
 #[derive(Debug, Serialize)]
@@ -59,9 +59,9 @@ pub fn check(args: &ProbeArgs, plan: &Plan) -> anyhow::Result<Option<Shots>> {
 impl FewShots {
     /// The probes of the joined features of `taps`.
     pub fn of(store: &Store, taps: &[usize], (shots, plan): (&Shots, &Plan)) -> anyhow::Result<Self> {
-        let values = features(store, taps, &plan.data)?;
+        let features = Features::of(store, taps, (&plan.data, plan.config.max_bytes))?;
         let bar = progress::bar("probing few shots", few_shot_fits(&plan.config, shots)?, "fits");
-        let found = few_shot(&plan.config, shots, &labelled(&values, &plan.data), &|| bar.inc(1))?;
+        let found = features.with(|rows| few_shot(&plan.config, shots, rows, &|| bar.inc(1)))?;
         bar.finish_and_clear();
         let counts = found.into_iter().map(FewShot::of).collect();
         Ok(Self { repeats: shots.repeats, fixed_strength: FEW_SHOT_STRENGTH, counts })

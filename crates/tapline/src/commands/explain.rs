@@ -15,10 +15,10 @@ use tapline_report::tint;
 
 use crate::args::ExplainArgs;
 use crate::evidence::{self, Evidence, Tapped, no_cells};
+use crate::features::Features;
 use crate::network::Network;
 use crate::output::{percent, quoted};
 use crate::plan::Plan;
-use crate::scores::{features, labelled};
 use crate::{Outcome, output, progress, taps};
 
 #[derive(Serialize)]
@@ -61,9 +61,9 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     let class = args.class.as_deref().map(|name| class_named(name, &plan.data.names)).transpose()?;
     let mut tapped = Tapped::open(&network(args, &store)?, &store, &[tap], &evidence::runtime()?)?;
     let data = plan.data.to_learn_from();
-    let values = features(&store, &[tap], &data)?;
+    let features = Features::of(&store, &[tap], (&data, plan.config.max_bytes))?;
     let bar = progress::bar("fitting the probe", plan.config.holdout_fits()?, "fits");
-    let FinalFit { fit, choice, .. } = fit_final(&plan.config, &labelled(&values, &data), &|| bar.inc(1))?;
+    let FinalFit { fit, choice, .. } = features.with(|rows| fit_final(&plan.config, rows, &|| bar.inc(1)))?;
     bar.finish_and_clear();
     fs::create_dir_all(&args.out).with_context(|| format!("{} cannot be made", args.out.display()))?;
     let mut report = Report {
@@ -97,11 +97,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(Outcome::Done)
 }
 

@@ -42,11 +42,7 @@ pub fn run(args: &ExportRowsArgs) -> anyhow::Result<Outcome> {
         features: info.features,
         skipped: manifest.skipped,
     };
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,7 @@ use tapline_core::{
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
-use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
+use crate::args::{DtypeArg, ExtractArgs};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
@@ -51,8 +51,7 @@ struct Report {
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
     let (whole, sources) = Sources::scan(args)?;
-    // Shards take their ranges from the same pictures, so that all of them run the same network.
-    let measured = (args.precision == PrecisionArg::Int8).then(|| whole.samples.clone());
+    let measured = calibrate::pictures(args, &whole.samples);
     let (listing, shard) = match args.shard {
         Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
         None => (whole, None),
@@ -89,7 +88,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         is_complete: false,
     };
     let mut plan = Plan { shard, ..plan(args, &settled, taps, listing)? };
-    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &measured.unwrap_or_default())?;
+    let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &measured)?;
     if let Some(trunk) = &trunk {
         plan.space.precision = trunk.precision.clone();
         report.precision = trunk.precision.clone();
@@ -100,11 +99,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         eprintln!("tapline: {}", how_to_go_on(signal, &report));
         return Ok(Outcome::Stopped(signal));
     }
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
 }
 

@@ -41,11 +41,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         labels,
         skipped_pictures,
     };
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(Outcome::Done)
 }
 

@@ -37,11 +37,7 @@ pub fn run(args: &LayersArgs) -> anyhow::Result<Outcome> {
         input: size,
         layers,
     };
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(Outcome::Done)
 }
 

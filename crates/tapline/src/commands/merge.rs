@@ -49,11 +49,7 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
         notes,
     };
     report.notes.iter().for_each(|note| eprintln!("tapline: {note}"));
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(if report.skipped == 0 { Outcome::Done } else { Outcome::Skipped })
 }
 

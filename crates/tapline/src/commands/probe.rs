@@ -159,11 +159,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         predictions::write(predictions, &store, &plan, evaluation)?;
     }
     [file, predictions].into_iter().flatten().try_for_each(Replacement::put_in_place)?;
-    if args.json {
-        output::json(&report)?
-    } else {
-        output::text(&render(&report))?
-    }
+    output::either(args.json, &report, render)?;
     Ok(Outcome::Done)
 }
 

@@ -11,9 +11,9 @@ use tapline_core::{Pooling, TapInfo};
 use tapline_onnx::{BatchNorm, Model, batch_norms};
 
 use crate::comparison::{Comparison, TopComparison};
+use crate::features::gathered;
 use crate::probes::Probes;
 use crate::project;
-use crate::scores::features;
 use crate::stores::Stores;
 
 /// Mean confidence of the network's classifier from which pictures pass for similar; the calibration in `docs/advice.md` has
@@ -204,7 +204,7 @@ impl Network<'_> {
     }
 
     fn rows(&self, tap: usize) -> anyhow::Result<(Vec<f32>, usize)> {
-        let values = features(self.stores.store_of(tap), &self.stores.taps[tap].taps, &self.probes.plan.data)?;
+        let values = gathered(self.stores.store_of(tap), &self.stores.taps[tap].taps, &self.probes.plan.data.rows)?;
         let width = values.len() / self.probes.plan.data.rows.len();
         Ok((values, width))
     }

@@ -51,11 +51,7 @@ pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
     let plan = Plan::of_all(stores.listing(), &args.compared)?;
     let probes = Probes::of(&stores, plan)?;
     let advice = advice(&stores, &probes)?;
-    if args.json {
-        output::json(&advice)?;
-    } else {
-        output::text(&words::render(&advice))?;
-    }
+    output::either(args.json, &advice, words::render)?;
     Ok(Outcome::Done)
 }
 

@@ -8,8 +8,8 @@ use tapline_report::{FeatureMap, MapLayer, MapPoint};
 
 use super::probed::Probed;
 use super::thumbnails::Wanted;
+use crate::features::gathered;
 use crate::progress;
-use crate::scores::features_of;
 use crate::stores::Stores;
 
 /// Pictures on a map, at most.
@@ -60,7 +60,7 @@ fn layer(
     predicted: Vec<Option<(usize, f64)>>,
 ) -> anyhow::Result<MapLayer> {
     let name = || format!("tap {}", stores.typed(tap));
-    let values = features_of(stores.store_of(tap), &stores.taps[tap].taps, rows)?;
+    let values = gathered(stores.store_of(tap), &stores.taps[tap].taps, rows)?;
     let view = ArrayView2::from_shape((rows.len(), values.len() / rows.len()), &values).expect("whole rows");
     let pca = principal(view, COMPONENTS).with_context(name)?;
     let second = |row: usize| if pca.scores.ncols() > 1 { pca.scores[[row, 1]] } else { 0.0 };

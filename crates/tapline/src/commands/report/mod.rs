@@ -42,11 +42,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     };
     let size = out.map(|out| write_page(out, &report)).transpose()?;
     let written = args.figures.as_deref().map(|folder| write_figures(folder, &report)).transpose()?;
-    if args.json {
-        output::json(&report)?;
-    } else {
-        output::text(&summary(args, &report, (size, written)))?;
-    }
+    output::either(args.json, &report, |report| summary(args, report, (size, written)))?;
     Ok(Outcome::Done)
 }
 

@@ -14,10 +14,10 @@ use tapline_report::{Evidence, Layer, Picture};
 use super::closer;
 use super::thumbnails::Files;
 use crate::evidence::{self, Tapped, no_cells, not_the_mean};
+use crate::features::Features;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::probes::Probes;
-use crate::scores::{features, labelled};
 use crate::stores::{Place, Stores};
 use crate::{output, progress};
 
@@ -76,8 +76,9 @@ fn looked(stores: &Stores, probes: &Probes, (layer, tap): (usize, usize)) -> Res
     let pictures = shown(evaluation, &probes.plan);
     let folds: BTreeSet<usize> = pictures.iter().map(|picture| picture.fold).collect();
     let wanted: Vec<Chosen> = folds.iter().map(|&fold| learned_from(evaluation, &probes.plan, fold)).collect();
-    let fitted = features(home, taps, &probes.plan.data)
-        .and_then(|values| Ok(refit(&probes.plan.config, &labelled(&values, &probes.plan.data), &wanted, &|| {})?));
+    let (data, config) = (&probes.plan.data, &probes.plan.config);
+    let fitted = Features::of(home, taps, (data, config.max_bytes))
+        .and_then(|features| Ok(features.with(|rows| refit(config, rows, &wanted, &|| {}))?));
     let fits = fitted.map_err(|error| said(&error, "its probes could not be fitted again"))?;
     let probes = folds.into_iter().zip(fits.into_iter().map(|fit| fit.probe)).collect();
     Ok((*store, Looked { layer, index: taps[0], pictures, probes }))

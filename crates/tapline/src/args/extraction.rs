@@ -1,0 +1,232 @@
+//! What `tapline extract` is asked for, and how pictures are prepared.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Shard, Views};
+use tapline_onnx::{DeviceRequest, Layout};
+
+/// Arguments of `tapline extract`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Pictures, none of which is unpacked or copied:
+  folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures, or of shards
+  table          .csv, .tsv or .parquet with the columns path, label (optional), split (optional) and any others, which are
+                 kept
+  tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json (label, split, other columns);
+                 without either, a packed folder of class folders
+  Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
+                 split and other columns; the names of classes are read from the file's metadata
+  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or s3://BUCKET/PREFIX (gs, az) as a
+                 folder. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables (AWS_ENDPOINT and AWS_ALLOW_HTTP for
+                 servers of your own), never from a URL. Pictures are fetched ahead of the work within --prefetch-bytes
+Several shards: each as an argument, with wildcards, or with braces in quotes ('train-{000..146}.tar'), where all must be
+there. A picture of a shard is listed as \"SHARD: MEMBER\".
+
+Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
+Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
+
+Views: what the network sees of each picture. All are kept, row i of an array holding the views of picture i, and `probe`
+and `compare` take their mean. Each view costs a pass; flips suit pictures without an up and down (cells, tiles, maps).
+  centre         the picture alone (the default)
+  flip           as it is, and mirrored left to right
+  flips          as it is, mirrored left to right, top to bottom, both
+  ten-crop       the four corners and the centre of the resized picture, then the same five of its mirror image; needs a
+                 --resize larger than the input
+  random:N       N parts of the picture (half of its area or more, half of them mirrored), drawn anew for each picture
+  random:N:SEED  by another seed than 0; N up to 64
+
+Precision: `--precision int8` first measures the ranges of the network's tensors on up to 128 of the pictures, evenly spread
+over the listing, and then runs it in bytes. Its features are others than those of float32 (`make bench ROWS=int8` shows by
+how much), so a store holds one or the other. The ranges are kept in the store and used again by later runs over it.
+
+Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to ⌊(I+1)·rows/N⌋. Every shard
+needs the whole listing and a --store of its own, and may run anywhere and at any time; `tapline merge` joins them to the
+very bytes of a run without --shard. With --precision int8 every shard measures the same pictures, those of the whole
+listing, so it must be able to read them.
+
+Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
+A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
+with 130 or 143; a second one ends at once, which costs two seconds of work at most.
+
+Examples:
+  tapline extract photos/ --model squeezenet1.1 --store photos.store
+  tapline extract 'shards/train-{000..009}.tar' --model squeezenet1.1 --store photos.store
+  tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
+  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
+  tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store
+  tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store
+  tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store")]
+pub struct ExtractArgs {
+    /// A folder of pictures, a .csv, .tsv or .parquet file that lists them, or .tar or .parquet shards that hold them
+    #[arg(required = true)]
+    pub pictures: Vec<PathBuf>,
+    /// A model card's name or file, or a .onnx file
+    #[arg(long, short)]
+    pub model: String,
+    /// The folder to keep the features in
+    #[arg(long, short)]
+    pub store: PathBuf,
+    /// What to tap, separated by commas or given several times [default: stages, where a model card names them]
+    #[arg(long, short)]
+    pub taps: Vec<String>,
+    /// Poolings of the taps that name none, separated by commas
+    #[arg(long, short, value_delimiter = ',', default_value = "mean")]
+    pub pool: Vec<Pooling>,
+    /// What the network sees of each picture: centre, flip, flips, ten-crop, random:N or random:N:SEED
+    #[arg(long, default_value_t = Views::Centre)]
+    pub views: Views,
+    /// Arithmetic of the network: float32 runs it as it is stored; int8 runs it in bytes, on the processor alone, in
+    /// about half the time where that has instructions for it
+    #[arg(long, default_value = "float32")]
+    pub precision: PrecisionArg,
+    /// Number type of stored features
+    #[arg(long, default_value = "f32")]
+    pub dtype: DtypeArg,
+    /// Where to run: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Pictures, or views of them, per pass [default: 1 on the processor, 32 on a GPU]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<std::num::NonZeroUsize>,
+    /// Worker threads, each with a session of its own [default: one for each core, 3 on a GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Largest picture to decode, in megapixels
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
+    pub max_megapixels: u32,
+    /// Only part I of N of the listing, counted from 0 (0/4, 1/4, 2/4, 3/4), into a store that `tapline merge` joins
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Stop at the first picture that cannot be used, instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+    /// Bytes of pictures behind URLs to hold ahead of the work; the one that is due is fetched even if it is larger
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    pub prefetch_bytes: u64,
+    /// How often a failed request to a source behind URLs is made again, at growing intervals, before the run ends
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub retries: u8,
+    /// Drop stored features of pictures that are not listed any more
+    #[arg(long)]
+    pub prune: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
+}
+
+/// How pictures are prepared. A model card states all of it, and only `--resize` and `--squash` may overrule it;
+/// without a card all of it must be stated.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Preprocessing (a model card states it; --squash and --resize may overrule the card)")]
+pub struct PreprocessingArgs {
+    /// A Hugging Face preprocessor_config.json, a timm config.json, or `torchvision` for what its classifiers take
+    #[arg(long, value_name = "FILE|torchvision")]
+    pub preprocess: Option<String>,
+    /// Side of the network's input in pixels, where the file leaves it free
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SIDE)))]
+    pub size: Option<u32>,
+    /// Resize the short side to this many pixels, then crop the centre
+    #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]
+    pub resize: Option<u32>,
+    /// Use the whole picture: resize both sides to the input's size, whatever the proportions
+    #[arg(long)]
+    pub squash: bool,
+    /// Resampling filter
+    #[arg(long)]
+    pub interpolation: Option<InterpolationArg>,
+    /// Channel order
+    #[arg(long)]
+    pub channels: Option<ChannelsArg>,
+    /// Factor on pixel values 0..255, such as 0.00392157 for inputs in 0..1
+    #[arg(long)]
+    pub scale: Option<f32>,
+    /// Subtracted after scaling, one number or one per channel in the network's order
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true)]
+    pub mean: Vec<f32>,
+    /// Divides the difference, one number or one per channel in the network's order
+    #[arg(long, value_delimiter = ',')]
+    pub std: Vec<f32>,
+    /// Order of the input's axes, where it cannot be seen from the file
+    #[arg(long)]
+    pub layout: Option<LayoutArg>,
+}
+
+/// What arithmetic a network runs in, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// As it is stored.
+    Float32,
+    /// In bytes, with ranges measured on the pictures.
+    Int8,
+}
+
+/// Number type of stored features.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DtypeArg {
+    /// float32, 4 bytes
+    F32,
+    /// float16, 2 bytes, numbers up to 65504
+    F16,
+}
+
+/// Order of the input's axes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutArg {
+    /// Channel, row, column
+    Nchw,
+    /// Row, column, channel
+    Nhwc,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Nchw => Self::Nchw,
+            LayoutArg::Nhwc => Self::Nhwc,
+        }
+    }
+}
+
+/// Resampling filters.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[allow(missing_docs)]
+pub enum InterpolationArg {
+    Nearest,
+    Box,
+    Bilinear,
+    Bicubic,
+    Lanczos,
+}
+
+impl From<InterpolationArg> for Interpolation {
+    fn from(interpolation: InterpolationArg) -> Self {
+        match interpolation {
+            InterpolationArg::Nearest => Self::Nearest,
+            InterpolationArg::Box => Self::Box,
+            InterpolationArg::Bilinear => Self::Bilinear,
+            InterpolationArg::Bicubic => Self::Bicubic,
+            InterpolationArg::Lanczos => Self::Lanczos,
+        }
+    }
+}
+
+/// Channel orders.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[allow(missing_docs)]
+pub enum ChannelsArg {
+    Rgb,
+    Bgr,
+    Grey,
+}
+
+impl From<ChannelsArg> for Channels {
+    fn from(channels: ChannelsArg) -> Self {
+        match channels {
+            ChannelsArg::Rgb => Self::Rgb,
+            ChannelsArg::Bgr => Self::Bgr,
+            ChannelsArg::Grey => Self::Grey,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What is asked of probes: which taps, which protocol, which renderings.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use tapline_probe::Solver;
+
+/// How probes are chosen and scored.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct ProtocolArgs {
+    /// Stratified folds; every picture is scored by a probe that never saw its fold
+    #[arg(long, default_value_t = 5)]
+    pub folds: usize,
+    /// Score the pictures whose split column says test, by probes that learn from those that say train; the others are
+    /// unused, and strengths and layers are chosen on folds of the training pictures
+    #[arg(long)]
+    pub split: bool,
+    /// Keep pictures with the same value in this column of the listing on one side of every fold, such as those of one
+    /// patient, module or camera; intervals then come from a bootstrap over the groups
+    #[arg(long, value_name = "COLUMN")]
+    pub group: Option<String>,
+    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
+    /// for luck
+    #[arg(long)]
+    pub control: bool,
+    /// Seed of the folds
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas; the largest are left
+    /// out where 100 times the best of the smaller ones has brought half as much held-out loss again [default: 45 from
+    /// 1e-6 to 1e5, four in each decade; with linfa-logistic 0.001,0.01,0.1,1]
+    #[arg(long, value_delimiter = ',', value_name = "C")]
+    pub strengths: Vec<f64>,
+    /// Memory in MiB that the features of a tap and their fits may take; features that take more are read from the store in
+    /// each pass
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub memory: usize,
+    /// What fits the probes; both minimise the same objective
+    #[arg(long, default_value = "batched")]
+    pub solver: SolverArg,
+}
+
+/// What `compare`, `advise` and `report` look at, and how it is scored.
+#[derive(Debug, ClapArgs)]
+pub struct ComparedArgs {
+    /// The stores' folders
+    #[arg(required = true, value_name = "STORE")]
+    pub stores: Vec<PathBuf>,
+    /// Also probe these taps of a store as one, their features side by side; may be given several times
+    #[arg(long, value_name = "TAP+TAP...")]
+    pub join: Vec<String>,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
+}
+
+/// What else there is to say of the protocol of `probe`, `compare`, `advise` and `report`.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Protocol")]
+pub struct DesignArgs {
+    /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
+    /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
+    /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
+    /// scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
+    pub shuffles: Option<u16>,
+    /// Share of the pictures that each shuffle scores
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
+    pub test_share: f64,
+    /// What is done to the features first, learned on training pictures alone
+    #[arg(long, default_value = "standardise")]
+    pub transform: TransformArg,
+    /// Principal components that --transform pca keeps at most [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub components: Option<u16>,
+    /// Let each class weigh as much as any other in the fits, however few its pictures are (scikit-learn's
+    /// class_weight="balanced"); strengths are still chosen by the pictures right
+    #[arg(long)]
+    pub balanced: bool,
+}
+
+/// Arguments of `tapline probe`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Scores:
+  balanced accuracy  mean over classes of the share of each classified right
+  macro F1           mean over classes of the harmonic mean of precision and recall
+  top-5 accuracy     share whose class is among the five most probable, of more than five classes
+  AUROC              area under the ROC curve; of more than two classes the mean of each against the rest
+  average precision  area under the precision-recall curve: of two classes for the second by name, of more the mean of each
+                     against the rest
+  log loss           mean of -ln of the probability given to the true class
+  calibration error  mean gap between probability and share right, over 15 bins of equal width
+
+Examples:
+  tapline probe cells.store --tap blocks.11
+  tapline probe cells.store --tap head --save head.probe.json --json
+  tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
+  tapline probe cells.store --tap head --shuffles 10 --test-share 0.25
+  tapline probe cells.store --tap head --shots 1,2,5,10,30 --repeats 10")]
+pub struct ProbeArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it. Several joined by + are
+    /// probed as one, their features side by side
+    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
+    pub tap: String,
+    /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
+    /// and cosine distance of the same transformed features, on the same pictures
+    #[arg(long)]
+    pub baselines: bool,
+    /// Also probe with so few pictures of each class to learn from, separated by commas: drawn --repeats times, all other
+    /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
+    #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub shots: Vec<u16>,
+    /// Draws for each number of --shots
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "shots", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeats: u16,
+    /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Write what was predicted for each picture to this CSV file: path, label, fold, predicted class, the probabilities of
+    /// the predicted and of the true class
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub design: DesignArgs,
+}
+
+/// Arguments of `tapline compare`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Columns:
+  >, =       the tap with most right pictures, and those not significantly worse than the best, at a level of 5 %: a model
+             confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
+  accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
+             2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
+  balanced   mean over classes of the share of each classified right
+  strength   the regularisation strength C, the median of what the folds chose
+  *          after a strength: the grid's edge, a wider grid may do better
+  LogME      evidence of a linear model of the classes, in nats for each picture (with --rankings)
+  H-score    variance between classes over variance (with --rankings); both grow with the number of features
+  CKA        how alike the features are to those of the best tap, 0 to 1 (linear, with --rankings)
+
+Several stores (other networks, other poolings) must hold the same pictures; the top layer is compared with the stages
+below it in its own network.
+
+Scores are kept in the store, so that a second run prints them at once.
+
+Examples:
+  tapline compare cells.store --json
+  tapline compare cells.store --rankings
+  tapline compare small.store large.store
+  tapline compare cells.store --join blocks.10+blocks.11
+  tapline compare cells.store --split
+  tapline compare cells.store --group module --control
+  tapline compare cells.store --shuffles 10 --test-share 0.25")]
+pub struct CompareArgs {
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV
+    #[arg(long)]
+    pub csv: bool,
+    /// Add LogME, H-score and CKA: what can be said of the taps without probes, and how well that agrees with the probes
+    #[arg(long)]
+    pub rankings: bool,
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+}
+
+/// Arguments of `tapline advise`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "The table (Stanford's course CS231n):
+                              similar to the pretraining set     very different from it
+  little data                 linear classifier on the top       linear classifiers on different stages
+  quite a lot of data         finetune a few layers              finetune more layers
+
+How much data: pictures of the median class, and what doubling them would bring, by a power law through probes that learn
+from nested subsets. How similar: whether the top layer falls behind an inner stage, how sure the network's own classifier
+is, and how far its batch norms' channels have moved. Where these are weak or do not agree the answer is \"uncertain\";
+docs/advice.md shows what they say of known sets.
+
+The layer is the cheapest that is not significantly worse than the best. Several stores (other networks, other poolings)
+must hold the same pictures. Extract with --taps stages, so that all stages and the network's answers are there.
+
+Examples:
+  tapline advise cells.store
+  tapline advise small.store large.store --json")]
+pub struct AdviseArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+}
+
+/// Arguments of `tapline explain`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A linear probe on the mean of a map scores each cell of the map, too; the picture's score is the mean of its cells. One
+PNG for each picture: as the network sees it, and beside that in orange what speaks for the class and in blue what speaks
+against it. The probe learns from all labelled pictures of the store (with --split, from its training pictures), so it may
+have seen the pictures explained: this shows what it looks at, not how well it does.
+
+Examples:
+  tapline explain cells.store --tap blocks.11 cells/cell0001.png --out explained
+  tapline explain cells.store --tap fire8 --class defective new/*.png --out explained --json"
+)]
+pub struct ExplainArgs {
+    /// The store's folder
+    pub store: PathBuf,
+    /// Picture files, of the store or new ones
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
+    /// The tap whose probe is explained, with pooling mean: NAME or NAME@mean
+    #[arg(long)]
+    pub tap: String,
+    /// The folder to write to
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The class whose evidence is shown [default: for each picture the one that the probe says]
+    #[arg(long)]
+    pub class: Option<String>,
+    /// The network's card or .onnx file, where the store's name for it is not a card's
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Print JSON, with the maps
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+}
+
+/// Arguments of `tapline report`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The page is one file that loads nothing: it opens from disk, in light and dark, on paper and by keyboard. It holds
+the verdict, accuracy by depth, the table of all layers, confusion, calibration, the most confident mistakes and the least
+confident hits, a map of the pictures in feature space, and where everything comes from.
+
+Several stores (other networks, other poolings) must hold the same pictures. Where there are no labels, one class alone, or a
+class smaller than the folds, the page says so and holds the map.
+
+Thumbnails are made of the original files, which are looked for below --pictures; a file that is not there or has other
+bytes than were extracted from is shown as an empty frame, and counted. Of mean-pooled taps the same files show where in
+each picture the evidence for the predicted class is (as `tapline explain` does), by the probe that scored it.
+
+Examples:
+  tapline report cells.store --out report.html
+  tapline report small.store large.store --pictures photos/ --out report.html --figures figures/"
+)]
+pub struct ReportArgs {
+    /// The HTML file to write
+    #[arg(long, short, value_name = "FILE", required_unless_present_any = ["figures", "json"])]
+    pub out: Option<PathBuf>,
+    /// Write the figures as SVG and PNG and the table as CSV and Markdown to this folder
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
+    /// What was extracted from, a folder or a .csv/.tsv file, to find the original pictures [default: paths are tried from
+    /// the working folder and from the store's]
+    #[arg(long, value_name = "PICTURES")]
+    pub pictures: Option<PathBuf>,
+    /// A network's card or .onnx file, where a store's name for it is not a card's; may be given several times. The galleries'
+    /// pictures go through it once more, to show where in them the evidence is
+    #[arg(long, value_name = "MODEL")]
+    pub model: Vec<String>,
+    /// The page's title
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+}
+
+/// Solvers of linear probes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SolverArg {
+    /// All folds, strengths and classes at once
+    Batched,
+    /// The crate linfa-logistic, one fit after the other: slower, and with many classes not always converged
+    LinfaLogistic,
+}
+
+impl From<SolverArg> for Solver {
+    fn from(solver: SolverArg) -> Self {
+        match solver {
+            SolverArg::Batched => Self::Batched,
+            SolverArg::LinfaLogistic => Self::LinfaLogistic,
+        }
+    }
+}
+
+/// Transforms of features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TransformArg {
+    /// Columns to mean 0 and standard deviation 1
+    Standardise,
+    /// Nothing: strengths are in the features' own unit
+    None,
+    /// Rows to Euclidean length 1, then standardised
+    L2,
+    /// Signed square root, then standardised
+    Sqrt,
+    /// Standardised, then projected on the first principal components
+    Pca,
+}
