@@ -17,6 +17,9 @@ import time
 
 import numpy as np
 
+from cuda import cuda
+from limits import limits
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target" / "release"
 STREAM = BUILT / "examples" / "stream_file"
@@ -26,6 +29,8 @@ PEERS = ROOT / "benches" / "peers"
 STRENGTHS = [float(f"{10 ** (step / 4 - 6):.6g}") for step in range(45)]
 TURNS = int(os.environ.get("TURNS", "3"))
 GAP = 1e-4
+# Seconds after which a peer that does not end counts as taking so long.
+LIMIT = float(os.environ.get("PEER_SECONDS", "240"))
 # The fold of rows that are always learnt from.
 ALWAYS = 2**32 - 1
 ROWS = []
@@ -77,7 +82,7 @@ class Raw:
         return [[fit["objective"] for fit in order if fit["fold"] == split] for split in sorted({f["fold"] for f in order})]
 
     def peer(self, solver, jobs, strengths):
-        return run(sys.executable, PEERS / "logistic.py", *self.sizes, *self.files, GAP, solver, jobs, self.folder / "best.json", *strengths)
+        return run(sys.executable, PEERS / "logistic.py", *self.sizes, *self.files, GAP, solver, jobs, self.folder / "best.json", LIMIT, *strengths)
 
 
 def made(rows, columns, classes, seed=0):
@@ -116,10 +121,11 @@ def logistic(id, what, x, y, folds, strengths, peers, goal, turns=TURNS):
         ours, theirs = [], [tried[fastest]["seconds"]]
         for turn in range(turns):
             ours.append(raw.solve(GAP, strengths)["seconds"])
-            if turn + 1 < turns:
+            if turn + 1 < turns and tried[fastest]["finished"]:
                 theirs.append(raw.peer(*fastest, strengths)["seconds"])
         peer = tried[fastest]
-        row(id, f"{what}; gap ours {worst:.1e}, scikit-learn {peer['worst_gap']:.1e} ({fastest[0]}, {fastest[1]} jobs, tol {peer['tolerance']:g})", ours, theirs, goal=goal)
+        end = "" if peer["finished"] else ", stopped: it takes longer"
+        row(id, f"{what}; gap ours {worst:.1e}, scikit-learn {peer['worst_gap']:.1e} ({fastest[0]}, {fastest[1]} jobs, tol {peer['tolerance']:g}{end})", ours, theirs, goal=goal)
 
 
 def five_folds(rows):
@@ -379,6 +385,7 @@ BENCHES = {
     "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
     "int8": int8, "big": big, "report-elpv": report_elpv, "report-large": report_large,
+    "limits": lambda: limits(row), "cuda": lambda: cuda(row),
 }
 
 

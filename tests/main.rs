@@ -21,6 +21,7 @@ mod report;
 mod resume;
 mod server;
 mod shards;
+mod sharing;
 mod shots;
 mod shuffles;
 mod signals;

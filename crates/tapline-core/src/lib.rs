@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use tapline_core::{
-//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run, Store,
+//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run, Sharing, Store,
 //!     StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
@@ -49,8 +49,7 @@
 //!         runtime: "none".to_owned(),
 //!         provider: "cpu".to_owned(),
 //!         device: "cpu".to_owned(),
-//!         batch: 1,
-//!         threads: 0,
+//!         sharing: Sharing::alone(1),
 //!     },
 //!     tapline: "0.1.0".to_owned(),
 //! };
@@ -108,8 +107,8 @@ pub use shard::{Shard, ShardOf};
 pub use sources::{PictureTable, Place, expand, is_url};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
-    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Store, StoreWriter, StoredListing, StoredTap, VERSION,
-    export_rows, merge, stored_calibration,
+    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Store, StoreWriter, StoredListing,
+    StoredTap, VERSION, export_rows, merge, stored_calibration,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

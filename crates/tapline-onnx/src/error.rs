@@ -127,6 +127,14 @@ pub enum Error {
         /// The runtime's words.
         source: ort::Error,
     },
+    /// A forward pass found no memory.
+    #[error("there is no memory for a forward pass over {count} picture(s): use a smaller --batch, or fewer --workers")]
+    Memory {
+        /// How many pictures a pass has.
+        count: usize,
+        /// The runtime's words.
+        source: ort::Error,
+    },
     /// Numbers that no bytes can stand for.
     #[error(
         "tensor {tensor:?} held numbers from {min} to {max} on the calibration pictures, which no range of bytes can hold; \

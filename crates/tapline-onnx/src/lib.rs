@@ -3,6 +3,7 @@
 //! The whole route, from a card to rows (it needs the runtime and a model, so it is compiled but not run):
 //!
 //! ```no_run
+//! use tapline_core::Sharing;
 //! use std::path::{Path, PathBuf};
 //! use tapline_onnx::{Card, Device, Extractor, InputSize, Runtime, list_layers, select_taps, tap_model};
 //!
@@ -15,7 +16,7 @@
 //!
 //! // The graph ends at fire4: nothing behind it is computed.
 //! let tapped = tap_model(&model, &selection.taps, size, None)?;
-//! let mut extractor = Extractor::load(&tapped, &runtime, Device::Cpu, 1)?;
+//! let mut extractor = Extractor::load(&tapped, &runtime, Device::Cpu, &Sharing::alone(1))?;
 //! let pictures = vec![0.0; 2 * extractor.picture_values()]; // [2, 3, 224, 224]
 //! let mut rows = vec![Vec::new()];
 //! extractor.run(&pictures, &mut rows)?;

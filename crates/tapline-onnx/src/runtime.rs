@@ -169,13 +169,29 @@ fn cuda(index: u32) -> CUDA {
 }
 
 /// The runtime's reason without the places in its own source: what the loader said last, if it was a library that did
-/// not load.
+/// not load, else what CUDA said.
 fn cuda_fault(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim();
-    match line.rsplit_once("with error: ") {
-        Some((_, loader)) if loader.contains("libcuda.so") => format!("the NVIDIA driver is not installed ({loader})"),
-        Some((_, loader)) => {
+    if let Some((_, loader)) = line.rsplit_once("with error: ") {
+        return if loader.contains("libcuda.so") {
+            format!("the NVIDIA driver is not installed ({loader})")
+        } else {
             format!("a library that CUDA needs does not load ({loader}); `make setup-cuda` installs them")
+        };
+    }
+    if let Some((_, range)) = line.split_once("Invalid device ID: ") {
+        let found = range.split_once("and ").and_then(|(_, end)| end.split([' ', '.']).next());
+        return match found {
+            Some("1") => "there is one GPU: use cuda:0".to_owned(),
+            Some(count) => format!("there are {count} GPUs, counted from cuda:0"),
+            None => format!("invalid device {range}"),
+        };
+    }
+    match line.split_once("CUDA failure ") {
+        // The number, then CUDA's words, then places.
+        Some((_, failure)) => {
+            let words = failure.split_once(": ").map_or(failure, |(_, words)| words);
+            words.split(" ;").next().unwrap_or(words).trim().to_owned()
         }
         None => line.to_owned(),
     }
@@ -265,12 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_driver_and_a_missing_library_are_told_apart() {
+    fn what_keeps_a_gpu_from_use_is_said_in_a_few_words() {
         let loader = |library: &str| {
             format!("source.cc:1 FAIL : Failed to load library x.so with error: {library}: no such file")
         };
         assert!(cuda_fault(&loader("libcuda.so.1")).starts_with("the NVIDIA driver is not installed (libcuda.so.1"));
         assert!(cuda_fault(&loader("libcudnn.so.9")).contains("make setup-cuda"));
-        assert_eq!(cuda_fault("CUDA failure 100: no device\nmore"), "CUDA failure 100: no device");
+        let parse = "info.cc:63 FAIL : Parse Failed to parse provider option \"device_id\": ";
+        let none =
+            format!("{parse}CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=vm ; line=70");
+        assert_eq!(cuda_fault(&none), "no CUDA-capable device is detected");
+        let beyond = |count: u32| {
+            format!(
+                "{parse}info.cc:71 operator() Invalid device ID: 7, must be between 0 (inclusive) and {count} (exclusive)."
+            )
+        };
+        assert_eq!(cuda_fault(&beyond(1)), "there is one GPU: use cuda:0");
+        assert_eq!(cuda_fault(&beyond(4)), "there are 4 GPUs, counted from cuda:0");
+        assert_eq!(cuda_fault("something else\nmore"), "something else");
     }
 }

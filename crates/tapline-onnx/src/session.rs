@@ -2,6 +2,7 @@
 
 use ort::session::Session;
 use ort::value::TensorRef;
+use tapline_core::Sharing;
 
 use crate::edit::TappedModel;
 use crate::layers::InputSize;
@@ -20,17 +21,21 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Loads a tapped network; `threads` is the number of threads one pass may use on the processor.
+    /// Loads a tapped network on a device, with the threads of `sharing`. On a GPU every pass is of as many pictures as it
+    /// says, empty ones if need be: which algorithm runs there, and so a row's last bits, depends on their number.
     ///
     /// # Errors
     /// [`Error::Load`] with the runtime's reason.
-    pub fn load(model: &TappedModel, runtime: &Runtime, device: Device, threads: usize) -> Result<Self, Error> {
+    pub fn load(model: &TappedModel, runtime: &Runtime, device: Device, sharing: &Sharing) -> Result<Self, Error> {
         let load = |source| Error::Load { path: model.source.clone(), source };
-        let session =
-            runtime.builder(device, threads).and_then(|mut b| b.commit_from_memory(&model.bytes)).map_err(load)?;
+        let session = runtime
+            .builder(device, sharing.threads)
+            .and_then(|mut b| b.commit_from_memory(&model.bytes))
+            .map_err(load)?;
+        let batch = model.batch.or((device != Device::Cpu).then_some(sharing.batch));
         Ok(Self {
             size: model.size,
-            batch: model.batch,
+            batch,
             session,
             input: model.input.clone(),
             outputs: model.taps.iter().map(|t| (t.tap.tensor.clone(), t.features)).collect(),
@@ -64,6 +69,12 @@ impl Extractor {
     fn run_one(&mut self, pictures: &[f32], batch: usize, rows: &mut [Vec<f32>]) -> Result<(), Error> {
         let values = self.picture_values();
         let count = pictures.len() / values;
+        let failed = |source: ort::Error| {
+            // The runtime has no code for it.
+            let is_memory =
+                ["Failed to allocate memory", "out of memory"].iter().any(|words| source.message().contains(words));
+            if is_memory { Error::Memory { count: batch, source } } else { Error::Run { count, source } }
+        };
         let pictures = if count < batch {
             self.padding.clear();
             self.padding.extend_from_slice(pictures);
@@ -72,7 +83,6 @@ impl Extractor {
         } else {
             pictures
         };
-        let failed = |source| Error::Run { count, source };
         let shape = [batch, self.size.channels, self.size.height as usize, self.size.width as usize];
         let tensor = TensorRef::from_array_view((shape, pictures)).map_err(failed)?;
         let outputs = self.session.run(vec![(self.input.as_str(), tensor)]).map_err(failed)?;

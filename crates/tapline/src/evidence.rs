@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
 use ndarray::{Array2, ArrayView2};
-use tapline_core::{Pooling, Precision, Preprocess, Store, TapInfo, Views};
+use tapline_core::{Pooling, Precision, Preprocess, Sharing, Store, TapInfo, Views};
 use tapline_image::{Picture, Scratch, preprocess, resize_and_crop};
 use tapline_onnx::{Device, DeviceRequest, Extractor, InputSize, Layer, Runtime, TapRequest, quantise, tap_model};
 use tapline_probe::{Probe, Transform};
@@ -66,7 +66,7 @@ impl Tapped {
         let requests: Vec<TapRequest<'_>> =
             found.iter().map(|&(layer, _)| TapRequest { layer, pooling: Pooling::Flatten }).collect();
         let tapped = tap_model(&model, &requests, size, network.model.input.batch)?;
-        let extractor = Extractor::load(&tapped, runtime, Device::Cpu, 0)?;
+        let extractor = Extractor::load(&tapped, runtime, Device::Cpu, &Sharing::alone(0))?;
         let shapes = found.into_iter().map(|(_, shape)| shape).collect();
         Ok(Self { extractor, preprocess, shapes, scratch: Scratch::default() })
     }

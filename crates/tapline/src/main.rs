@@ -32,6 +32,7 @@ mod report_scores;
 mod scores;
 mod settled;
 mod shards;
+mod sharing;
 mod shots;
 mod shuffles;
 mod split;

@@ -1,7 +1,7 @@
 //! The way of the pictures: read, hash, decode, preprocess, run, and hand rows to the one thread that stores them.
 //!
-//! On the processor every worker owns a single-threaded session and takes its pictures from file to rows without a
-//! hand-off; on a GPU a few workers, each with a session, decode in parallel, so that decoding and the network overlap.
+//! A worker whose session has one thread takes its pictures from file to rows without a hand-off; one whose session has more, or
+//! a GPU, decodes on all cores, and where there are several such, decoding and the network overlap.
 //! Rows do not depend on which worker made them or on what else was in the batch.
 
 use std::any::Any;
@@ -12,7 +12,7 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
+use tapline_core::{Digest, Preprocess, Sample, Sharing, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
@@ -35,10 +35,8 @@ pub struct Pass<'a> {
     pub sources: &'a Sources,
     /// Bounds on decoding.
     pub limits: &'a Limits,
-    /// Worker threads, at least 1.
-    pub workers: usize,
-    /// Pictures, or views of them, per pass of the network, at least 1.
-    pub batch: usize,
+    /// How many workers there are, each with a session, the threads of a session, and pictures, or views of them, per pass.
+    pub sharing: Sharing,
     /// After a signal no further picture is begun.
     pub interrupt: &'a Interrupt,
 }
@@ -52,7 +50,7 @@ impl Pass<'_> {
     /// Pictures a worker takes at a time: as many as fill a pass with their views, so that memory is bounded by a pass or
     /// by one picture's views.
     fn claim(&self) -> usize {
-        (self.batch / self.views.count()).max(1)
+        (self.sharing.batch / self.views.count()).max(1)
     }
 }
 
@@ -79,7 +77,7 @@ pub fn run_pass(
 ) -> anyhow::Result<()> {
     let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows };
     let reader = pass.sources.reader(samples, rows, (pass.limits.max_bytes, pass.interrupt))?;
-    let workers = pass.workers.clamp(1, rows.len().div_ceil(pass.claim()).max(1));
+    let workers = pass.sharing.sessions.clamp(1, rows.len().div_ceil(pass.claim()).max(1));
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(2 * workers * pass.claim().min(rows.len()));
         let mut handles = Vec::new();
@@ -145,14 +143,14 @@ impl Claims<'_> {
 }
 
 fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
-    let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, session_threads(pass.device))?;
+    let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, &pass.sharing)?;
     let values = pass.values();
     let mut pictures = vec![0.0; pass.claim().min(claims.rows.len()) * values];
     let mut scratch = Scratch::default();
     while let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) {
         let slots = &mut pictures[..rows.len() * values];
         // None where a signal ended the wait for a picture.
-        let read: Option<Vec<Read>> = if pass.device == Device::Cpu {
+        let read: Option<Vec<Read>> = if pass.sharing.threads == 1 {
             let each = rows.iter().zip(slots.chunks_mut(values));
             each.map(|(&row, slot)| read_guarded(pass, (reader, row), slot, &mut scratch))
                 .collect::<anyhow::Result<_>>()?
@@ -169,11 +167,6 @@ fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finis
         }
     }
     Ok(())
-}
-
-/// Threads of one session: on the processor one, for every core has a session of its own; else the runtime's choice, 0.
-pub fn session_threads(device: Device) -> usize {
-    usize::from(device == Device::Cpu)
 }
 
 /// A picture that was read: its digest, and whether its slot holds it.
@@ -267,7 +260,7 @@ fn run_batch(
         good += 1;
     }
     let mut outputs = vec![Vec::new(); pass.model.taps.len()];
-    for items in slots[..good * values].chunks(pass.batch * pass.preprocess.values()) {
+    for items in slots[..good * values].chunks(pass.sharing.batch * pass.preprocess.values()) {
         extractor.run(items, &mut outputs)?;
     }
     let mut taken = 0;

@@ -16,6 +16,13 @@ fn checkout() -> Option<PathBuf> {
     starts.into_iter().find_map(|start| start.ancestors().find(is_checkout).map(Path::to_owned))
 }
 
+/// The folder for what may be lost: `tapline` in `XDG_CACHE_HOME`, else in `.cache` at home; none where neither is known.
+pub fn cache() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(folder.join("tapline"))
+}
+
 /// The model cards: those in the folder `TAPLINE_MODELS`, else the checkout's.
 pub fn cards() -> anyhow::Result<Vec<Card>> {
     if let Some(folder) = env::var_os("TAPLINE_MODELS") {

@@ -1,10 +1,8 @@
 //! What an extraction settles before the first picture is read: network, preprocessing, device, layout of the work.
 
-use std::thread::available_parallelism;
-
-use tapline_core::{Preprocess, Views};
+use tapline_core::{Preprocess, Sharing, Views};
 use tapline_image::Limits;
-use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
+use tapline_onnx::{Chosen, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
 use crate::args::ExtractArgs;
 use crate::interrupt::Interrupt;
@@ -12,6 +10,7 @@ use crate::network::Network;
 use crate::pipeline::Pass;
 use crate::project;
 use crate::reading::Sources;
+use crate::sharing;
 
 /// Everything about the network and the machine that is settled before the first picture is read.
 pub struct Settled {
@@ -33,9 +32,8 @@ pub struct Settled {
     /// What reads pictures.
     pub sources: Sources,
     views: Views,
-    workers: usize,
-    /// Pictures, or views of them, per pass.
-    pub batch: usize,
+    /// How the work is shared.
+    pub sharing: Sharing,
 }
 
 /// Settles it, or says what does not fit.
@@ -46,26 +44,21 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
     let runtime = project::runtime(args.device)?;
     let chosen = runtime.choose(args.device)?;
     let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
-    let on_processor = chosen.device == Device::Cpu;
-    let batch = args.batch.map_or(if on_processor { 1 } else { 32 }, usize::from);
-    let batch = network.model.input.batch.unwrap_or(batch);
+    let sharing = sharing::usual(args, chosen.device, network.model.input.batch);
     // The views of a picture are in memory together, even where they are more than a pass.
-    check_pass(&network.model, size, batch.max(args.views.count()))?;
-    // A few more workers than one keep a GPU busy while the others decode.
-    let workers = if on_processor { available_parallelism().map_or(1, usize::from) } else { 3 };
+    check_pass(&network.model, size, sharing.batch.max(args.views.count()))?;
     Ok(Settled {
         layers: network.layers(size, &runtime)?,
         views: args.views,
         sources,
         limits: Limits::megapixels(args.max_megapixels),
-        workers: args.workers.map_or(workers, usize::from),
         network,
         preprocess,
         origin,
         size,
         runtime,
         chosen,
-        batch,
+        sharing,
     })
 }
 
@@ -80,8 +73,7 @@ impl Settled {
             views: self.views,
             limits: &self.limits,
             sources: &self.sources,
-            workers: self.workers,
-            batch: self.batch,
+            sharing: self.sharing,
             interrupt,
         }
     }

@@ -10,7 +10,7 @@ use super::disk::injected::allow;
 use super::*;
 use crate::{
     Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
-    Preprocess, Resize, Sample, Tap, TapInfo, Views, hash_all,
+    Preprocess, Resize, Sample, Sharing, Tap, TapInfo, Views, hash_all,
 };
 
 /// Taps are told apart by their first letters, pictures by their bytes; `!` makes a picture broken.
@@ -60,8 +60,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             runtime: "none".to_owned(),
             provider: "cpu".to_owned(),
             device: "cpu".to_owned(),
-            batch: 1,
-            threads: 0,
+            sharing: Sharing::alone(1),
         },
         tapline: "0.0.0".to_owned(),
     }

@@ -60,10 +60,44 @@ pub struct Run {
     pub provider: String,
     /// The processor or accelerator.
     pub device: String,
-    /// Pictures per pass.
-    pub batch: usize,
+    /// How the work was shared.
+    #[serde(flatten)]
+    pub sharing: Sharing,
+}
+
+/// How sessions of the runtime share an extraction; rows do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// Sessions that work side by side; 0 where an older store does not say.
+    #[serde(default)]
+    pub sessions: usize,
     /// Threads of one session; 0 where the runtime chooses.
     pub threads: usize,
+    /// Pictures, or views of them, per pass.
+    pub batch: usize,
+    /// What chose it.
+    #[serde(default)]
+    pub by: SharingBy,
+}
+
+impl Sharing {
+    /// A single session of so many threads, a picture at a time.
+    pub fn alone(threads: usize) -> Self {
+        Self { sessions: 1, threads, batch: 1, by: SharingBy::Usual }
+    }
+}
+
+/// What chose how the work is shared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharingBy {
+    /// What suits most machines.
+    #[default]
+    Usual,
+    /// The person who started the run, in part at least.
+    Asked,
+    /// Trials on the machine.
+    Measured,
 }
 
 impl Manifest {

@@ -40,7 +40,7 @@ pub use calibrated::stored_calibration;
 pub use export::export_rows;
 pub use listing::StoredListing;
 pub(crate) use listing::without_panics;
-pub use manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
+pub use manifest::{FORMAT, Manifest, Run, Sharing, SharingBy, StoredTap, VERSION};
 pub use merge::merge;
 pub use npy::NpyFault;
 pub use reader::{Rows, Store};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tapline_core::{
     Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess,
-    Resize, Run, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+    Resize, Run, Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
 /// Features of every made-up tap.
@@ -64,8 +64,7 @@ impl Scratch {
                 runtime: "none".to_owned(),
                 provider: "cpu".to_owned(),
                 device: "cpu".to_owned(),
-                batch: 1,
-                threads: 0,
+                sharing: Sharing::alone(1),
             },
             tapline: "0.0.0".to_owned(),
         }

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Store,
-    StoreWriter, TapInfo, Views,
+    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Sharing, Skipped,
+    Store, StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -15,10 +15,10 @@ use crate::args::{DtypeArg, ExtractArgs};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
-use crate::pipeline::{Finished, run_pass, session_threads};
+use crate::pipeline::{Finished, run_pass};
 use crate::reading::Sources;
 use crate::settled::{Settled, settle};
-use crate::{Outcome, calibrate, output, precision, progress, shards, views};
+use crate::{Outcome, calibrate, output, precision, progress, shards, sharing, views};
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -27,6 +27,7 @@ struct Report {
     model: String,
     device: String,
     device_reason: String,
+    sharing: Sharing,
     #[serde(skip_serializing_if = "Precision::is_float32")]
     precision: Precision,
     preprocessing: String,
@@ -52,11 +53,12 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::watch()?;
     let (whole, sources) = Sources::scan(args)?;
     let measured = calibrate::pictures(args, &whole.samples);
+    let listed = whole.samples.len();
     let (listing, shard) = match args.shard {
         Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
         None => (whole, None),
     };
-    let settled = settle(args, sources)?;
+    let mut settled = settle(args, sources)?;
     let requests = requests(args, &settled.network)?;
     let selection = select_taps(&settled.layers, &requests, &args.pool)?;
     let passed_over: Vec<String> = selection.passed_over.iter().map(|(_, reason)| reason.clone()).collect();
@@ -65,12 +67,17 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     }
     passed_over.iter().for_each(|reason| eprintln!("tapline: passed over: {reason}"));
     let model = &settled.network.model;
-    let taps = tap_model(model, &selection.taps, settled.size, model.input.batch)?.taps;
+    let tapped = tap_model(model, &selection.taps, settled.size, model.input.batch)?;
+    if settled.chosen.device == Device::Cpu {
+        settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count())?;
+    }
+    let taps = tapped.taps;
     let mut report = Report {
         store: args.store.display().to_string(),
         model: settled.network.name.clone(),
         device: settled.chosen.device.to_string(),
         device_reason: settled.chosen.why.clone(),
+        sharing: settled.sharing,
         precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
         views: args.views,
@@ -158,8 +165,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             runtime: format!("ONNX Runtime {}", settled.runtime.version),
             provider: if on_processor { "CPUExecutionProvider" } else { "CUDAExecutionProvider" }.to_owned(),
             device: settled.chosen.device.to_string(),
-            batch: settled.batch,
-            threads: session_threads(settled.chosen.device),
+            sharing: settled.sharing,
         },
         tapline: env!("CARGO_PKG_VERSION").to_owned(),
     })

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
 
 use crate::args::InfoArgs;
-use crate::{Outcome, output, precision, shards, views};
+use crate::{Outcome, output, precision, shards, sharing, views};
 
 #[derive(Serialize)]
 struct Report {
@@ -59,7 +59,7 @@ fn render(report: &Report) -> String {
         ]
     });
     let mut text = format!(
-        "{}: {} pictures{} through {}{} ({} on {}), {} skipped\n{}\n\n{}",
+        "{}: {} pictures{} through {}{} ({} on {}, {}), {} skipped\n{}\n\n{}",
         report.store,
         output::count(manifest.rows),
         views::each(manifest.space.views),
@@ -67,6 +67,7 @@ fn render(report: &Report) -> String {
         precision::inside(&manifest.space.precision),
         manifest.run.runtime,
         manifest.run.device,
+        sharing::said(&manifest.run.sharing),
         report.skipped_pictures.len(),
         prepared(&manifest.space),
         output::table(&["tap", "pooling", "map", ">features", ">cost", "file"], taps)

@@ -75,8 +75,8 @@ fn notes(stores: &[Store]) -> Vec<String> {
     };
     let kinds: [(&str, Vec<String>); 3] = [
         ("devices", texts(&|run| run.device.clone())),
-        ("batches", texts(&|run| run.batch.to_string())),
-        ("threads", texts(&|run| run.threads.to_string())),
+        ("batches", texts(&|run| run.sharing.batch.to_string())),
+        ("threads", texts(&|run| run.sharing.threads.to_string())),
     ];
     let note = |(name, texts): (&str, Vec<String>)| {
         let is_mixed = texts.len() > 1;
