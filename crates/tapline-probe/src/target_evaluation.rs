@@ -47,6 +47,13 @@ pub struct TargetChoice {
     pub inner: Vec<HeldOut>,
 }
 
+impl TargetChoice {
+    /// How the chosen strength did on rows held out.
+    pub fn chosen(&self) -> HeldOut {
+        *self.inner.iter().find(|held_out| held_out.c == self.c).expect("the chosen one was tried")
+    }
+}
+
 /// How a strength did on rows held out from its fits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {

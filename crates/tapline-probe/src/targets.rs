@@ -54,7 +54,7 @@ impl<'a> Targets<'a> {
 pub(crate) fn check_config(config: &ProtocolConfig) -> Result<(), Error> {
     let asked = [
         (config.solver == Solver::LinfaLogistic, "linfa-logistic"),
-        (config.balanced, "classes that weigh alike"),
+        (config.balanced, "class balance"),
         (config.control, "a control"),
     ];
     match asked.into_iter().find(|(is_asked, _)| *is_asked) {
