@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::random;
+use common::{Task, random};
 use ndarray::{Array2, ArrayView1};
 use tapline_probe::{
     Error, ProtocolConfig, Role, Shuffles, Solver, Splits, TargetEvaluation, Targeted, Targets, evaluate_targets,
-    fit_final_targets, number_scores,
+    fit_final_targets, holdout, number_scores,
 };
 
 fn config() -> ProtocolConfig {
@@ -120,6 +120,34 @@ fn what_is_learnt_of_a_group_cannot_be_used_on_it() {
         number_scores(found.truth.view(), found.predicted.view()).r2.unwrap()
     };
     assert!(r2(None) > 0.9 && r2(Some(&groups)) < 0.1);
+}
+
+#[test]
+fn one_label_is_the_second_of_two_classes() {
+    let task = Task::new(120, 6, 2);
+    let split: Vec<Role> = (0..120).map(|row| if row < 90 { Role::Train } else { Role::Test }).collect();
+    let config = ProtocolConfig { grid: vec![0.1], ..config() };
+    let classes = holdout(&config, &task.data(), &split, &|| {}).unwrap();
+    let labels = Array2::from_shape_fn((120, 1), |(row, _)| task.labels[row] as f64);
+    let data = Targeted { rows: &task.rows, targets: Targets::Labels(&labels), groups: None };
+    let found = evaluate_targets(&config, Splits::Fixed(&split), &data, &|| {}).unwrap();
+    assert_eq!(found.scored_rows, classes.scored_rows);
+    for (i, &label) in classes.labels.iter().enumerate() {
+        let probability = 1.0 / (1.0 + (-found.predicted[[i, 0]]).exp());
+        let of_truth = if label == 1 { probability } else { 1.0 - probability };
+        assert!((of_truth - classes.true_probability[i]).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn weak_regularisation_of_several_labels_converges() {
+    let (rows, numbers) = task(200, 3);
+    let labels = sides(&numbers);
+    let data = Targeted { rows: &rows, targets: Targets::Labels(&labels), groups: None };
+    let config = ProtocolConfig { grid: vec![0.1, 10.0, 1e3, 1e5], ..ProtocolConfig::default() };
+    let found = evaluate_targets(&config, Splits::Folds, &data, &|| {}).unwrap();
+    assert!(found.folds.iter().all(|choice| choice.inner.len() == 4));
+    assert_eq!(found.not_converged, []);
 }
 
 #[test]
