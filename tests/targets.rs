@@ -133,7 +133,7 @@ fn groups_splits_and_shuffles_part_these_pictures_too() {
     probe(&store, &["--multi-label", "--split"]).fails_with(&["no training picture has label \"late\""]);
     let args = ["--regression", "--target", "brightness", "--shuffles", "2", "--tap", "conv1"];
     let text = probe(&store, &args).ok();
-    assert!(text.contains("of 8 scores") && text.contains("shuffle"), "{text}");
+    assert!(text.contains("of 10 scores") && text.contains("shuffle"), "{text}");
 }
 
 #[test]

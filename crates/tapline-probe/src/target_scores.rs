@@ -236,6 +236,9 @@ mod tests {
         assert_eq!(number_scores(array![[1.0]].view(), array![[1.0]].view()).r2, None);
     }
 
+    /// The interval for given units.
+    type Interval<'a> = &'a dyn Fn(&[usize]) -> Option<(f64, f64)>;
+
     #[test]
     fn intervals_hold_the_score_and_widen_with_groups() {
         let truth = Array2::from_shape_fn((200, 2), |(row, target)| f64::from(u8::from((row / 10 + target) % 3 == 0)));
@@ -243,7 +246,7 @@ mod tests {
         let predicted =
             Array2::from_shape_fn((200, 2), |(row, target)| truth[[row, target]] + 2.0 * noise(row, target));
         let (alone, grouped): (Vec<usize>, Vec<usize>) = ((0..200).collect(), (0..200).map(|row| row / 10).collect());
-        let check = |score: Option<f64>, interval: &dyn Fn(&[usize]) -> Option<(f64, f64)>| {
+        let check = |score: Option<f64>, interval: Interval<'_>| {
             let (score, rows, groups) = (score.unwrap(), interval(&alone).unwrap(), interval(&grouped).unwrap());
             assert!(rows.0 < score && score < rows.1, "{score} {rows:?}");
             assert!(groups.1 - groups.0 > 1.5 * (rows.1 - rows.0), "{rows:?} {groups:?}");

@@ -212,9 +212,9 @@ mod tests {
     fn folds_are_even_in_rows_and_in_each_label() {
         for seed in 0..20 {
             let has = |row: usize, label: usize| match label {
-                0 => row % 2 == 0,
+                0 => row.is_multiple_of(2),
                 1 => row % 13 == 3,
-                _ => row % 7 != 0,
+                _ => !row.is_multiple_of(7),
             };
             let values = Array2::from_shape_fn((104, 3), |(row, label)| f64::from(u8::from(has(row, label))));
             let rows = Array2::<f32>::zeros((104, 1));
