@@ -28,6 +28,7 @@ mod signals;
 mod sizes;
 mod sources;
 mod split;
+mod targets;
 mod transform;
 mod util;
 mod views;

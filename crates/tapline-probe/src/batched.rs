@@ -5,11 +5,11 @@
 use std::cell::RefCell;
 
 use ndarray::Array2;
-use tapline_solver::{ClassWeights, Classes, Loss, LossTask, Problem, Scaling, Solution, SolverConfig, solve_wanted};
+use tapline_solver::{LossTask, Problem, Scaling, Solution, SolverConfig, solve_wanted};
 
 use crate::fit::ROUNDS;
 use crate::pca::Principal;
-use crate::strength::{GridFit, Part, Refit, Setting, Tally, Validators, grid_fit, tally_scores, tried};
+use crate::strength::{GridFit, Part, Refit, Setting, Tally, Validators, grid_fit, tried};
 use crate::{Dataset, Error, Fit, Probe, Standardisation, Transform};
 
 /// Beyond this many classes a long memory costs more than it saves: on 100 classes, 10 steps need 292 where 40 need 287.
@@ -36,11 +36,12 @@ pub(crate) fn fit_grids(setting: &Setting<'_, '_>, parts: &[Part], choices: &[Va
         choices.is_empty()
             || wanting.any(|validators| !tried(&setting.grid, &|strength| of_choice(validators, strength)).1)
     };
+    let spreads: Vec<Vec<f64>> = parts.iter().map(|part| setting.goal.spread(&part.train)).collect();
     let finished = |index: usize, fit: Fit, scores: Array2<f64>| {
-        let part = &parts[index / strengths];
+        let (part, spread) = (&parts[index / strengths], &spreads[index / strengths]);
         let of_fold = |rows: &Vec<usize>| {
-            let labelled = rows.iter().map(|&row| (scores.row(row), setting.data.labels[row]));
-            tally_scores(labelled)
+            let scored = rows.iter().map(|&row| (row, scores.row(row)));
+            setting.goal.tally(setting.data.labels, spread, scored)
         };
         let scored: Vec<Tally> = part.held_out.iter().map(of_fold).collect();
         (setting.progress)();
@@ -110,16 +111,13 @@ fn in_order<T>(
     problems: &[Problem<'_>],
     (is_wanted, mut finished): (&dyn Fn(usize) -> bool, impl FnMut(usize, Fit, Array2<f64>) -> T),
 ) -> Vec<Option<T>> {
-    let data = setting.data;
-    let weights = if setting.balanced { ClassWeights::Balanced } else { ClassWeights::Equal };
-    let loss = Loss::Logistic(Classes { labels: data.labels, count: data.classes, weights });
-    let task = LossTask { rows: data.rows, loss, sets };
+    let task = LossTask { rows: setting.data.rows, loss: setting.goal.loss(setting.data, setting.balanced), sets };
     let mut found: Vec<Option<T>> = problems.iter().map(|_| None).collect();
     let result = solve_wanted(&solver_config(setting), &task, problems, is_wanted, &mut |solved| {
         found[solved.problem] =
             Some(finished(solved.problem, fit_of(solved.solution, setting.transform), solved.scores));
     });
-    result.expect("rows, labels, folds and strengths were checked");
+    result.expect("rows, targets, folds and strengths were checked");
     found
 }
 
@@ -130,7 +128,7 @@ fn solver_config(setting: &Setting<'_, '_>) -> SolverConfig {
         max_iterations: config.max_iterations.saturating_mul(ROUNDS),
         max_bytes: setting.max_bytes,
         tolerance: config.tolerance,
-        memory: if setting.data.classes > MANY_CLASSES { 10 } else { defaults.memory },
+        memory: if setting.goal.outputs(setting.data.classes) > MANY_CLASSES { 10 } else { defaults.memory },
         scaling: if setting.transform.standardises() { Scaling::Standardise } else { Scaling::None },
     }
 }

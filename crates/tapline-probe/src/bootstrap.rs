@@ -1,5 +1,7 @@
 //! How sure an accuracy is where rows come in groups: the groups, not the rows, are the independent draws.
 
+use rayon::prelude::*;
+
 use crate::Score;
 use crate::random::{below, random_numbers};
 
@@ -34,6 +36,36 @@ pub fn grouped_interval(right: &[bool], groups: &[usize], seed: u64) -> (f64, f6
         .collect();
     accuracies.sort_by(f64::total_cmp);
     (percentile(&accuracies, 0.025), percentile(&accuracies, 0.975))
+}
+
+/// 95 % interval `(low, high)` of what `statistic` makes of weights `[rows]`, were the units that rows belong to independent draws.
+///
+/// As many units as there are, drawn with replacement 2,000 times by `seed`; a row's weight is the number of times its unit was
+/// drawn. The interval lies between the 2.5th and 97.5th percentiles, as in [`grouped_interval`]; resamples of which the
+/// statistic makes nothing are left out. None for one unit, which says nothing of others, and where nothing is left.
+pub(crate) fn weighted_interval(
+    units: &[usize],
+    seed: u64,
+    statistic: impl Fn(&[f64]) -> Option<f64> + Sync,
+) -> Option<(f64, f64)> {
+    let mut numbers: Vec<usize> = units.to_vec();
+    numbers.sort_unstable();
+    numbers.dedup();
+    if numbers.len() < 2 {
+        return None;
+    }
+    let unit_of: Vec<usize> =
+        units.iter().map(|unit| numbers.binary_search(unit).expect("a unit of the list")).collect();
+    let resample = |index: u64| {
+        let mut random = random_numbers(seed);
+        random.set_stream(index);
+        let mut drawn = vec![0.0; numbers.len()];
+        numbers.iter().for_each(|_| drawn[below(numbers.len() as u64, &mut random) as usize] += 1.0);
+        statistic(&unit_of.iter().map(|&unit| drawn[unit]).collect::<Vec<f64>>())
+    };
+    let mut found: Vec<f64> = (0..RESAMPLES as u64).into_par_iter().filter_map(resample).collect();
+    found.sort_by(f64::total_cmp);
+    (!found.is_empty()).then(|| (percentile(&found, 0.025), percentile(&found, 0.975)))
 }
 
 fn scores_of_groups(right: &[bool], groups: &[usize]) -> Vec<Score> {
@@ -80,6 +112,24 @@ mod tests {
     #[test]
     fn one_group_says_nothing_of_others() {
         assert_eq!(grouped_interval(&[true, true], &[3, 3], 0), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_weighted_share_has_about_the_interval_of_its_counts() {
+        let right: Vec<bool> = (0..1000).map(|row| row % 5 != 0).collect();
+        let share = |weights: &[f64]| {
+            let sum = |chosen: &dyn Fn(usize) -> bool| -> f64 {
+                weights.iter().enumerate().filter(|(row, _)| chosen(*row)).map(|(_, weight)| weight).sum()
+            };
+            Some(sum(&|row| right[row]) / sum(&|_| true))
+        };
+        for units in [(0..1000).collect::<Vec<usize>>(), (0..1000).map(|row| 7 * (row / 100)).collect()] {
+            let ((low, high), (a, b)) =
+                (weighted_interval(&units, 0, share).unwrap(), grouped_interval(&right, &units, 0));
+            assert!((low - a).abs() < 0.004 && (high - b).abs() < 0.004, "{low} {high} {a} {b}");
+        }
+        assert_eq!(weighted_interval(&[4; 1000], 0, share), None);
+        assert_eq!(weighted_interval(&[0, 1], 0, |_| None), None);
     }
 
     #[test]

@@ -226,6 +226,68 @@ pub enum Error {
     /// No components at all.
     #[error("0 principal components say nothing: ask for at least 1")]
     NoComponent,
+    /// Rows without a column of targets.
+    #[error("there are no targets: give at least one column of them")]
+    NoTarget,
+    /// A label of several that is neither there nor not.
+    #[error("row {row}, label {label} is {value}: a label is 1 where a row has it and 0 where it has not")]
+    NotALabel {
+        /// The first such row.
+        row: usize,
+        /// Its first such label.
+        label: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// A target that is NaN or infinite.
+    #[error("row {row} of target {target} is {value}: give a finite number or leave the row out")]
+    BadTarget {
+        /// The first such row.
+        row: usize,
+        /// Its first such target.
+        target: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// A label that all rows to learn from have, or none.
+    #[error("{} row to learn from has label {label}: add rows with{} it or drop the label",
+            if *side == 1 { "every" } else { "no" }, if *side == 1 { "out" } else { "" })]
+    OneSidedLabel {
+        /// The first such label.
+        label: usize,
+        /// 1 where all have it, 0 where none has.
+        side: u8,
+    },
+    /// A target that is the same in all rows to learn from.
+    #[error("target {target} is {value} in every row to learn from: nothing can be learned of it, drop the target")]
+    ConstantTarget {
+        /// The first such target.
+        target: usize,
+        /// What it is.
+        value: f64,
+    },
+    /// A label of which some training set would lack a side, since it lies in too few folds.
+    #[error("the rows with{} label {label} lie in {found} folds, and every training set has one only from {least} on: add such rows, use other folds or drop the label",
+            if *side == 1 { "" } else { "out" })]
+    LabelInFewFolds {
+        /// The first such label.
+        label: usize,
+        /// 1 for rows that have it, 0 for those that have not.
+        side: u8,
+        /// Folds with such rows.
+        found: usize,
+        /// Folds it takes.
+        least: usize,
+    },
+    /// A split that leaves nothing to learn from.
+    #[error("the split has no training row: mark at least one")]
+    NoTrainingRow,
+    /// Something asked for targets that only classes have.
+    #[error("{what} is for classes that exclude each other: leave it out for other targets")]
+    ForClassesAlone {
+        /// What was asked.
+        what: &'static str,
+    },
     /// A choice between no layers.
     #[error("there is no layer to choose from: evaluate at least one")]
     NoLayer,

@@ -15,22 +15,38 @@ use crate::random::{random_numbers, shuffle};
 /// For labels and groups of different length, fewer than 3 folds, rows of one class only, and fewer groups than folds. Whether every training set has every class is for [`check_spread`] to say.
 pub fn grouped_folds(labels: &[usize], groups: &[usize], folds: usize, seed: u64) -> Result<Vec<usize>, Error> {
     check(labels, groups, folds)?;
-    let rows_of = rows_of_groups(groups);
+    let classes = labels.iter().max().map_or(0, |&highest| highest + 1);
+    let counts = |rows: &[usize]| {
+        let mut counts = vec![0; classes];
+        rows.iter().for_each(|&row| counts[labels[row]] += 1);
+        counts
+    };
+    Ok(deal_evenly(&rows_of_groups(groups), &counts, folds, seed))
+}
+
+/// Fold of each row `[rows]`: the groups `[groups][rows]` of them dealt whole, as [`grouped_folds`] says. `counts` gives the rows of
+/// each kind among some, kinds that need not exclude each other (the sides of several labels, say).
+pub(crate) fn deal_evenly(
+    rows_of: &[Vec<usize>],
+    counts: &dyn Fn(&[usize]) -> Vec<usize>,
+    folds: usize,
+    seed: u64,
+) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows_of.len()).collect();
     shuffle(&mut order, &mut random_numbers(seed));
     order.sort_by_key(|&group| std::cmp::Reverse(rows_of[group].len()));
-    let classes = labels.iter().max().map_or(0, |&highest| highest + 1);
-    let totals = counts(labels, classes, 0..labels.len());
-    let mut filled = vec![Filled { classes: vec![0; classes], rows: 0 }; folds];
-    let mut fold_of = vec![0; labels.len()];
+    let all: Vec<usize> = (0..rows_of.iter().map(Vec::len).sum()).collect();
+    let totals = counts(&all);
+    let mut filled = vec![Filled { kinds: vec![0; totals.len()], rows: 0 }; folds];
+    let mut fold_of = vec![0; all.len()];
     for group in order {
-        let added = counts(labels, classes, rows_of[group].iter().copied());
+        let added = counts(&rows_of[group]);
         let fold = most_even(&filled, &added, &totals);
         filled[fold].rows += rows_of[group].len();
-        filled[fold].classes.iter_mut().zip(&added).for_each(|(sum, added)| *sum += added);
+        filled[fold].kinds.iter_mut().zip(&added).for_each(|(sum, added)| *sum += added);
         rows_of[group].iter().for_each(|&row| fold_of[row] = fold);
     }
-    Ok(fold_of)
+    fold_of
 }
 
 /// That every class has rows in at least `least` folds, so that leaving out fewer still leaves some to learn from.
@@ -52,7 +68,7 @@ pub fn check_spread(labels: &[usize], fold_of: &[usize], least: usize) -> Result
 /// What a fold holds so far.
 #[derive(Clone)]
 struct Filled {
-    classes: Vec<usize>,
+    kinds: Vec<usize>,
     rows: usize,
 }
 
@@ -74,22 +90,16 @@ fn check(labels: &[usize], groups: &[usize], folds: usize) -> Result<(), Error> 
 }
 
 /// The rows of each group that has any, in the order of the groups' numbers.
-fn rows_of_groups(groups: &[usize]) -> Vec<Vec<usize>> {
+pub(crate) fn rows_of_groups(groups: &[usize]) -> Vec<Vec<usize>> {
     let mut found = std::collections::BTreeMap::<usize, Vec<usize>>::new();
     groups.iter().enumerate().for_each(|(row, &group)| found.entry(group).or_default().push(row));
     found.into_values().collect()
 }
 
-fn counts(labels: &[usize], classes: usize, rows: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    rows.for_each(|row| counts[labels[row]] += 1);
-    counts
-}
-
 fn most_even(filled: &[Filled], added: &[usize], totals: &[usize]) -> usize {
     let growth = |fold: &Filled| -> f64 {
-        let term = |class: usize| (fold.classes[class] * added[class]) as f64 / (totals[class] as f64).powi(2);
-        (0..added.len()).filter(|&class| added[class] > 0).map(term).sum()
+        let term = |kind: usize| (fold.kinds[kind] * added[kind]) as f64 / (totals[kind] as f64).powi(2);
+        (0..added.len()).filter(|&kind| added[kind] > 0).map(term).sum()
     };
     let better = |a: usize, b: usize| {
         let by_growth = growth(&filled[a]).total_cmp(&growth(&filled[b]));

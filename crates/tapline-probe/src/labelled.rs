@@ -63,7 +63,12 @@ const BLOCK: usize = 256;
 /// What can be wrong with a data set for learning: its shape, its labels, its values.
 pub(crate) fn check_dataset(data: &Dataset<'_>) -> Result<(), Error> {
     check_shape(data.rows.dim(), (data.labels, data.classes), data.groups)?;
-    let rows: Vec<usize> = (0..data.labels.len()).collect();
+    check_values(data)
+}
+
+/// That every feature of a data set is a finite number.
+pub(crate) fn check_values(data: &Dataset<'_>) -> Result<(), Error> {
+    let rows: Vec<usize> = (0..data.rows.dim().0).collect();
     let blocks: Vec<&[usize]> = rows.chunks(BLOCK).collect();
     let found = blocks.par_iter().map(|block| {
         check_finite(data.gather(block).view()).map_err(|error| match error {

@@ -29,6 +29,21 @@
 //! assert_eq!(probe.predict(rows.view())?, labels);
 //! # Ok::<(), tapline_probe::Error>(())
 //! ```
+//!
+//! Targets other than classes, labels that do not exclude each other or numbers, go the same way:
+//!
+//! ```
+//! use ndarray::Array2;
+//! use tapline_probe::{ProtocolConfig, Splits, Targeted, Targets, evaluate_targets, number_scores};
+//!
+//! let rows = Array2::from_shape_fn((60, 2), |(row, column)| ((row * (7 + 4 * column)) % 13) as f32);
+//! let numbers = Array2::from_shape_fn((60, 1), |(row, _)| 100.0 + 3.0 * f64::from(rows[[row, 0]]));
+//! let data = Targeted { rows: &rows, targets: Targets::Numbers(&numbers), groups: None };
+//! let found = evaluate_targets(&ProtocolConfig::default(), Splits::Folds, &data, &|| {})?;
+//! let scores = number_scores(found.truth.view(), found.predicted.view());
+//! assert!(scores.r2.is_some_and(|r2| r2 > 0.999));
+//! # Ok::<(), tapline_probe::Error>(())
+//! ```
 
 mod baselines;
 mod batched;
@@ -38,6 +53,7 @@ mod error;
 mod evaluation;
 mod fit;
 mod folds;
+mod goal;
 mod grouped;
 mod intercept;
 mod labelled;
@@ -55,6 +71,9 @@ mod shots;
 mod shuffles;
 mod standardise;
 mod strength;
+mod target_evaluation;
+mod target_scores;
+mod targets;
 mod tested;
 mod transform;
 
@@ -76,4 +95,10 @@ pub use shots::{FEW_SHOT_STRENGTH, ShotScores, Shots, few_shot, few_shot_fits};
 pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};
 pub use tapline_solver::{RowSource, Units};
+pub use target_evaluation::{HeldOut, TargetChoice, TargetEvaluation, TargetFit, evaluate_targets, fit_final_targets};
+pub use target_scores::{
+    LabelScore, LabelScores, NumberScore, NumberScores, label_scores, mean_average_precision_interval, number_scores,
+    r2_interval,
+};
+pub use targets::{Targeted, Targets};
 pub use transform::Transform;

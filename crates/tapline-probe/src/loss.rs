@@ -11,11 +11,16 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 /// softmax functions", 2021).
 pub(crate) fn row_loss(scores: ArrayView1<'_, f64>, label: usize) -> f64 {
     if scores.len() == 1 {
-        return softplus(if label == 1 { -scores[0] } else { scores[0] });
+        return label_loss(scores[0], label == 1);
     }
     let highest = scores.fold(f64::NEG_INFINITY, |highest, &score| highest.max(score));
     let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
     sum.ln() + (highest - scores[label])
+}
+
+/// Minus the logarithm of the probability that log-odds of `score` give to what is so: `ln(1 + e^(∓s))`, minus for `inside`.
+pub(crate) fn label_loss(score: f64, inside: bool) -> f64 {
+    softplus(if inside { -score } else { score })
 }
 
 /// Sum of [`row_loss`] over the rows of `scores [rows, outputs]`, in nats.

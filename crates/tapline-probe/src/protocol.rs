@@ -8,10 +8,11 @@ use tapline_solver::SolverConfig;
 use crate::control::{control_labels, relabelled};
 use crate::evaluation::{Choice, Evaluation, NotConverged, not_converged};
 use crate::folds::stratified_folds;
+use crate::goal::Goal;
 use crate::grouped::{check_spread, grouped_folds};
 use crate::labelled::{check_dataset, check_every_class};
 use crate::strength::{GridFit, Part, Refit, Setting, Validators, checked_grid, choose, fit_again, fit_grids};
-use crate::tested::{Tested, evaluation, predict};
+use crate::tested::{Outer, OuterFold, evaluation};
 use crate::transform::RowWise;
 use crate::{Dataset, Error, Fit, Transform};
 
@@ -154,15 +155,7 @@ pub fn evaluate<'a>(
     let labels = control_labels(config, data.labels, &folds.of_row);
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
-    let setting = setting(config, data, progress)?;
-    let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
-    let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
-    let choices: Vec<Validators> = (0..folds.count).map(|k| validators(&pairs, k)).collect();
-    let grids = fit_grids(&setting, &parts, &choices)?;
-    let tested = test_folds(&setting, &folds, (&grids, &choices))?;
-    let fits = count_fits(&grids) + folds.count;
-    let unconverged = grids.into_iter().flatten().filter_map(|fit| fit.not_converged).collect();
-    Ok(evaluation(data, tested, (fits, unconverged)))
+    Ok(evaluation(data, nested(&setting(config, data, progress)?, &folds)?))
 }
 
 /// Scores the test rows of a fixed split `[rows]` by a probe fitted on its training rows.
@@ -185,9 +178,8 @@ pub fn holdout<'a>(
     let labels = control_labels(config, data.labels, &blocks(&folds, split));
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
-    let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)])?.pop().expect("one fit");
-    let tested = Tested { choice: chosen.choice, rows: predict(&chosen.fit.probe, data, &test), not_converged: None };
-    Ok(evaluation(data, vec![tested], (chosen.fits, chosen.not_converged)))
+    let chosen = fit_chosen(&setting(config, data, progress)?, &[(folds, train)])?;
+    Ok(evaluation(data, Outer::of_chosen(chosen, vec![test])))
 }
 
 /// Fits the probe for new pictures: on all rows, with the strength that plain cross-validation over them chooses.
@@ -224,7 +216,7 @@ pub(crate) fn rows_of_split(data: &Dataset<'_>, split: &[Role]) -> Result<(Vec<u
 
 /// Rows dealt into folds.
 pub(crate) struct Folds {
-    of_row: Vec<usize>,
+    pub(crate) of_row: Vec<usize>,
     pub(crate) count: usize,
 }
 
@@ -263,26 +255,34 @@ pub(crate) fn setting<'a, 'd>(
     if solver == Solver::LinfaLogistic && transform.components().is_some() {
         return Err(Error::SolverCannot { what: "principal components" });
     }
-    Ok(Setting { data, grid: checked_grid(config)?, solver, transform, balanced, max_bytes, progress })
+    let grid = checked_grid(config)?;
+    Ok(Setting { data, goal: Goal::Classes, grid, solver, transform, balanced, max_bytes, progress })
 }
 
 /// For each test fold: chooses a strength by the pairs that leave the fold out, fits outside it.
-fn test_folds(
-    setting: &Setting<'_, '_>,
-    folds: &Folds,
-    (grids, choices): (&[Vec<GridFit>], &[Validators]),
-) -> Result<Vec<Tested>, Error> {
-    let choices: Vec<Choice> = choices.iter().map(|validators| choose(&setting.grid, grids, validators)).collect();
+pub(crate) fn nested(setting: &Setting<'_, '_>, folds: &Folds) -> Result<Outer, Error> {
+    let pairs: Vec<(usize, usize)> = (0..folds.count).flat_map(|k| (0..k).map(move |j| (j, k))).collect();
+    let parts: Vec<Part> = pairs.iter().map(|&(j, k)| folds.part(&[j, k])).collect();
+    let validators: Vec<Validators> = (0..folds.count).map(|k| validators(&pairs, k)).collect();
+    let grids = fit_grids(setting, &parts, &validators)?;
+    let choices: Vec<Choice> = validators.iter().map(|validators| choose(&setting.grid, &grids, validators)).collect();
     let refit =
         |(k, choice): (usize, &Choice)| Refit { train: folds.outside(&[k]), config: &setting.grid[choice.index] };
     let refits: Vec<Refit<'_>> = choices.iter().enumerate().map(refit).collect();
     let fits = fit_again(setting, &refits)?;
-    let tested = |(k, (fit, choice)): (usize, (Fit, Choice))| Tested {
-        rows: predict(&fit.probe, setting.data, &folds.inside(k)),
-        not_converged: not_converged(&fit, &[k], choice.c),
-        choice,
-    };
-    Ok(fits.into_iter().zip(choices).enumerate().map(tested).collect())
+    let last: Vec<NotConverged> = fits
+        .iter()
+        .zip(&choices)
+        .enumerate()
+        .filter_map(|(k, (fit, choice))| not_converged(fit, &[k], choice.c))
+        .collect();
+    let fold =
+        |(k, (fit, choice)): (usize, (Fit, Choice))| OuterFold { choice, probe: fit.probe, rows: folds.inside(k) };
+    Ok(Outer {
+        folds: fits.into_iter().zip(choices).enumerate().map(fold).collect(),
+        fits: count_fits(&grids) + folds.count,
+        not_converged: grids.into_iter().flatten().filter_map(|fit| fit.not_converged).chain(last).collect(),
+    })
 }
 
 /// What validates for test fold `k`: of each pair with it, the other fold.

@@ -70,17 +70,42 @@ pub fn average_precision(scores: ArrayView2<'_, f32>, labels: &[usize]) -> Optio
     over_outputs(scores, labels, precision)
 }
 
-/// Average precision of one output; rows with equal scores share a threshold.
-fn precision(mut order: Vec<(f32, bool)>) -> Option<f64> {
-    order.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut sum, mut above, mut right) = (0.0, 0, 0);
-    for equals in order.chunk_by(|a, b| a.0 == b.0) {
-        let found = equals.iter().filter(|(_, inside)| *inside).count();
-        above += equals.len();
-        right += found;
-        sum += found as f64 * right as f64 / above as f64;
+/// Average precision of one output.
+fn precision(order: Vec<(f32, bool)>) -> Option<f64> {
+    let weights = vec![1.0; order.len()];
+    weighted_precision(&ranked(order.into_iter().map(|(score, inside)| (f64::from(score), inside))), &weights)
+}
+
+/// A row among others.
+pub(crate) struct Ranked {
+    row: usize,
+    score: f64,
+    inside: bool,
+}
+
+/// Rows, each given by its score for a class and whether it is inside, from the highest score to the lowest.
+pub(crate) fn ranked(rows: impl Iterator<Item = (f64, bool)>) -> Vec<Ranked> {
+    let mut order: Vec<Ranked> = rows.enumerate().map(|(row, (score, inside))| Ranked { row, score, inside }).collect();
+    order.sort_by(|a, b| b.score.total_cmp(&a.score));
+    order
+}
+
+/// Average precision of one output, each row counted with its weight `[rows]`; rows with equal scores share a threshold. None
+/// where no row inside has any.
+pub(crate) fn weighted_precision(order: &[Ranked], weights: &[f64]) -> Option<f64> {
+    let (mut sum, mut above, mut right) = (0.0, 0.0, 0.0);
+    for equals in order.chunk_by(|a, b| a.score == b.score) {
+        let mut found = 0.0;
+        for ranked in equals {
+            above += weights[ranked.row];
+            found += if ranked.inside { weights[ranked.row] } else { 0.0 };
+        }
+        if found > 0.0 {
+            right += found;
+            sum += found * right / above;
+        }
     }
-    (right > 0).then(|| sum / right as f64)
+    (right > 0.0).then(|| sum / right)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use crate::control::{control_labels, relabelled};
 use crate::labelled::{check_dataset, check_every_class};
 use crate::protocol::{Folds, deal_chosen, fit_chosen, setting};
 use crate::random::{random_numbers, shuffle};
-use crate::tested::{Tested, evaluation, predict};
+use crate::tested::{Outer, evaluation};
 use crate::transform::RowWise;
-use crate::{Dataset, Error, Evaluation, FinalFit, ProtocolConfig, Score};
+use crate::{Dataset, Error, Evaluation, ProtocolConfig, Score};
 
 /// Streams of random numbers below this one have other uses: 0 deals folds, 1 shuffles the labels of a control.
 const FIRST_STREAM: u64 = 2;
@@ -48,17 +48,9 @@ pub fn repeated_holdout<'a>(
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
     let tests = drawn_tests(config.seed, shuffles, data)?;
-    let lists = (0..).zip(&tests).map(|(index, test)| to_learn_from(config, data, (index, test)));
-    let lists = lists.collect::<Result<Vec<_>, Error>>()?;
+    let lists = to_learn_from(config, &tests, data.labels.len(), |config, train| deal_chosen(config, data, train))?;
     let chosen = fit_chosen(&setting(config, data, progress)?, &lists)?;
-    let fits = chosen.iter().map(|chosen| chosen.fits).sum();
-    let unconverged = chosen.iter().flat_map(|chosen| chosen.not_converged.clone()).collect();
-    let tested = |(FinalFit { fit, choice, .. }, test): (FinalFit, &Vec<usize>)| Tested {
-        choice,
-        rows: predict(&fit.probe, data, test),
-        not_converged: None,
-    };
-    Ok(evaluation(data, chosen.into_iter().zip(&tests).map(tested).collect(), (fits, unconverged)))
+    Ok(evaluation(data, Outer::of_chosen(chosen, tests)))
 }
 
 /// How the accuracies of shuffles are spread.
@@ -112,15 +104,20 @@ pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Dataset<'_>) ->
     (0..shuffles.count).map(draw).collect()
 }
 
-/// The rows that a shuffle learns from, with the folds that choose its strength.
-fn to_learn_from(
+/// The rows that each shuffle learns from, all but its `tests`, with the folds that choose its strength: those that `deal` makes
+/// of them, by a seed of the shuffle's own.
+pub(crate) fn to_learn_from(
     config: &ProtocolConfig,
-    data: &Dataset<'_>,
-    (index, test): (u64, &[usize]),
-) -> Result<(Folds, Vec<usize>), Error> {
-    let train: Vec<usize> = (0..data.labels.len()).filter(|row| test.binary_search(row).is_err()).collect();
-    let config = ProtocolConfig { seed: config.seed.wrapping_add(index), ..config.clone() };
-    Ok((deal_chosen(&config, data, &train)?, train))
+    tests: &[Vec<usize>],
+    rows: usize,
+    deal: impl Fn(&ProtocolConfig, &[usize]) -> Result<Folds, Error>,
+) -> Result<Vec<(Folds, Vec<usize>)>, Error> {
+    let of_shuffle = |(index, test): (u64, &Vec<usize>)| {
+        let train: Vec<usize> = (0..rows).filter(|row| test.binary_search(row).is_err()).collect();
+        let config = ProtocolConfig { seed: config.seed.wrapping_add(index), ..config.clone() };
+        Ok((deal(&config, &train)?, train))
+    };
+    (0..).zip(tests).map(of_shuffle).collect()
 }
 
 /// Rows of each class, shuffled, until the share of all rows up to and with that class is reached.

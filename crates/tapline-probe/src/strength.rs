@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
 use crate::fit::{check_config, fit_training_rows, gathered};
+use crate::goal::Goal;
 use crate::loss::{predicted_class, row_loss};
 use crate::{Dataset, Error, Fit, FitConfig, Probe, ProtocolConfig, Score, Solver, Transform, batched};
 
@@ -21,6 +22,8 @@ const WORSE: f64 = 1.5;
 pub(crate) struct Setting<'a, 'd> {
     /// Features and labels.
     pub(crate) data: &'a Dataset<'d>,
+    /// What the probes are fitted to.
+    pub(crate) goal: Goal<'a>,
     /// One configuration for each strength of the grid, ascending in C.
     pub(crate) grid: Vec<FitConfig>,
     /// Who fits.

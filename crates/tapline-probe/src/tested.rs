@@ -5,20 +5,44 @@ use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold};
 use crate::loss::{output_probabilities, predicted_class, row_loss};
 use crate::ranking::{auroc, average_precision, classes_ahead};
-use crate::{Dataset, Probe, Score};
+use crate::{Dataset, FinalFit, Probe, Score};
 
 /// Top-5 accuracy says nothing of fewer classes than this.
 const TOP_FIVE_CLASSES: usize = 6;
 
-/// A test fold with its rows scored.
-pub(crate) struct Tested {
+/// What was fitted for test folds, before their rows are scored.
+pub(crate) struct Outer {
+    pub(crate) folds: Vec<OuterFold>,
+    pub(crate) fits: usize,
+    pub(crate) not_converged: Vec<NotConverged>,
+}
+
+/// A test fold: how its strength was chosen, the probe fitted without it, and its rows.
+pub(crate) struct OuterFold {
     pub(crate) choice: Choice,
-    pub(crate) rows: Predicted,
-    pub(crate) not_converged: Option<NotConverged>,
+    pub(crate) probe: Probe,
+    pub(crate) rows: Vec<usize>,
+}
+
+impl Outer {
+    /// Probes each chosen on rows of its own, with the rows `[folds][rows]` that each scores.
+    pub(crate) fn of_chosen(chosen: Vec<FinalFit>, tests: Vec<Vec<usize>>) -> Self {
+        let fits = chosen.iter().map(|chosen| chosen.fits).sum();
+        let not_converged = chosen.iter().flat_map(|chosen| chosen.not_converged.clone()).collect();
+        let fold =
+            |(chosen, rows): (FinalFit, Vec<usize>)| OuterFold { choice: chosen.choice, probe: chosen.fit.probe, rows };
+        Self { folds: chosen.into_iter().zip(tests).map(fold).collect(), fits, not_converged }
+    }
+}
+
+/// A test fold with its rows scored.
+struct Tested {
+    choice: Choice,
+    rows: Predicted,
 }
 
 /// What a probe says of rows.
-pub(crate) struct Predicted {
+struct Predicted {
     rows: Vec<RowResult>,
     /// What ranks the rows by class `[rows, outputs]`: the log-odds of class 1 of two, else the logarithm of each class's
     /// probability. In f32, since its tails stay apart where probabilities are all 0 or 1, at half the memory.
@@ -34,7 +58,7 @@ struct RowResult {
 }
 
 /// What `probe` says of the rows numbered in `rows`.
-pub(crate) fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Predicted {
+fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Predicted {
     let scores = probe.scores_in(data, rows);
     let result = |(&row, scores): (&usize, ArrayView1<'_, f64>)| {
         let (predicted, label) = (predicted_class(scores), data.labels[row]);
@@ -55,11 +79,10 @@ pub(crate) fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Pred
 }
 
 /// All that was found on the test folds, in the order of the rows.
-pub(crate) fn evaluation(
-    data: &Dataset<'_>,
-    tested: Vec<Tested>,
-    (fits, mut not_converged): (usize, Vec<NotConverged>),
-) -> Evaluation {
+pub(crate) fn evaluation(data: &Dataset<'_>, outer: Outer) -> Evaluation {
+    let Outer { folds, fits, not_converged } = outer;
+    let score = |fold: OuterFold| Tested { rows: predict(&fold.probe, data, &fold.rows), choice: fold.choice };
+    let tested: Vec<Tested> = folds.into_iter().map(score).collect();
     let in_folds = tested.iter().enumerate();
     let mut rows: Vec<(usize, &RowResult)> =
         in_folds.flat_map(|(fold, tested)| tested.rows.rows.iter().map(move |row| (fold, row))).collect();
@@ -67,7 +90,6 @@ pub(crate) fn evaluation(
     let (scored_rows, labels) = rows.iter().map(|(_, result)| (result.row, data.labels[result.row])).unzip();
     let (true_probability, predicted_probability) =
         rows.iter().map(|(_, result)| ((-result.true_loss).exp(), (-result.predicted_loss).exp())).unzip();
-    not_converged.extend(tested.iter().filter_map(|tested| tested.not_converged.clone()));
     let top_five = || Score { correct: rows.iter().filter(|(_, row)| row.ahead < 5).count(), total: rows.len() };
     let (auroc, average_precision) = pooled_ranking(data, &tested);
     Evaluation {

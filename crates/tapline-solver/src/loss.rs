@@ -68,10 +68,16 @@ impl Targets<'_> {
         }
     }
 
-    /// Second derivatives `[outputs, outputs]` of the weighted loss of a row of classes that exclude each other:
-    /// `d (diag(p) − p pᵀ)`.
+    /// Second derivatives `[outputs, outputs]` of the weighted loss of a row: of classes that exclude each other
+    /// `d (diag(p) − p pᵀ)`, of outputs that know nothing of each other `d diag(ℓ″)`.
     pub(crate) fn curvature_of_classes(&self, row: usize, mut scores: Vec<f64>) -> Vec<f64> {
         let (weight, outputs) = (self.weights[row], self.outputs);
+        if matches!(self.aims, Aims::Outputs(..)) {
+            let mut own = vec![0.0; outputs];
+            self.differentiate(row, &mut scores, &mut own);
+            let entry = |one: usize, two: usize| if one == two { own[one] } else { 0.0 };
+            return (0..outputs * outputs).map(|place| entry(place / outputs, place % outputs)).collect();
+        }
         softmax(&mut scores, 0);
         let entry = |one: usize, two: usize| {
             let own = if one == two { scores[one] } else { 0.0 };
@@ -203,6 +209,26 @@ mod tests {
         let aims = array![[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]];
         for shape in [Shape::Logistic, Shape::SquaredHinge, Shape::SquaredError] {
             check_derivatives(Aims::Outputs(shape, aims.view()), &[1.5, 0.1, -0.4]);
+        }
+    }
+
+    #[test]
+    fn second_derivatives_of_all_outputs_are_those_of_the_slopes() {
+        let sides = array![[1.0, 0.0, 1.0]];
+        let aims = [Shape::Logistic, Shape::SquaredHinge, Shape::SquaredError].map(|s| Aims::Outputs(s, sides.view()));
+        for aims in aims.into_iter().chain([Aims::Class(&[2])]) {
+            let targets = Targets { aims, weights: &[1.5], outputs: 3 };
+            let (scores, step) = ([0.4, -0.7, 0.2], 1e-5);
+            let found = targets.curvature_of_classes(0, scores.to_vec());
+            for (place, found) in found.into_iter().enumerate() {
+                let along = |step: f64| {
+                    let mut moved = scores;
+                    moved[place % 3] += step;
+                    at(targets, 0, &moved).1[place / 3]
+                };
+                let expected = (along(step) - along(-step)) / (2.0 * step);
+                assert!((found - expected).abs() < 1e-6, "{aims:?}, {place}: {found} {expected}");
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 use tapline_core::Store;
-use tapline_probe::{Evaluation, Metric, Rule, Splits, baselines};
+use tapline_probe::{Evaluation, Metric, Rule, baselines};
 
 use crate::accuracy::Accuracy;
 use crate::features::Features;
@@ -26,12 +26,7 @@ pub fn score(
     (plan, evaluation): (&Plan, &Evaluation),
 ) -> anyhow::Result<Vec<BaselineScore>> {
     let features = Features::of(store, taps, (&plan.data, plan.config.max_bytes))?;
-    let splits = match (&plan.shuffles, &plan.data.split) {
-        (Some(shuffles), _) => Splits::Shuffles(shuffles),
-        (None, Some(split)) => Splits::Fixed(split),
-        (None, None) => Splits::Folds,
-    };
-    let found = features.with(|rows| baselines(&plan.config, splits, rows)).context("--baselines")?;
+    let found = features.with(|rows| baselines(&plan.config, plan.splits(), rows)).context("--baselines")?;
     let scored = found.into_iter().map(|baseline| BaselineScore {
         rule: baseline.rule,
         metric: baseline.metric,

@@ -32,7 +32,7 @@ pub struct Labelled {
 pub struct LeftOut {
     /// Pictures without features.
     pub skipped: usize,
-    /// Pictures without a label.
+    /// Pictures without a label, or a number to learn.
     pub unlabelled: usize,
     /// Labelled pictures that a fixed split uses neither to learn from nor to score on.
     pub unused: usize,
@@ -41,12 +41,17 @@ pub struct LeftOut {
 impl LeftOut {
     /// What was left out as a line, nothing if nothing was.
     pub fn sentence(&self) -> String {
+        self.sentence_of("a label")
+    }
+
+    /// The same where `what` was missing.
+    pub fn sentence_of(&self, what: &str) -> String {
         let Self { skipped, unlabelled, unused } = self;
         let unused = if *unused > 0 { format!(", {unused} neither train nor test") } else { String::new() };
         if unused.is_empty() && (skipped, unlabelled) == (&0, &0) {
             return String::new();
         }
-        format!("Left out: {skipped} picture(s) without features, {unlabelled} without a label{unused}.\n")
+        format!("Left out: {skipped} picture(s) without features, {unlabelled} without {what}{unused}.\n")
     }
 }
 
@@ -62,16 +67,7 @@ pub struct Class {
 impl Labelled {
     /// Numbers the classes of the rows that have both features and a label, and a use in the split if there is one.
     pub fn of(listing: &StoredListing, split: Option<&[Role]>) -> anyhow::Result<Self> {
-        let good = |row: &usize| listing.skipped[*row].is_none();
-        let all = 0..listing.rows();
-        let skipped = all.clone().filter(|row| !good(row)).count();
-        let mut rows: Vec<usize> = all.filter(good).filter(|&row| listing.label[row].is_some()).collect();
-        let labelled = rows.len();
-        rows.retain(|&row| split.is_none_or(|roles| roles[row] != Role::Unused));
-        let left_out =
-            LeftOut { skipped, unlabelled: listing.rows() - skipped - labelled, unused: labelled - rows.len() };
-        let split: Option<Vec<Role>> = split.map(|roles| rows.iter().map(|&row| roles[row]).collect());
-        check_roles(split.as_deref())?;
+        let (rows, split, left_out) = chosen(listing, split, |row| listing.label[row].is_some())?;
         let label = |row: usize| listing.label[row].as_deref().unwrap_or_default();
         let numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (label(row), 0)).collect();
         let names: Vec<String> = numbers.keys().map(|&name| name.to_owned()).collect();
@@ -151,6 +147,25 @@ impl Labelled {
             _ => Ok(()),
         }
     }
+}
+
+/// The rows of a listing with features that are `labelled` and have a use in the split if there is one, their roles, and how many
+/// others there are.
+pub fn chosen(
+    listing: &StoredListing,
+    split: Option<&[Role]>,
+    labelled: impl Fn(usize) -> bool,
+) -> anyhow::Result<(Vec<usize>, Option<Vec<Role>>, LeftOut)> {
+    let good = |row: &usize| listing.skipped[*row].is_none();
+    let all = 0..listing.rows();
+    let skipped = all.clone().filter(|row| !good(row)).count();
+    let mut rows: Vec<usize> = all.filter(good).filter(|&row| labelled(row)).collect();
+    let found = rows.len();
+    rows.retain(|&row| split.is_none_or(|roles| roles[row] != Role::Unused));
+    let left_out = LeftOut { skipped, unlabelled: listing.rows() - skipped - found, unused: found - rows.len() };
+    let split: Option<Vec<Role>> = split.map(|roles| rows.iter().map(|&row| roles[row]).collect());
+    check_roles(split.as_deref())?;
+    Ok((rows, split, left_out))
 }
 
 /// That a split has something to learn from and something to score on.

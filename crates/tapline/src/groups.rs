@@ -67,20 +67,10 @@ impl Groups {
 
 /// Refuses groups that folds cannot be made of, or that a split tears apart, in the words of the listing.
 pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyhow::Result<()> {
+    check_whole(groups, data)?;
     let folded = data.folded();
     let chosen = |values: &[usize]| -> Vec<usize> { folded.iter().map(|&position| values[position]).collect() };
     let (labels, of_row) = (chosen(&data.labels), chosen(&groups.of_row));
-    let trained: HashSet<usize> = of_row.iter().copied().collect();
-    for position in data.with_role(Role::Test) {
-        let group = groups.of_row[position];
-        if trained.contains(&group) {
-            let (name, column) = (&groups.names[group], &groups.column);
-            bail!(
-                "{column} {} has pictures marked train and pictures marked test: mark all of them alike",
-                quoted(name)
-            );
-        }
-    }
     // Nested folds leave out two at a time, those within a split's training pictures one.
     let least = if data.split.is_some() { 2 } else { 3 };
     let spread = grouped_folds(&labels, &of_row, config.folds, config.seed)
@@ -95,6 +85,22 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
         ),
         other => other.with_context(|| format!("--group {}", groups.column)),
     }
+}
+
+/// Refuses groups that a split tears apart.
+pub fn check_whole(groups: &Groups, data: &Labelled) -> anyhow::Result<()> {
+    let trained: HashSet<usize> = data.folded().iter().map(|&position| groups.of_row[position]).collect();
+    for position in data.with_role(Role::Test) {
+        let group = groups.of_row[position];
+        if trained.contains(&group) {
+            let (name, column) = (&groups.names[group], &groups.column);
+            bail!(
+                "{column} {} has pictures marked train and pictures marked test: mark all of them alike",
+                quoted(name)
+            );
+        }
+    }
+    Ok(())
 }
 
 fn find<'a>(listing: &'a StoredListing, column: &str) -> anyhow::Result<&'a [Option<String>]> {

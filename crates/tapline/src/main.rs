@@ -29,6 +29,7 @@ mod rankings;
 mod reading;
 mod replacement;
 mod report_scores;
+mod saved_probe;
 mod scores;
 mod settled;
 mod shards;
@@ -38,6 +39,8 @@ mod shuffles;
 mod split;
 mod stores;
 mod taps;
+mod target_scores;
+mod targets;
 mod views;
 
 use std::io::ErrorKind;

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, Solver, Transform, default_grid};
+use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, Solver, Splits, Transform, default_grid};
 
-use crate::args::{ComparedArgs, DesignArgs, ProtocolArgs, SolverArg, TransformArg};
+use crate::args::{ComparedArgs, DesignArgs, ProbeArgs, ProtocolArgs, SolverArg, TransformArg};
 use crate::classes::Labelled;
 use crate::groups::{self, Groups};
 use crate::output::{counted, quoted};
@@ -33,13 +33,28 @@ impl Plan {
     /// The plan as typed, for the pictures of `listing`.
     pub fn of(listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
         let split = args.split.then(|| roles(listing)).transpose()?;
-        let mut data = Labelled::of(listing, split.as_deref())?;
-        data.groups = args.group.as_deref().map(|column| Groups::of(listing, column, &data.rows)).transpose()?;
+        let data = grouped(Labelled::of(listing, split.as_deref())?, listing, args)?;
         data.check_folds(args.folds)?;
         let plan = Self { data, config: protocol(args), shuffles: None, control: args.control };
         if let Some(groups) = &plan.data.groups {
             groups::check(groups, &plan.data, &plan.config)?;
         }
+        plan.warned(listing, args)
+    }
+
+    /// The plan of `probe` as typed, for pictures of `listing` with targets other than classes, which have no say in it.
+    pub fn of_targets(listing: &StoredListing, data: Labelled, args: &ProbeArgs) -> anyhow::Result<Self> {
+        let data = grouped(data, listing, &args.protocol)?;
+        if let Some(groups) = &data.groups {
+            groups::check_whole(groups, &data)?;
+        }
+        let plan = Self { data, config: protocol(&args.protocol), shuffles: None, control: false };
+        plan.warned(listing, &args.protocol)?.designed(&args.design)
+    }
+
+    /// The same plan, its numbers checked; what may be amiss with the pictures is said.
+    fn warned(self, listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
+        let plan = self;
         plan.fits()?;
         if !args.split && is_present(listing) {
             eprintln!("tapline: the listing has a split column; --split scores its test pictures alone");
@@ -66,7 +81,29 @@ impl Plan {
     }
 
     /// The same plan with the transform and the shuffles that were asked for.
-    pub fn with_design(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
+    pub fn with_design(self, args: &DesignArgs) -> anyhow::Result<Self> {
+        let plan = self.designed(args)?;
+        // Of groups, whether they can be dealt shows only when they are drawn.
+        let smallest = plan.data.classes().into_iter().min_by_key(|class| class.pictures);
+        let smallest = smallest.filter(|_| plan.data.groups.is_none());
+        if let (Some(Shuffles { test_share, .. }), Some(class)) = (plan.shuffles, smallest) {
+            let learnt = class.pictures - (test_share * class.pictures as f64) as usize;
+            if learnt < plan.config.folds {
+                bail!(
+                    "class {} has {} picture(s); a shuffle that scores {test_share} of them leaves {learnt} at most to \
+                     learn from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds \
+                     (at least 3)",
+                    quoted(&class.name),
+                    class.pictures,
+                    plan.config.folds
+                );
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The same without a look at the classes.
+    fn designed(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
         self.config.transform = transform(args)?;
         self.config.balanced = args.balanced;
         if self.config.solver == Solver::LinfaLogistic && (args.balanced || args.transform == TransformArg::Pca) {
@@ -79,23 +116,16 @@ impl Plan {
         if !(share > 0.0 && share < 1.0) {
             bail!("--test-share {share} is out of range: use a number between 0 and 1, such as 0.25");
         }
-        // Of groups, whether they can be dealt shows only when they are drawn.
-        let smallest = self.data.classes().into_iter().min_by_key(|class| class.pictures);
-        let smallest = smallest.filter(|_| self.data.groups.is_none());
-        if let Some(class) = smallest {
-            let learnt = class.pictures - (share * class.pictures as f64) as usize;
-            if learnt < self.config.folds {
-                bail!(
-                    "class {} has {} picture(s); a shuffle that scores {share} of them leaves {learnt} at most to learn \
-                     from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds (at \
-                     least 3)",
-                    quoted(&class.name),
-                    class.pictures,
-                    self.config.folds
-                );
-            }
-        }
         Ok(Self { shuffles: Some(Shuffles { count: count.into(), test_share: share }), ..self })
+    }
+
+    /// How the pictures are parted into those learned from and those scored.
+    pub fn splits(&self) -> Splits<'_> {
+        match (&self.shuffles, &self.data.split) {
+            (Some(shuffles), _) => Splits::Shuffles(shuffles),
+            (None, Some(split)) => Splits::Fixed(split),
+            (None, None) => Splits::Folds,
+        }
     }
 
     /// Number of fits for one tap, its control included.
@@ -136,6 +166,12 @@ pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
         listing.path[*copy],
         listing.path[*first]
     ))
+}
+
+/// The pictures with their groups, if there are to be any.
+fn grouped(data: Labelled, listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Labelled> {
+    let groups = args.group.as_deref().map(|column| Groups::of(listing, column, &data.rows)).transpose()?;
+    Ok(Labelled { groups, ..data })
 }
 
 fn protocol(args: &ProtocolArgs) -> ProtocolConfig {

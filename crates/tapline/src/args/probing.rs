@@ -93,8 +93,21 @@ pub struct DesignArgs {
   log loss           mean of -ln of the probability given to the true class
   calibration error  mean gap between probability and share right, over 15 bins of equal width
 
+Scores of --multi-label (strengths are chosen by held-out log loss):
+  mAP                mean over labels of the average precision; labels that no picture scored has are left out
+  micro F1           F1 of all labels of all pictures together, a label predicted where its probability is above one half
+  macro F1           mean over labels of the F1 of each
+  log loss           mean over pictures and labels of -ln of the probability given to what is so
+
+Scores of --regression (strengths are chosen by held-out squared error, each target in units of its standard deviation):
+  R2                 1 - squared error / variance, the mean over targets
+  cosine             median over pictures of the cosine of predicted and true numbers, of several targets
+  MAE, RMSE          mean absolute and root mean squared error, in the target's unit
+
 Examples:
   tapline probe cells.store --tap blocks.11
+  tapline probe scenes.store --multi-label
+  tapline probe faces.store --regression --target age,height --tap head --predictions head.csv
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split --predictions head.csv
   tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
@@ -105,8 +118,19 @@ pub struct ProbeArgs {
     pub store: PathBuf,
     /// The tap, by stage or tensor name; NAME@POOLING where the store has several poolings of it. Several joined by + are
     /// probed as one, their features side by side
-    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]")]
-    pub tap: String,
+    #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]", required_unless_present_any = ["multi_label", "regression"])]
+    pub tap: Option<String>,
+    /// The label column holds the labels of each picture, any number of them, parted by | or ; (none where it is empty): a
+    /// probe tells each label from the rest. Without --tap, all taps in one table
+    #[arg(long, conflicts_with_all = ["regression", "baselines", "shots", "balanced", "control"])]
+    pub multi_label: bool,
+    /// Predict the numbers in the columns of --target by ridge regression; pictures without all of them are left out. Without
+    /// --tap, all taps in one table
+    #[arg(long, requires = "target", conflicts_with_all = ["baselines", "shots", "balanced", "control"])]
+    pub regression: bool,
+    /// Columns of the listing that hold the numbers of --regression, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN[,COLUMN...]", requires = "regression")]
+    pub target: Vec<String>,
     /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
     /// and cosine distance of the same transformed features, on the same pictures
     #[arg(long)]
@@ -123,7 +147,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// Write what was predicted for each picture to this CSV file: path, label, fold, predicted class, the probabilities of
-    /// the predicted and of the true class
+    /// the predicted and of the true class; of several labels the probability of each, of numbers what was to be predicted too
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
     /// Print JSON

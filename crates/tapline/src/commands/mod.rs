@@ -10,4 +10,5 @@ pub mod layers;
 pub mod merge;
 pub mod models;
 pub mod probe;
+mod probe_targets;
 pub mod report;

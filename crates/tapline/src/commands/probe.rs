@@ -1,14 +1,14 @@
 //! `tapline probe`: one tap in detail, and a probe to keep.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::{Store, TapInfo, Views};
-use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, Transform, fit_final};
+use tapline_probe::{FinalFit, NotConverged, ProtocolConfig, fit_final};
 
 use super::compare::SplitSizes;
+use super::probe_targets;
 use crate::accuracy::{Accuracy, Interval};
 use crate::args::ProbeArgs;
 use crate::baselines::{self, BaselineScore};
@@ -20,6 +20,7 @@ use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
 use crate::report_scores::Scores;
+use crate::saved_probe::{self, Outputs};
 use crate::scores::score_taps;
 use crate::shots::{self, FewShots};
 use crate::shuffles::{ShuffleScores, design_text};
@@ -75,47 +76,17 @@ struct Fold {
     accuracy: Accuracy,
 }
 
-/// A probe with all it takes to use it elsewhere.
-#[derive(Serialize)]
-struct SavedProbe<'a> {
-    model: &'a tapline_core::ModelRef,
-    preprocess: &'a tapline_core::Preprocess,
-    /// Of which views' mean the features are; not written where it is the centre alone.
-    #[serde(skip_serializing_if = "Views::is_centre")]
-    views: Views,
-    /// The tap; none where several are joined.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tap: Option<TapInfo>,
-    /// The taps whose features are joined, in this order.
-    taps: Vec<TapInfo>,
-    classes: &'a [String],
-    strength: f64,
-    converged: bool,
-    /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
-    /// `standardise` and `none` leave it; `mean` and `scale` come after it.
-    transform: Transform,
-    /// Subtracted from the features `[features]`.
-    mean: Vec<f64>,
-    /// Divides the difference `[features]`.
-    scale: Vec<f64>,
-    /// `[features][outputs]`: one output, the log-odds of the second class, for two classes; else one for each class.
-    weights: Vec<Vec<f64>>,
-    /// `[outputs]`.
-    intercept: Vec<f64>,
-}
-
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
+    if args.multi_label || args.regression {
+        return probe_targets::run(args);
+    }
     let store = Store::open(&args.store)?;
-    let taps = taps::find(&store, &args.tap)?;
+    let taps = taps::find(&store, args.tap.as_deref().context("name a tap with --tap")?)?;
     let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
     let shots = shots::check(args, &plan)?;
     let bar = progress::bar("probing", plan.fits()?, "fits");
-    if args.save.is_some() && args.save == args.predictions {
-        bail!("--save and --predictions name the same file: give each its own");
-    }
-    let mut file = args.save.as_deref().map(Replacement::create).transpose()?;
-    let predictions = args.predictions.as_deref().map(Replacement::create).transpose()?;
+    let (mut file, predictions) = outputs(args)?;
     let scored = score_taps(&store, &taps, &plan, &|| bar.inc(1))?;
     let control = Control::of_taps(&store, &taps, &plan, &|| bar.inc(1))?;
     bar.finish_and_clear();
@@ -163,35 +134,23 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The files of `--save` and `--predictions`, opened.
+pub fn outputs(args: &ProbeArgs) -> anyhow::Result<(Option<Replacement>, Option<Replacement>)> {
+    if args.save.is_some() && args.save == args.predictions {
+        bail!("--save and --predictions name the same file: give each its own");
+    }
+    let create = |path: &Option<PathBuf>| path.as_deref().map(Replacement::create).transpose();
+    Ok((create(&args.save)?, create(&args.predictions)?))
+}
+
 fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> anyhow::Result<()> {
     let data = plan.data.to_learn_from();
     let features = Features::of(store, taps, (&data, plan.config.max_bytes))?;
     let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
     let FinalFit { fit, choice, .. } = features.with(|rows| fit_final(&plan.config, rows, &|| bar.inc(1)))?;
     bar.finish_and_clear();
-    if !fit.converged {
-        eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {}", choice.c);
-    }
-    let space = &store.manifest().space;
-    let probe = &fit.probe;
-    let infos: Vec<TapInfo> = taps.iter().map(|&tap| store.taps()[tap].info.clone()).collect();
-    let saved = SavedProbe {
-        model: &space.model,
-        preprocess: &space.preprocess,
-        views: space.views,
-        tap: taps::only(&infos),
-        taps: infos,
-        classes: &data.names,
-        strength: choice.c,
-        converged: fit.converged,
-        transform: probe.transform,
-        mean: probe.standardisation.mean.to_vec(),
-        scale: probe.standardisation.scale.to_vec(),
-        weights: probe.weights.outer_iter().map(|row| row.to_vec()).collect(),
-        intercept: probe.intercept.to_vec(),
-    };
-    let bytes = serde_json::to_vec(&saved)?;
-    file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
+    let outputs = Outputs::Classes(&data.names);
+    saved_probe::write(file, (store, taps), (&fit.probe, outputs), (choice.c, fit.converged))
 }
 
 /// What else there is to say of the predictions, in one line.
@@ -211,13 +170,8 @@ fn other_scores(report: &Report) -> String {
 fn render(report: &Report) -> String {
     let (accuracy, shuffles) = (&report.scores.accuracy, report.scores.shuffles.as_ref());
     let mut text = format!(
-        "{} at {} ({} features, {}{}{}): {} % of {} {} right (95 % {} {})\n{}\n{}\n",
-        report.model,
-        taps::names(&report.taps),
-        report.taps.iter().map(|tap| tap.features).sum::<usize>(),
-        taps::poolings(&report.taps),
-        views::averaged(report.views),
-        design_text(&report.protocol),
+        "{}: {} % of {} {} right (95 % {} {})\n{}\n{}\n",
+        subject((&report.model, report.views), &report.taps, &report.protocol),
         percent(accuracy.accuracy),
         count(accuracy.total),
         // Shuffles score a picture several times.
@@ -262,14 +216,35 @@ fn render(report: &Report) -> String {
         text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
     }
     text += &report.left_out.sentence();
-    if let Some(path) = &report.saved {
-        let fitted_on = match report.split {
+    text + &written((report.pictures, report.split), (&report.saved, &report.predictions))
+}
+
+/// Which features of which network: `squeezenet1.1 at pool1 (64 features, pooling mean)`.
+pub fn subject((model, views): (&str, Views), taps: &[TapInfo], protocol: &ProtocolConfig) -> String {
+    format!(
+        "{model} at {} ({} features, {}{}{})",
+        taps::names(taps),
+        taps.iter().map(|tap| tap.features).sum::<usize>(),
+        taps::poolings(taps),
+        views::averaged(views),
+        design_text(protocol),
+    )
+}
+
+/// The files written, a line each.
+pub fn written(
+    (pictures, split): (usize, Option<SplitSizes>),
+    (saved, predictions): (&Option<PathBuf>, &Option<PathBuf>),
+) -> String {
+    let mut text = String::new();
+    if let Some(path) = saved {
+        let fitted_on = match split {
             Some(split) => format!("the {} training", count(split.train)),
-            None => format!("all {}", count(report.pictures)),
+            None => format!("all {}", count(pictures)),
         };
         text += &format!("\nA probe fitted on {fitted_on} pictures is in {}.\n", path.display());
     }
-    if let Some(path) = &report.predictions {
+    if let Some(path) = predictions {
         text += &format!("What was predicted for each picture is in {}.\n", path.display());
     }
     text
