@@ -4,6 +4,7 @@ mod advising;
 mod bad_pictures;
 mod bad_stores;
 mod baselines;
+mod decoding;
 mod explain;
 mod exporting;
 mod faults;

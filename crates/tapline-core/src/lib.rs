@@ -6,8 +6,8 @@
 //!
 //! ```
 //! use tapline_core::{
-//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run, Store,
-//!     StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+//!     Channels, Decode, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run,
+//!     Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,7 +41,14 @@
 //!     classifier: false,
 //! };
 //! let plan = Plan {
-//!     space: FeatureSpace { model, preprocess, views: Views::Centre, precision: Precision::Float32, dtype: Dtype::F32 },
+//!     space: FeatureSpace {
+//!         model,
+//!         preprocess,
+//!         decode: Decode::Exact,
+//!         views: Views::Centre,
+//!         precision: Precision::Float32,
+//!         dtype: Dtype::F32,
+//!     },
 //!     taps: vec![tap],
 //!     listing,
 //!     shard: None,
@@ -84,6 +91,7 @@
 
 #![deny(unsafe_code)]
 
+mod decode;
 mod digest;
 mod error;
 mod folder;
@@ -98,6 +106,7 @@ mod table;
 mod tap;
 mod views;
 
+pub use decode::Decode;
 pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;
 pub use folder::{objects_listing, scan_folder};

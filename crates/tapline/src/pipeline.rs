@@ -12,8 +12,8 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample, TapInfo, Views};
-use tapline_image::{Limits, Scratch, decode, preprocess_views};
+use tapline_core::{Decode, Digest, Preprocess, Sample, TapInfo, Views};
+use tapline_image::{Limits, Scratch, decode_for, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
 use crate::interrupt::Interrupt;
@@ -35,6 +35,8 @@ pub struct Pass<'a> {
     pub sources: &'a Sources,
     /// Bounds on decoding.
     pub limits: &'a Limits,
+    /// How much of each picture is decoded.
+    pub decode: Decode,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// Pictures, or views of them, per pass of the network, at least 1.
@@ -231,7 +233,7 @@ fn read_picture(
         Some(Ok(bytes)) => bytes,
     };
     let digest = Digest::of(&bytes);
-    Some(match decode(&bytes, pass.limits) {
+    Some(match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), pass.decode) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
             Read { digest: Some(digest), fault: None }

@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use tapline_core::{Preprocess, Views};
+use tapline_core::{Decode, Preprocess, Views};
 use tapline_image::Limits;
 use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
@@ -30,6 +30,7 @@ pub struct Settled {
     /// Where it runs, and why there.
     pub chosen: Chosen,
     limits: Limits,
+    decode: Decode,
     /// What reads pictures.
     pub sources: Sources,
     views: Views,
@@ -58,6 +59,7 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
         views: args.views,
         sources,
         limits: Limits::megapixels(args.max_megapixels),
+        decode: args.decode.into(),
         workers: args.workers.map_or(workers, usize::from),
         network,
         preprocess,
@@ -79,6 +81,7 @@ impl Settled {
             preprocess: &self.preprocess,
             views: self.views,
             limits: &self.limits,
+            decode: self.decode,
             sources: &self.sources,
             workers: self.workers,
             batch: self.batch,

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::disk::injected::allow;
 use super::*;
 use crate::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
+    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
     Preprocess, Resize, Sample, Tap, TapInfo, Views, hash_all,
 };
 
@@ -50,6 +50,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             model: ModelRef { name: "net".to_owned(), sha256: Digest::of(b"net") },
             preprocess,
             views: scene.views,
+            decode: Decode::Exact,
             precision: Precision::Float32,
             dtype: Dtype::F16,
         },

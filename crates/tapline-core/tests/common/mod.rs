@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline_core::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess,
-    Resize, Run, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision,
+    Preprocess, Resize, Run, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
 /// Features of every made-up tap.
@@ -136,6 +136,7 @@ fn space() -> FeatureSpace {
             std: vec![0.229, 0.224, 0.225],
         },
         views: Views::Centre,
+        decode: Decode::Exact,
         precision: Precision::Float32,
         dtype: Dtype::F32,
     }

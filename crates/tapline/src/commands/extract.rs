@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Store,
-    StoreWriter, TapInfo, Views,
+    Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped,
+    Store, StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -30,6 +30,8 @@ struct Report {
     #[serde(skip_serializing_if = "Precision::is_float32")]
     precision: Precision,
     preprocessing: String,
+    #[serde(skip_serializing_if = "Decode::is_exact")]
+    decode: Decode,
     views: Views,
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<ShardOf>,
@@ -73,6 +75,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         device_reason: settled.chosen.why.clone(),
         precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
+        decode: args.decode.into(),
         views: args.views,
         shard,
         pictures: listing.samples.len(),
@@ -144,6 +147,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
                 sha256: model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
             },
             preprocess: settled.preprocess.clone(),
+            decode: args.decode.into(),
             views: args.views,
             precision: Precision::Float32,
             dtype: match args.dtype {
@@ -340,12 +344,13 @@ fn render(report: &Report) -> String {
         count(report.skipped.len())
     );
     text += &format!(
-        "{}{} on {} ({}); preprocessing from {}\n",
+        "{}{} on {} ({}); preprocessing from {}{}\n",
         report.model,
         precision::inside(&report.precision),
         report.device,
         report.device_reason,
-        report.preprocessing
+        report.preprocessing,
+        if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
     );
     for skipped in &report.skipped {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
