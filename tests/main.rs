@@ -28,6 +28,7 @@ mod signals;
 mod sizes;
 mod sources;
 mod split;
+mod stamps;
 mod transform;
 mod util;
 mod views;

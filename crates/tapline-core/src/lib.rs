@@ -117,8 +117,8 @@ pub use shard::{Shard, ShardOf};
 pub use sources::{PictureTable, Place, expand, is_url};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
-    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Store, StoreWriter, StoredListing, StoredTap, VERSION,
-    export_rows, merge, stored_calibration,
+    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Stamp, Stamps, Store, StoreWriter, StoredListing, StoredTap,
+    VERSION, export_rows, merge, stored_calibration,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

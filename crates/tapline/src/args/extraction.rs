@@ -49,6 +49,8 @@ very bytes of a run without --shard. With --precision int8 every shard measures 
 listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
+A picture whose file has the size and the time of change it had when it was read is taken as unchanged (--verify reads it all
+the same); those in shards and behind URLs, and files changed within two seconds of being read, are read again.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
 
@@ -114,6 +116,9 @@ pub struct ExtractArgs {
     /// How often a failed request to a source behind URLs is made again, at growing intervals, before the run ends
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u8,
+    /// Read every picture to find out whether it has changed, even where its file has the size and time it had before
+    #[arg(long)]
+    pub verify: bool,
     /// Drop stored features of pictures that are not listed any more
     #[arg(long)]
     pub prune: bool,

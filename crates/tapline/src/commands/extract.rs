@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
     Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped,
-    Store, StoreWriter, TapInfo, Views,
+    Stamps, Store, StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -181,9 +181,10 @@ struct Means<'a> {
 fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
     let &Means { settled, trunk, interrupt } = means;
     let total = plan.listing.samples.len();
+    let stamps = Stamps::read(&args.store, &plan.listing, !args.verify);
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = settled.sources.hash(listing, &|hashed| {
+        let digests = settled.sources.hash((listing, &stamps), &|hashed| {
             bar.set_position(hashed as u64);
             interrupt.flow()
         });
@@ -217,10 +218,12 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let requests = requests_of(&writer, &group, &settled.layers)?;
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
-        let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
+        let (writer, strict) = (&mut writer, args.strict);
+        let mut keeper = Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report };
         let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
+            keep(&stamps);
         }
         done?;
         if interrupt.caught().is_some() && !writer.missing().is_empty() {
@@ -229,11 +232,19 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         }
     }
     bar.finish_and_clear();
+    keep(&stamps);
     let store = writer.finish()?;
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
     report.is_complete = true;
     Ok(())
+}
+
+/// Writes the stamps, while the store is still this run's alone; it is whole without them.
+fn keep(stamps: &Stamps) {
+    if let Err(error) = stamps.write() {
+        eprintln!("tapline: {:#}; the next run will read every picture again", anyhow::Error::from(error));
+    }
 }
 
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
@@ -274,6 +285,7 @@ fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> 
 struct Keeper<'a> {
     writer: &'a mut StoreWriter,
     taps: &'a [usize],
+    stamps: &'a Stamps,
     bar: &'a ProgressBar,
     strict: bool,
     report: &'a mut Report,
@@ -282,7 +294,8 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
         self.bar.inc(1);
-        let Finished { row, digest, features } = finished;
+        let Finished { row, stamp, digest, features } = finished;
+        self.stamps.note(row, stamp, digest);
         let reason = match (features, digest) {
             (Ok(features), Some(digest)) => {
                 let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
