@@ -17,6 +17,8 @@ import time
 
 import numpy as np
 
+import pictures
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target" / "release"
 STREAM = BUILT / "examples" / "stream_file"
@@ -379,6 +381,8 @@ BENCHES = {
     "solver-elpv": solver_elpv, "solver-101": solver_101, "solver-50k": solver_50k, "solver-linfa": solver_linfa,
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
     "int8": int8, "big": big, "report-elpv": report_elpv, "report-large": report_large,
+    "decode": lambda: pictures.decode(row), "extract-growth": lambda: pictures.extract_growth(row, watched),
+    "rerun-100k": lambda: pictures.rerun_100k(row, watched), "listing-1m": lambda: pictures.listing_1m(row),
 }
 
 
