@@ -120,7 +120,7 @@ def decode(row):
         listing.write_text("path\n" + "".join(f"{path.name}\n" for path in paths))
         alike = moved(both(listing, folder))
         for stage in (min(alike, key=alike.get), list(alike)[-1]):
-            row(f"decode-{stage}", f"mean cosine of {count} photographs' rows, scaled and exact (of {len(alike)} stages: the least alike, and the last)", [alike[stage]], [1.0], unit="cos", ratio=alike[stage])
+            row(f"decode-{stage}", f"mean cosine of {count} photographs' rows, scaled and exact: {alike[stage]:.5f} (of {len(alike)} stages: the least alike, and the last)", [alike[stage]], [1.0], unit="cos", ratio=alike[stage])
         cells = number("DECODE_CELLS", 600)
         stores = both(enlarged_cells(folder, cells, 1200), folder, "--squash")
         alike, (exact, scaled) = moved(stores), map(accuracies, stores)

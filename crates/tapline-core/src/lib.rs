@@ -50,7 +50,7 @@
 //!         dtype: Dtype::F32,
 //!     },
 //!     taps: vec![tap],
-//!     listing,
+//!     listing: listing.into(),
 //!     shard: None,
 //!     run: Run {
 //!         runtime: "none".to_owned(),

@@ -55,7 +55,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             dtype: Dtype::F16,
         },
         taps: scene.taps.chars().map(tap).collect(),
-        listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() },
+        listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() }.into(),
         shard: None,
         run: Run {
             runtime: "none".to_owned(),

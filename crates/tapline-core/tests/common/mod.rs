@@ -58,7 +58,7 @@ impl Scratch {
         Plan {
             space: space(),
             taps: taps.chars().map(info).collect(),
-            listing: scan(&self.pictures()).expect("scan"),
+            listing: scan(&self.pictures()).expect("scan").into(),
             shard: None,
             run: Run {
                 runtime: "none".to_owned(),

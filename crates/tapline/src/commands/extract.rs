@@ -1,6 +1,7 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
@@ -156,7 +157,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             },
         },
         taps,
-        listing,
+        listing: listing.into(),
         shard: None,
         run: Run {
             runtime: format!("ONNX Runtime {}", settled.runtime.version),
@@ -208,7 +209,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         }
         report.reused = writer.reuse(&digests)?;
     }
-    let samples = writer.listing().samples.clone();
+    let listing = Arc::clone(writer.listing());
     let groups = writer.missing();
     let open: usize = groups.iter().map(|g| g.rows.len()).sum();
     let bar = progress::bar("extracting", total, "pictures");
@@ -220,7 +221,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let pass = settled.pass(&model, interrupt);
         let (writer, strict) = (&mut writer, args.strict);
         let mut keeper = Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report };
-        let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
+        let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
             keep(&stamps);
