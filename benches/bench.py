@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 
+import pictures
 from cuda import cuda
 from limits import limits
 
@@ -386,6 +387,8 @@ BENCHES = {
     "compare-elpv": compare_elpv, "growth": growth, "extract": extract,
     "int8": int8, "big": big, "report-elpv": report_elpv, "report-large": report_large,
     "limits": lambda: limits(row), "cuda": lambda: cuda(row),
+    "decode": lambda: pictures.decode(row), "extract-growth": lambda: pictures.extract_growth(row, watched),
+    "rerun-100k": lambda: pictures.rerun_100k(row, watched), "listing-1m": lambda: pictures.listing_1m(row),
 }
 
 

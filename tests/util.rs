@@ -142,7 +142,7 @@ pub fn extract<'a>(pictures: &'a str, store: &'a str, more: &[&'a str]) -> Comma
     tapline(&args)
 }
 
-/// Every file below a folder with its bytes, the lock file aside.
+/// Every file below a folder with its bytes, aside from those whose names begin with a dot: a store's lock and stamps.
 pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -151,7 +151,7 @@ pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if entry.file_name() != ".lock" {
+            } else if !entry.file_name().to_string_lossy().starts_with('.') {
                 let name = path.strip_prefix(folder).expect("below").to_owned();
                 found.push((name, fs::read(&path).expect("a file")));
             }

@@ -50,24 +50,25 @@ pub fn hash_file(path: &Path) -> Result<Digest, Error> {
 /// `progress` is told how many pictures are hashed so far, from any thread. Once it says to break, no further picture is
 /// read, and those that are left come out as none.
 pub fn hash_all(listing: &Listing, progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync)) -> Vec<Option<Digest>> {
-    hash_all_by(listing, &Place::hash, progress)
+    hash_all_by(listing, &|_, place| place.hash(), progress)
 }
 
-/// As [`hash_all`], with another way to hash a place.
+/// As [`hash_all`], with another way to hash the place of a row.
 pub fn hash_all_by(
     listing: &Listing,
-    hash: &(dyn Fn(&Place) -> Option<Digest> + Sync),
+    hash: &(dyn Fn(usize, &Place) -> Option<Digest> + Sync),
     progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Vec<Option<Digest>> {
     let (hashed, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     listing
         .samples
         .par_iter()
-        .map(|sample| {
+        .enumerate()
+        .map(|(row, sample)| {
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            let digest = hash(&sample.place);
+            let digest = hash(row, &sample.place);
             if progress(hashed.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
                 stopped.store(true, Ordering::Relaxed);
             }

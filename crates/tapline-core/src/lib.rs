@@ -6,8 +6,8 @@
 //!
 //! ```
 //! use tapline_core::{
-//!     Channels, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run, Sharing, Store,
-//!     StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+//!     Channels, Decode, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run,
+//!     Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,9 +41,16 @@
 //!     classifier: false,
 //! };
 //! let plan = Plan {
-//!     space: FeatureSpace { model, preprocess, views: Views::Centre, precision: Precision::Float32, dtype: Dtype::F32 },
+//!     space: FeatureSpace {
+//!         model,
+//!         preprocess,
+//!         decode: Decode::Exact,
+//!         views: Views::Centre,
+//!         precision: Precision::Float32,
+//!         dtype: Dtype::F32,
+//!     },
 //!     taps: vec![tap],
-//!     listing,
+//!     listing: listing.into(),
 //!     shard: None,
 //!     run: Run {
 //!         runtime: "none".to_owned(),
@@ -83,6 +90,7 @@
 
 #![deny(unsafe_code)]
 
+mod decode;
 mod digest;
 mod error;
 mod folder;
@@ -97,6 +105,7 @@ mod table;
 mod tap;
 mod views;
 
+pub use decode::Decode;
 pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;
 pub use folder::{objects_listing, scan_folder};
@@ -107,8 +116,8 @@ pub use shard::{Shard, ShardOf};
 pub use sources::{PictureTable, Place, expand, is_url};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
-    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Store, StoreWriter, StoredListing,
-    StoredTap, VERSION, export_rows, merge, stored_calibration,
+    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Stamp, Stamps, Store, StoreWriter,
+    StoredListing, StoredTap, VERSION, export_rows, merge, stored_calibration,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

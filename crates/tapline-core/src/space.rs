@@ -1,10 +1,10 @@
-//! What makes features comparable: the same model, the same preprocessing, the same views, the same number type.
+//! What makes features comparable: the same model, preprocessing, decoding, views, precision and number type.
 //!
 //! A store holds the features of one such space. Labels are no part of it, so relabelling costs no forward pass.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Error, Precision, Preprocess, Views};
+use crate::{Decode, Digest, Error, Precision, Preprocess, Views};
 
 /// What all features of a store have in common; with a picture's digest and a tap it identifies one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct FeatureSpace {
     pub model: ModelRef,
     /// What is done to a picture before the backbone sees it.
     pub preprocess: Preprocess,
+    /// How pictures are decoded. Not written where it is every pixel.
+    #[serde(default, skip_serializing_if = "Decode::is_exact")]
+    pub decode: Decode,
     /// Which views of each picture it sees. Not written where it is the centre alone.
     #[serde(default, skip_serializing_if = "Views::is_centre")]
     pub views: Views,
@@ -76,6 +79,9 @@ impl FeatureSpace {
         if self.preprocess != asked.preprocess {
             found.extend(preprocess_differences(&self.preprocess, &asked.preprocess));
         }
+        if self.decode != asked.decode {
+            found.push(format!("--decode: {}, asked {}", self.decode, asked.decode));
+        }
         if self.views != asked.views {
             found.push(format!("--views: {}, asked {}", self.views, asked.views));
         }
@@ -127,6 +133,7 @@ mod tests {
                 mean: vec![0.0; 3],
                 std: vec![1.0; 3],
             },
+            decode: Decode::Exact,
             views: Views::Centre,
             precision: Precision::Float32,
             dtype: Dtype::F32,
@@ -142,6 +149,16 @@ mod tests {
         let text = serde_json::to_string(&flips).expect("json");
         assert!(text.contains("\"views\":\"flips\""), "{text}");
         assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), flips);
+    }
+
+    #[test]
+    fn stores_from_before_decode_are_exact_and_stay_as_they_were() {
+        let text = serde_json::to_string(&space()).expect("json");
+        assert!(!text.contains("decode"), "{text}");
+        let scaled = FeatureSpace { decode: Decode::Scaled, ..space() };
+        let text = serde_json::to_string(&scaled).expect("json");
+        assert!(text.contains("\"decode\":\"scaled\""), "{text}");
+        assert_eq!(serde_json::from_str::<FeatureSpace>(&text).expect("space"), scaled);
     }
 
     #[test]
@@ -174,7 +191,8 @@ mod tests {
     #[test]
     fn each_difference_is_named_with_both_values() {
         type Change = fn(&mut FeatureSpace);
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 13] = [
+            ("--decode: exact, asked scaled", |s| s.decode = Decode::Scaled),
             ("--views: centre, asked flips", |s| s.views = Views::Flips),
             ("--views: centre, asked random:2:1", |s| s.views = Views::Random { count: 2, seed: 1 }),
             ("model: net", |s| s.model.sha256 = Digest::of(b"other")),

@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::Scratch;
@@ -153,7 +154,7 @@ fn a_damaged_byte_anywhere_in_json_is_an_error_or_harmless() {
 fn a_damaged_byte_anywhere_in_a_listing_is_an_error_or_harmless_even_with_a_fitting_digest() {
     let scratch = Scratch::of(&["a", "b", "!c"]);
     let mut plan = scratch.plan("x");
-    plan.listing.samples.iter_mut().for_each(|sample| sample.label = Some("cat".to_owned()));
+    Arc::make_mut(&mut plan.listing).samples.iter_mut().for_each(|sample| sample.label = Some("cat".to_owned()));
     scratch.extract(plan).expect("extract");
     let (listing, document) = (scratch.store().join("listing.parquet"), scratch.store().join("store.json"));
     let whole = fs::read(&listing).expect("read");

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
 
 use common::{FEATURES, Scratch, features, info};
 use tapline_core::{Digest, Dtype, Group, StoreWriter, hash_all};
@@ -70,8 +71,9 @@ fn relabelling_reuses_every_row_and_leaves_the_arrays_in_place() {
     scratch.extract(scratch.plan("xy")).expect("first");
     let before = scratch.inodes();
     let mut plan = scratch.plan("xy");
-    plan.listing.columns = vec!["type".to_owned()];
-    for sample in &mut plan.listing.samples {
+    let listing = Arc::make_mut(&mut plan.listing);
+    listing.columns = vec!["type".to_owned()];
+    for sample in &mut listing.samples {
         sample.label = Some("new".to_owned());
         sample.extra = vec![Some("mono".to_owned())];
     }
@@ -215,7 +217,7 @@ fn a_plan_that_cannot_be_stored_is_refused() {
     let scratch = Scratch::of(&["a"]);
     scratch.refuse(scratch.plan(""), "1 pictures and 0 taps");
     let mut plan = scratch.plan("x");
-    plan.listing.samples.clear();
+    Arc::make_mut(&mut plan.listing).samples.clear();
     scratch.refuse(plan, "0 pictures and 1 taps");
     for features in [0, usize::MAX / 3] {
         let mut plan = scratch.plan("x");

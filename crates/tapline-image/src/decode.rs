@@ -5,7 +5,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::ImageFormat;
+use tapline_core::{Decode, Preprocess, Views};
 
+use crate::jpeg::Shrink;
+use crate::scale::factor;
 use crate::{Error, jpeg, raster};
 
 /// What one picture may cost, checked against its header before memory is taken.
@@ -57,13 +60,32 @@ pub struct Picture {
 ///
 /// A decoder that panics becomes [`Error::DecoderPanicked`] (under `panic = "abort"` it ends the process instead).
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+    decode_shrunk(bytes, limits, &|_| 1)
+}
+
+/// As [`decode`](fn@decode), with no more pixels of a large JPEG than `views` of it need, where that is asked for.
+///
+/// The scaled pixels are those of Pillow's `draft`, and the picture has at least twice the sides that it is resized to.
+pub fn decode_for(
+    bytes: &[u8],
+    limits: &Limits,
+    (how, views): (&Preprocess, Views),
+    decode: Decode,
+) -> Result<Picture, Error> {
+    match decode {
+        Decode::Exact => decode_shrunk(bytes, limits, &|_| 1),
+        Decode::Scaled => decode_shrunk(bytes, limits, &|size| factor(size, how, views)),
+    }
+}
+
+fn decode_shrunk(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Picture, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
     let format = image::guess_format(bytes).map_err(|_| Error::NotAPicture)?;
     let name = name_of(format)?;
     without_panics(name, || match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits, shrink),
         _ => raster::decode(bytes, format, name, limits),
     })
 }

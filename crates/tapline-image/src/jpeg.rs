@@ -4,7 +4,7 @@
 //! photographs) and paints over truncated data; this one agrees with Pillow to the bit and is strict.
 
 use image::ImageFormat;
-use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat, ScalingFactor};
 
 use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
@@ -15,8 +15,13 @@ const FORMAT: &str = "JPEG";
 /// The most scans of one picture: progressive files have about ten, a file with thousands only burns time.
 const MAX_SCANS: usize = 500;
 
-/// The picture in a JPEG file. Missing scans, rows or the end marker are errors.
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+/// By how much the sides of an upright picture of `(width, height)` are divided: 1, 2, 4 or 8.
+pub(crate) type Shrink<'a> = &'a dyn Fn((u32, u32)) -> u32;
+
+/// The picture in a JPEG file, shrunk while it is decoded. Missing scans, rows or the end marker are errors.
+///
+/// CMYK with coarse black, for which there is another decoder, is not shrunk.
+pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Picture, Error> {
     // The size comes first, from the header alone; then the whole file is walked under the same limits.
     let header = Decoder::new_header_only(bytes, DecodeLimits::default()).map_err(|e| refuse(e, (0, 0), limits))?;
     let size = (header.header().width as u64, header.header().height as u64);
@@ -31,7 +36,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
 
     let mut decoder = Decoder::new_with_limits(bytes, decoder_limits(limits)).map_err(|e| refuse(e, size, limits))?;
     let frame = decoder.header();
-    let (width, height, components) = (frame.width as u32, frame.height as u32, frame.components.len());
+    let (width, height, components) = (u32::from(frame.width), u32::from(frame.height), frame.components.len());
     if frame.precision != 8 {
         let source = format!("{} bits per sample", frame.precision).into();
         return Err(Error::UnsupportedMode { format: FORMAT, source });
@@ -46,12 +51,15 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
         }
     });
     let orientation = orientation_of(&decoder);
+    let factor = shrink(if orientation::swaps(orientation) { (height, width) } else { (width, height) });
+    decoder.set_scale(ScalingFactor::try_new(1, factor).expect("1, 2, 4 or 8"));
     let decoded = decoder.decode_image().map_err(|e| refuse(e, size, limits))?;
     let (channels, pixels) = match components {
         1 => (1, decoded.data),
         3 => (3, decoded.data),
         _ => (3, colour::rgb_of_inverted_cmyk(&decoded.data)),
     };
+    let (width, height) = (decoded.width as u32, decoded.height as u32);
     Ok(orientation::upright(Picture { width, height, channels, pixels }, orientation))
 }
 

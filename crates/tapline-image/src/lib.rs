@@ -38,6 +38,7 @@
 //! - EXIF orientation (else XMP's `tiff:Orientation`) is applied, as `PIL.ImageOps.exif_transpose` does. ICC profiles are not.
 //! - A file that ends early is an error, as in Pillow; a JPEG must have its end marker. So are JPEG data that do not
 //!   decode and PNG chunks with a wrong checksum, some of which Pillow paints over.
+//! - [`decode_for`] may scale JPEG while it is decoded, by 1/2, 1/4 or 1/8, as Pillow's `Image.draft` does; to the bit.
 //! - Not read: palette and floating-point TIFF, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
 //!   the first frame.
 //!
@@ -59,11 +60,12 @@ mod preprocess;
 mod random;
 mod raster;
 mod resample;
+mod scale;
 mod tiff;
 mod views;
 mod webp;
 
-pub use decode::{Limits, Picture, decode};
+pub use decode::{Limits, Picture, decode, decode_for};
 pub use error::Error;
 pub use preprocess::{Scratch, preprocess, resize_and_crop};
 pub use views::preprocess_views;

@@ -17,6 +17,12 @@ pub(crate) fn upright(picture: Picture, orientation: Orientation) -> Picture {
     }
 }
 
+/// Whether columns become rows.
+pub(crate) fn swaps(orientation: Orientation) -> bool {
+    use Orientation::*;
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
 /// The value of `tiff:Orientation` in an XMP packet, as attribute or as element (Pillow, `Image.getexif`).
 pub(crate) fn from_xmp(packet: &[u8]) -> Option<Orientation> {
     const NAME: &[u8] = b"tiff:Orientation";
@@ -31,8 +37,7 @@ pub(crate) fn from_xmp(packet: &[u8]) -> Option<Orientation> {
 fn turn<const C: usize>(picture: &Picture, orientation: Orientation) -> Picture {
     use Orientation::*;
     let (w, h) = (picture.width as usize, picture.height as usize);
-    let swaps = matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
-    let (width, height) = if swaps { (h, w) } else { (w, h) };
+    let (width, height) = if swaps(orientation) { (h, w) } else { (w, h) };
     let mut pixels = Vec::with_capacity(picture.pixels.len());
     for y in 0..height {
         for x in 0..width {

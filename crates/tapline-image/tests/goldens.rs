@@ -2,12 +2,13 @@
 //!
 //! Small pictures are committed; the large ones are drawn at test time by the Python of the project's environment.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tapline_core::{Channels, Interpolation, Preprocess, Resize};
-use tapline_image::{Error, Limits, Scratch, decode, resize_and_crop};
+use tapline_core::{Channels, Decode, Interpolation, Preprocess, Resize, Views};
+use tapline_image::{Error, Limits, Scratch, decode, decode_for, resize_and_crop};
 
 /// How far pixels may lie from Pillow's: the mean and the largest absolute difference, of 255.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,20 @@ fn small_pictures_are_resized_and_cropped_as_in_pillow() {
 }
 
 #[test]
+fn jpegs_are_scaled_while_they_are_decoded_as_in_pillow() {
+    check_scaled(&goldens());
+}
+
+#[test]
+fn what_is_no_jpeg_is_decoded_whole() {
+    for name in ["rgb.png", "lossy.webp", "cmyk-420.jpg"] {
+        let bytes = read(&goldens().join(name));
+        let scaled = decode_for(&bytes, &Limits::default(), (&needed(1, 1), Views::Centre), Decode::Scaled);
+        assert_eq!(scaled.expect(name), decode(&bytes, &Limits::default()).expect(name), "{name}");
+    }
+}
+
+#[test]
 fn large_pictures_decode_and_shrink_as_in_pillow() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tapline-image-large");
     fs::create_dir_all(&folder).expect("a folder under the build folder");
@@ -46,6 +61,7 @@ fn large_pictures_decode_and_shrink_as_in_pillow() {
     assert!(status.success(), "make.py --large failed: run `make setup-test`, it needs Pillow and NumPy");
     check_pictures(&folder);
     check_crops(&folder);
+    check_scaled(&folder);
 }
 
 #[test]
@@ -117,13 +133,15 @@ fn every_mutation_of_a_golden_is_a_picture_or_an_error() {
             if random.below(4) == 0 {
                 mutated.truncate(random.below(mutated.len()));
             }
-            match decode(&mutated, &limits) {
-                Ok(picture) => {
-                    let expected = picture.width as usize * picture.height as usize * picture.channels;
-                    assert_eq!(picture.pixels.len(), expected, "{name}, round {round}");
+            for way in [Decode::Exact, Decode::Scaled] {
+                match decode_for(&mutated, &limits, (&needed(1, 1), Views::Centre), way) {
+                    Ok(picture) => {
+                        let expected = picture.width as usize * picture.height as usize * picture.channels;
+                        assert_eq!(picture.pixels.len(), expected, "{name}, round {round}, {way}");
+                    }
+                    // Decoders that panic (about 1 in 200,000 of these, all damaged CMYK JPEG) are errors as well.
+                    Err(error) => assert!(!error.to_string().is_empty()),
                 }
-                // Decoders that panic (about 1 in 200,000 of these, all damaged CMYK JPEG) are errors as well.
-                Err(error) => assert!(!error.to_string().is_empty()),
             }
         }
     }
@@ -184,6 +202,45 @@ fn check_crops(folder: &Path) {
     }
     assert!(raw.is_empty(), "{} bytes are left", raw.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn check_scaled(folder: &Path) {
+    let raw = read(&folder.join("scaled.raw"));
+    let mut raw = &raw[..];
+    let (mut failures, mut factors) = (Vec::new(), BTreeSet::new());
+    for line in lines(&folder.join("scaled.csv")) {
+        let number = |i: usize| line[i].parse::<usize>().expect("a number");
+        let [width, height, channels] = [3, 4, 5].map(number);
+        let expected = raw.split_off(..width * height * channels).expect("as many bytes as the table says");
+        let bytes = read(&folder.join(&line[0]));
+        let how = needed(number(1) as u32, number(2) as u32);
+        let picture = decode_for(&bytes, &Limits::default(), (&how, Views::Centre), Decode::Scaled).expect(&line[0]);
+        let shape = (picture.width as usize, picture.height as usize);
+        if shape != (width, height) {
+            failures.push(format!("{line:?}: {shape:?}"));
+            continue;
+        }
+        let whole = decode(&bytes, &Limits::default()).expect(&line[0]);
+        factors.insert((f64::from(whole.width) / f64::from(picture.width)).round() as u32);
+        failures.extend(differ(&line[0], &widen(&picture.pixels, picture.channels), &widen(expected, channels)));
+    }
+    assert!(raw.is_empty(), "{} bytes are left", raw.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!([2, 4, 8].iter().all(|factor| factors.contains(factor)), "{factors:?}");
+}
+
+/// All of a picture, at this size.
+fn needed(width: u32, height: u32) -> Preprocess {
+    Preprocess {
+        resize: Resize::Squash,
+        height,
+        width,
+        interpolation: Interpolation::Box,
+        channels: Channels::Rgb,
+        scale: 1.0,
+        mean: vec![0.0; 3],
+        std: vec![1.0; 3],
+    }
 }
 
 fn check_too_large(bytes: &[u8]) {

@@ -78,7 +78,7 @@ fn measure(
     let model = probe.model.clone();
     run_pass(&settled.pass(&model, interrupt), samples, &rows, |finished| {
         bar.inc(1);
-        let Finished { row, digest, features } = finished;
+        let Finished { row, digest, features, .. } = finished;
         // A picture that cannot be used is skipped when its turn comes.
         if let (Ok(features), Some(digest)) = (features, digest) {
             probe.widen(&features);

@@ -12,8 +12,8 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Digest, Preprocess, Sample, Sharing, TapInfo, Views};
-use tapline_image::{Limits, Scratch, decode, preprocess_views};
+use tapline_core::{Decode, Digest, Preprocess, Sample, Sharing, Stamp, TapInfo, Views};
+use tapline_image::{Limits, Scratch, decode_for, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
 use crate::interrupt::Interrupt;
@@ -35,6 +35,8 @@ pub struct Pass<'a> {
     pub sources: &'a Sources,
     /// Bounds on decoding.
     pub limits: &'a Limits,
+    /// How much of each picture is decoded.
+    pub decode: Decode,
     /// How many workers there are, each with a session, the threads of a session, and pictures, or views of them, per pass.
     pub sharing: Sharing,
     /// After a signal no further picture is begun.
@@ -58,6 +60,8 @@ impl Pass<'_> {
 pub struct Finished {
     /// Its row in the listing.
     pub row: usize,
+    /// How its file looked before it was read, where that says something.
+    pub stamp: Option<Stamp>,
     /// The digest of its bytes, where they could be read.
     pub digest: Option<Digest>,
     /// For each tap of the model its features `[views, features]`, or why there are none.
@@ -169,8 +173,9 @@ fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finis
     Ok(())
 }
 
-/// A picture that was read: its digest, and whether its slot holds it.
+/// A picture that was read: its stamp and digest, and whether its slot holds it.
 struct Read {
+    stamp: Option<Stamp>,
     digest: Option<Digest>,
     fault: Option<String>,
 }
@@ -184,12 +189,13 @@ fn read_guarded(
 ) -> anyhow::Result<Option<Read>> {
     let read = catch_unwind(AssertUnwindSafe(|| {
         injected_panic(reader.path(row));
-        Ok(read_picture(pass, reader.read(row)?, slot, scratch))
+        let stamp = reader.stamp(row);
+        Ok(read_picture(pass, (stamp, reader.read(row)?), slot, scratch))
     }));
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
         *scratch = Scratch::default();
-        Ok(Some(Read { digest: None, fault: Some(panicked(&*cause)) }))
+        Ok(Some(Read { stamp: None, digest: None, fault: Some(panicked(&*cause)) }))
     })
 }
 
@@ -214,22 +220,22 @@ fn injected_panic(_: &str) {}
 /// Decodes what was read into its slot; none where nothing was read because of a signal.
 fn read_picture(
     pass: &Pass,
-    bytes: Option<Result<Vec<u8>, String>>,
+    (stamp, bytes): (Option<Stamp>, Option<Result<Vec<u8>, String>>),
     slot: &mut [f32],
     scratch: &mut Scratch,
 ) -> Option<Read> {
     let bytes = match bytes {
         None => return None,
-        Some(Err(fault)) => return Some(Read { digest: None, fault: Some(fault) }),
+        Some(Err(fault)) => return Some(Read { stamp: None, digest: None, fault: Some(fault) }),
         Some(Ok(bytes)) => bytes,
     };
     let digest = Digest::of(&bytes);
-    Some(match decode(&bytes, pass.limits) {
+    Some(match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), pass.decode) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
-            Read { digest: Some(digest), fault: None }
+            Read { stamp, digest: Some(digest), fault: None }
         }
-        Err(error) => Read { digest: Some(digest), fault: Some(chain(&error)) },
+        Err(error) => Read { stamp, digest: Some(digest), fault: Some(chain(&error)) },
     })
 }
 
@@ -272,7 +278,7 @@ fn run_batch(
                 Ok(features_of(pass, &outputs, taken - 1))
             }
         };
-        Finished { row, digest: read.digest, features }
+        Finished { row, stamp: read.stamp, digest: read.digest, features }
     });
     Ok(finished.collect())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
-use tapline_core::{Digest, Listing, Place, Sample, hash_all, is_url, objects_listing, scan_all};
+use tapline_core::{Digest, Listing, Place, Sample, Stamp, Stamps, hash_all_by, is_url, objects_listing, scan_all};
 use tapline_remote::{Ahead, Config, Fault, Order, Remote};
 
 use crate::args::ExtractArgs;
@@ -47,18 +47,20 @@ impl Sources {
         Ok((listing, sources))
     }
 
-    /// The digests of all pictures, none where one cannot be read; `progress` is told how many are hashed.
+    /// The digests of all pictures, none where one cannot be read; those that `stamps` vouch for are not read. `progress` is
+    /// told how many are hashed.
     ///
     /// # Errors
     /// Where a source behind URLs is dead or refuses its credentials.
     pub fn hash(
         &self,
-        listing: &Listing,
+        (listing, stamps): (&Listing, &Stamps),
         progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
     ) -> anyhow::Result<Vec<Option<Digest>>> {
-        let Some(remote) = &self.remote else { return Ok(hash_all(listing, progress)) };
+        let hash = |row: usize, place: &Place| stamps.digest(row, place);
+        let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, progress)) };
         let (rows, urls): (Vec<usize>, Vec<Arc<str>>) = urls(&listing.samples, 0..listing.samples.len()).unzip();
-        let mut digests = hash_all(listing, &|_| progress(0));
+        let mut digests = hash_all_by(listing, &hash, &|_| progress(0));
         let hashed = remote.hash(&urls, &mut |done| progress(done).is_continue())?;
         rows.into_iter().zip(hashed).for_each(|(row, digest)| digests[row] = digest);
         Ok(digests)
@@ -100,6 +102,11 @@ impl Reader<'_> {
     /// What the listing calls the picture of a row.
     pub fn path(&self, row: usize) -> &str {
         &self.samples[row].path
+    }
+
+    /// The stamp of a row's picture, to be taken before it is read.
+    pub fn stamp(&self, row: usize) -> Option<Stamp> {
+        Stamp::of(&self.samples[row].place)
     }
 
     /// The bytes of a row's picture, or why there are none; none at all where a signal ended the wait for them.

@@ -1,6 +1,6 @@
 //! What an extraction settles before the first picture is read: network, preprocessing, device, layout of the work.
 
-use tapline_core::{Preprocess, Sharing, Views};
+use tapline_core::{Decode, Preprocess, Sharing, Views};
 use tapline_image::Limits;
 use tapline_onnx::{Chosen, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
@@ -29,6 +29,7 @@ pub struct Settled {
     /// Where it runs, and why there.
     pub chosen: Chosen,
     limits: Limits,
+    decode: Decode,
     /// What reads pictures.
     pub sources: Sources,
     views: Views,
@@ -52,6 +53,7 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
         views: args.views,
         sources,
         limits: Limits::megapixels(args.max_megapixels),
+        decode: args.decode.into(),
         network,
         preprocess,
         origin,
@@ -72,6 +74,7 @@ impl Settled {
             preprocess: &self.preprocess,
             views: self.views,
             limits: &self.limits,
+            decode: self.decode,
             sources: &self.sources,
             sharing: self.sharing,
             interrupt,

@@ -61,9 +61,8 @@ pub fn export_rows(store: &Store, tap: usize, (file, path): (&File, &Path)) -> R
 }
 
 fn open<'a>(store: &Store, rows: &Rows, file: &'a File) -> Result<SerializedFileWriter<&'a File>, ParquetError> {
-    let columns = store.listing().columns_of(0..0);
     let mut fields = Vec::new();
-    for (name, _) in &columns {
+    for name in store.listing().names() {
         fields.push(Arc::new(string_field(name)?));
     }
     if rows.views > 1 {
@@ -115,7 +114,8 @@ fn write_group(
 ) -> Result<(), ParquetError> {
     let views = rows.views;
     let promised = "as many columns as the schema has";
-    for (_, texts) in store.listing().columns_of(part.clone()) {
+    for index in 0..store.listing().names().len() {
+        let texts = store.listing().column(index, part.clone());
         let texts: Vec<_> = texts.into_iter().flat_map(|text| std::iter::repeat_n(text, views)).collect();
         let mut column = group.next_column()?.expect(promised);
         write_strings(column.typed(), &texts)?;

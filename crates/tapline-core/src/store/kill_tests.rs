@@ -9,7 +9,7 @@ use std::path::Path;
 use super::disk::injected::allow;
 use super::*;
 use crate::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
+    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
     Preprocess, Resize, Sample, Sharing, Tap, TapInfo, Views, hash_all,
 };
 
@@ -50,11 +50,12 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             model: ModelRef { name: "net".to_owned(), sha256: Digest::of(b"net") },
             preprocess,
             views: scene.views,
+            decode: Decode::Exact,
             precision: Precision::Float32,
             dtype: Dtype::F16,
         },
         taps: scene.taps.chars().map(tap).collect(),
-        listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() },
+        listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() }.into(),
         shard: None,
         run: Run {
             runtime: "none".to_owned(),

@@ -61,8 +61,8 @@ impl StoredListing {
     }
 
     fn encode(&self) -> Result<Vec<u8>, ParquetError> {
-        let columns = self.columns_of(0..self.rows());
-        let fields = columns.iter().map(|(name, _)| Ok(Arc::new(string_field(name)?)));
+        let names = self.names();
+        let fields = names.iter().map(|name| Ok(Arc::new(string_field(name)?)));
         let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
         let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
         let properties = WriterProperties::builder()
@@ -72,9 +72,9 @@ impl StoredListing {
         let mut bytes = Vec::new();
         let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties))?;
         let mut group = file.next_row_group()?;
-        for (_, values) in &columns {
+        for index in 0..names.len() {
             let mut column = group.next_column()?.expect("as many columns as the schema has");
-            write_strings(column.typed::<ByteArrayType>(), values)?;
+            write_strings(column.typed::<ByteArrayType>(), &self.column(index, 0..self.rows()))?;
             column.close()?;
         }
         group.close()?;
@@ -82,17 +82,26 @@ impl StoredListing {
         Ok(bytes)
     }
 
-    /// Names and values of all columns, of these rows alone.
-    pub(crate) fn columns_of(&self, rows: Range<usize>) -> Vec<(&str, Column)> {
-        let part = |values: &[Option<String>]| values[rows.clone()].to_vec();
-        let path = self.path[rows.clone()].iter().cloned().map(Some).collect();
-        let digests = self.sha256[rows.clone()].iter().map(|digest| digest.map(|digest| digest.to_string())).collect();
-        let mut columns: Vec<(&str, Column)> =
-            vec![("path", path), ("label", part(&self.label)), ("split", part(&self.split))];
-        columns.extend(self.extra.iter().map(|(name, values)| (name.as_str(), part(values))));
-        columns.push(("sha256", digests));
-        columns.push(("skipped", part(&self.skipped)));
-        columns
+    /// The names of all columns.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let extra = self.extra.iter().map(|(name, _)| name.as_str());
+        ["path", "label", "split"].into_iter().chain(extra).chain(["sha256", "skipped"]).collect()
+    }
+
+    /// The values of the column with this place among the names, of these rows alone: a long listing's texts are held twice one
+    /// column at a time.
+    pub(crate) fn column(&self, index: usize, rows: Range<usize>) -> Column {
+        let digest = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
+        match index {
+            0 => self.path[rows].iter().cloned().map(Some).collect(),
+            1 => self.label[rows].to_vec(),
+            2 => self.split[rows].to_vec(),
+            _ => match self.extra.get(index - 3) {
+                Some((_, values)) => values[rows].to_vec(),
+                None if index == 3 + self.extra.len() => self.sha256[rows].iter().map(digest).collect(),
+                None => self.skipped[rows].to_vec(),
+            },
+        }
     }
 
     fn of_columns(mut columns: Vec<(String, Column)>) -> Result<Self, String> {

@@ -33,7 +33,7 @@ pub fn merge(dir: &Path, mut shards: Vec<Store>) -> Result<Store, Error> {
     let plan = Plan {
         space: first.space.clone(),
         taps: first.taps.iter().map(|tap| tap.info.clone()).collect(),
-        listing,
+        listing: listing.into(),
         shard: None,
         run: first.run.clone(),
         tapline: first.tapline.clone(),

@@ -6,6 +6,7 @@
 //! store/features/NAME.npy     one array [rows, features] for each tap, of several views [rows, views, features];
 //!                             rows of skipped pictures are NaN
 //! store/.lock                 held by the one run that writes
+//! store/.stamps               sizes and times of the pictures' files when they were read; no part of what the store holds
 //! store/building/             the next state while it is computed: plan.json, journal.jsonl, NAME.npy
 //! store/salvage-N/            an older `building` whose plan changed: a source of rows until the next commit
 //! store/commit.json           the moves that make `building` the store; present only while they are made
@@ -31,6 +32,7 @@ mod opening;
 mod reader;
 mod rows;
 mod source;
+mod stamps;
 mod writer;
 
 #[cfg(test)]
@@ -44,9 +46,11 @@ pub use manifest::{FORMAT, Manifest, Run, Sharing, SharingBy, StoredTap, VERSION
 pub use merge::merge;
 pub use npy::NpyFault;
 pub use reader::{Rows, Store};
+pub use stamps::{Stamp, Stamps};
 pub use writer::{Group, Plan, StoreWriter};
 
 const LOCK: &str = ".lock";
+const STAMPS: &str = ".stamps";
 const MANIFEST: &str = "store.json";
 const LISTING: &str = "listing.parquet";
 const FEATURES: &str = "features";

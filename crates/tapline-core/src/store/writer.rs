@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::building::ArrayFile;
@@ -30,8 +31,8 @@ pub struct Plan {
     pub space: FeatureSpace,
     /// The taps asked for; those the store has already stay in it.
     pub taps: Vec<TapInfo>,
-    /// The pictures; row i of the store is sample i.
-    pub listing: Listing,
+    /// The pictures; row i of the store is sample i. Shared, because a listing may be the largest thing in memory.
+    pub listing: Arc<Listing>,
     /// What the listing is a part of; none where it is whole.
     pub shard: Option<ShardOf>,
     /// How missing features will be computed.
@@ -109,7 +110,7 @@ impl StoreWriter {
     }
 
     /// The pictures, as the plan gave them.
-    pub fn listing(&self) -> &Listing {
+    pub fn listing(&self) -> &Arc<Listing> {
         &self.plan.listing
     }
 
@@ -383,7 +384,7 @@ impl StoreWriter {
     }
 
     fn stored_listing(&self) -> StoredListing {
-        let Listing { samples, columns, .. } = &self.plan.listing;
+        let Listing { samples, columns, .. } = &*self.plan.listing;
         let column = |i: usize| samples.iter().map(|sample| sample.extra.get(i).cloned().flatten()).collect();
         StoredListing {
             path: samples.iter().map(|sample| sample.path.clone()).collect(),

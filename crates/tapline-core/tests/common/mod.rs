@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline_core::{
-    Channels, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess,
-    Resize, Run, Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
+    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision,
+    Preprocess, Resize, Run, Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
 /// Features of every made-up tap.
@@ -58,7 +58,7 @@ impl Scratch {
         Plan {
             space: space(),
             taps: taps.chars().map(info).collect(),
-            listing: scan(&self.pictures()).expect("scan"),
+            listing: scan(&self.pictures()).expect("scan").into(),
             shard: None,
             run: Run {
                 runtime: "none".to_owned(),
@@ -135,6 +135,7 @@ fn space() -> FeatureSpace {
             std: vec![0.229, 0.224, 0.225],
         },
         views: Views::Centre,
+        decode: Decode::Exact,
         precision: Precision::Float32,
         dtype: Dtype::F32,
     }

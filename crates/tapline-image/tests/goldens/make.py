@@ -6,6 +6,8 @@
 pictures.csv has a line per picture: name, width, height, channels; pictures.raw their upright pixels, uint8
 [height, width, channels], one after the other. crops.csv has a line per preprocessing of a picture: name, short side
 (0: squash), height, width, filter, channels; crops.raw the resized and cropped bytes, one after the other.
+scaled.csv has a line per JPEG and size it is needed at: name, needed width and height, width, height, channels; scaled.raw the
+upright pixels of Pillow's draft at twice the needed size.
 Written with Pillow 13.0 and NumPy 2.
 """
 
@@ -20,6 +22,7 @@ from PIL import Image, ImageOps
 
 pictures, pictures_raw = [], []
 crops, crops_raw = [], []
+scaled, scaled_raw = [], []
 
 
 def scene(width, height, channels):
@@ -59,10 +62,15 @@ def keep(folder, name, data, pixels=None):
     pictures.append(f"{name},{pixels.shape[1]},{pixels.shape[0]},{pixels.shape[2]}")
 
 
-def save(folder, name, image, pixels=None, **options):
+def encoded(name, image, **options):
+    """The bytes of a picture in the format that its name ends in."""
     file = io.BytesIO()
     image.save(file, {"jpg": "JPEG", "tif": "TIFF", "pnm": "PPM"}.get(name[-3:], name.split(".")[1]), **options)
-    keep(folder, name, file.getvalue(), pixels)
+    return file.getvalue()
+
+
+def save(folder, name, image, pixels=None, **options):
+    keep(folder, name, encoded(name, image, **options), pixels)
 
 
 def orientation(tag):
@@ -126,21 +134,17 @@ def make_jpeg(folder):
     for tag in range(1, 9):
         save(folder, f"exif-{tag}.jpg", rgb(20, 12), quality=85, exif=orientation(tag))
     save(folder, "xmp-6.jpg", rgb(20, 12), quality=85, xmp=with_xmp_orientation(6))
-    file = io.BytesIO()
-    Image.fromarray(eight(33, 21, 4), "CMYK").save(file, "JPEG", quality=85)
-    cmyk = file.getvalue()
+    cmyk = encoded("cmyk.jpg", Image.fromarray(eight(33, 21, 4), "CMYK"), quality=85)
     keep(folder, "cmyk.jpg", cmyk)
     save(folder, "cmyk-420.jpg", Image.fromarray(eight(33, 21, 4), "CMYK"), quality=85, subsampling="4:2:0")
     transform = cmyk.index(b"Adobe") + 11
     keep(folder, "ycck.jpg", cmyk[:transform] + b"\2" + cmyk[transform + 1 :])
-    keep(folder, "440.jpg", make_440())
+    keep(folder, "440.jpg", make_440(eight(32, 32, 3)))
 
 
-def make_440():
+def make_440(pixels):
     """A 4:4:0 JPEG: a 4:2:2 one turned by a quarter keeps its size in blocks, so only the header changes."""
-    file = io.BytesIO()
-    rgb(32, 32).save(file, "JPEG", quality=85, subsampling="4:2:2")
-    data = bytearray(file.getvalue())
+    data = bytearray(encoded("422.jpg", Image.fromarray(pixels), quality=85, subsampling="4:2:2"))
     data[data.index(b"\xff\xc0") + 11] = 0x12
     return bytes(data)
 
@@ -226,6 +230,46 @@ def make_crops(folder):
         crop(folder, "tall.png", 0, 12, 11, interpolation, "grey")
 
 
+def textured(width, height, channels):
+    """A scene with fine stripes, of which the ways to scale down make different pixels."""
+    y, x = np.mgrid[:height, :width][:, :, :, None]
+    stripes = 40 * np.sin(x * np.arange(1, channels + 1)) * np.cos(0.7 * y)
+    return np.clip(scene(width, height, channels) + stripes, 0, 255).astype(np.uint8)
+
+
+def scale(folder, name, width, height):
+    """A JPEG as it is scaled while decoding for an input of this size."""
+    image = Image.open(folder / name)
+    turned = image.getexif().get(0x0112, 1) > 4
+    image.draft(None, (2 * height, 2 * width) if turned else (2 * width, 2 * height))
+    pixels = np.asarray(expected(image))
+    scaled_raw.append(pixels.tobytes())
+    scaled.append(f"{name},{width},{height},{pixels.shape[1]},{pixels.shape[0]},{1 if pixels.ndim == 2 else 3}")
+
+
+def make_scaled(folder):
+    colour, odd = Image.fromarray(textured(67, 45, 3)), Image.fromarray(textured(35, 83, 3))
+    cmyk = encoded("cmyk.jpg", Image.fromarray(textured(67, 45, 4), "CMYK"), quality=90)
+    transform = cmyk.index(b"Adobe") + 11
+    files = {
+        "grey": encoded("grey.jpg", Image.fromarray(textured(67, 45, 1)[:, :, 0]), quality=90),
+        "440": make_440(textured(64, 64, 3)),
+        "rgb-kept": encoded("rgb.jpg", colour, quality=90, keep_rgb=True),
+        "restarts": encoded("restarts.jpg", colour, quality=90, restart_marker_rows=1),
+        "exif-6": encoded("exif.jpg", colour, quality=90, exif=orientation(6)),
+        "cmyk": cmyk,
+        "ycck": cmyk[:transform] + b"\2" + cmyk[transform + 1 :],
+    }
+    for name, sampling in (("444", "4:4:4"), ("422", "4:2:2"), ("420", "4:2:0")):
+        files[name] = encoded("colour.jpg", colour, quality=90, subsampling=sampling)
+        files[f"{name}-odd"] = encoded("odd.jpg", odd, quality=90, subsampling=sampling)
+        files[f"{name}-progressive"] = encoded("colour.jpg", colour, quality=80, subsampling=sampling, progressive=True)
+    for name, data in files.items():
+        (folder / f"scaled-{name}.jpg").write_bytes(data)
+        for width, height in ((2, 2), (4, 4), (8, 8), (3, 11)):
+            scale(folder, f"scaled-{name}.jpg", width, height)
+
+
 def make_large(folder):
     save(folder, "photo.jpg", rgb(4000, 3000), quality=90)
     save(folder, "photo-progressive.jpg", rgb(1500, 2000), quality=75, progressive=True)
@@ -236,6 +280,9 @@ def make_large(folder):
         crop(folder, "photo-progressive.jpg", 0, 224, 224, interpolation, "rgb")
         crop(folder, "scan.png", 256, 224, 224, interpolation, "grey")
         crop(folder, "colour.png", 232, 224, 224, interpolation, "grey")
+    for side in (180, 224, 500):
+        scale(folder, "photo.jpg", side, side)
+        scale(folder, "photo-progressive.jpg", side // 2, side // 2)
 
 
 def main():
@@ -243,9 +290,9 @@ def main():
     if "--large" in sys.argv:
         make_large(folder)
     else:
-        for make in (make_png, make_jpeg, make_webp, make_tiff, make_rest, make_crops):
+        for make in (make_png, make_jpeg, make_webp, make_tiff, make_rest, make_crops, make_scaled):
             make(folder)
-    for name, lines, raw in (("pictures", pictures, pictures_raw), ("crops", crops, crops_raw)):
+    for name, lines, raw in (("pictures", pictures, pictures_raw), ("crops", crops, crops_raw), ("scaled", scaled, scaled_raw)):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
         (folder / f"{name}.raw").write_bytes(b"".join(raw))
 

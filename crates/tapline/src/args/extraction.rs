@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use tapline_core::{Channels, Interpolation, MAX_SIDE, Pooling, Shard, Views};
+use tapline_core::{Channels, Decode, Interpolation, MAX_SIDE, Pooling, Shard, Views};
 use tapline_onnx::{DeviceRequest, Layout};
 
 /// Arguments of `tapline extract`.
@@ -35,6 +35,10 @@ and `compare` take their mean. Each view costs a pass; flips suit pictures witho
   random:N       N parts of the picture (half of its area or more, half of them mirrored), drawn anew for each picture
   random:N:SEED  by another seed than 0; N up to 64
 
+Decoding: `--decode scaled` lets the decoder of JPEG leave out fine detail that the resizing would take away anyway, as
+Pillow's `draft` does, to the bit. It is for photographs of several megapixels; smaller ones and other formats are decoded as
+ever. Features are near those of exact decoding and not the same, so a store holds one or the other.
+
 Precision: `--precision int8` first measures the ranges of the network's tensors on up to 128 of the pictures, evenly spread
 over the listing, and then runs it in bytes. Its features are others than those of float32 (`make bench ROWS=int8` shows by
 how much), so a store holds one or the other. The ranges are kept in the store and used again by later runs over it.
@@ -45,6 +49,8 @@ very bytes of a run without --shard. With --precision int8 every shard measures 
 listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
+A picture whose file has the size and the time of change it had when it was read is taken as unchanged (--verify reads it all
+the same); those in shards and behind URLs, and files changed within two seconds of being read, are read again.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
 
@@ -54,6 +60,7 @@ Examples:
   tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
   tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
   tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store
+  tapline extract photos/ --model efficientnet-lite0 --decode scaled --store photos-scaled.store
   tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store
   tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store")]
 pub struct ExtractArgs {
@@ -75,6 +82,9 @@ pub struct ExtractArgs {
     /// What the network sees of each picture: centre, flip, flips, ten-crop, random:N or random:N:SEED
     #[arg(long, default_value_t = Views::Centre)]
     pub views: Views,
+    /// How JPEG is decoded: exact to every pixel; scaled at 1/2, 1/4 or 1/8 where that leaves twice the size that is needed
+    #[arg(long, default_value = "exact")]
+    pub decode: DecodeArg,
     /// Arithmetic of the network: float32 runs it as it is stored; int8 runs it in bytes, on the processor alone, in
     /// about half the time where that has instructions for it
     #[arg(long, default_value = "float32")]
@@ -110,6 +120,9 @@ pub struct ExtractArgs {
     /// How often a failed request to a source behind URLs is made again, at growing intervals, before the run ends
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u8,
+    /// Read every picture to find out whether it has changed, even where its file has the size and time it had before
+    #[arg(long)]
+    pub verify: bool,
     /// Drop stored features of pictures that are not listed any more
     #[arg(long)]
     pub prune: bool,
@@ -155,6 +168,24 @@ pub struct PreprocessingArgs {
     /// Order of the input's axes, where it cannot be seen from the file
     #[arg(long)]
     pub layout: Option<LayoutArg>,
+}
+
+/// How pictures are decoded, as typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DecodeArg {
+    /// Every pixel.
+    Exact,
+    /// Large JPEGs at a fraction of their size.
+    Scaled,
+}
+
+impl From<DecodeArg> for Decode {
+    fn from(decode: DecodeArg) -> Self {
+        match decode {
+            DecodeArg::Exact => Self::Exact,
+            DecodeArg::Scaled => Self::Scaled,
+        }
+    }
 }
 
 /// What arithmetic a network runs in, as typed.

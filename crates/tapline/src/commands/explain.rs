@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use image::{GenericImage, Rgb, RgbImage};
 use serde::Serialize;
-use tapline_core::Store;
-use tapline_image::{Limits, Picture, decode};
+use tapline_core::{FeatureSpace, Store};
+use tapline_image::{Limits, Picture, decode_for};
 use tapline_probe::{FinalFit, fit_final};
 use tapline_report::tint;
 
@@ -76,7 +76,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     };
     let bar = progress::bar("explaining", args.pictures.len(), "pictures");
     for (index, picture) in args.pictures.iter().enumerate() {
-        let decoded = read(picture)?;
+        let decoded = read(picture, &store.manifest().space)?;
         let map = tapped.maps(&decoded).with_context(|| picture.display().to_string())?.swap_remove(0);
         let evidence = Evidence::of(&fit.probe, &map, class)?;
         let (predicted, probability) = evidence.predicted;
@@ -124,9 +124,10 @@ fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
     Ok(network)
 }
 
-fn read(path: &Path) -> anyhow::Result<Picture> {
+fn read(path: &Path, space: &FeatureSpace) -> anyhow::Result<Picture> {
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    decode(&bytes, &Limits::default()).with_context(|| path.display().to_string())
+    let decoded = decode_for(&bytes, &Limits::default(), (&space.preprocess, space.views), space.decode);
+    decoded.with_context(|| path.display().to_string())
 }
 
 /// The picture, and beside it the same under the colours of the map.

@@ -1,13 +1,14 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Sharing, Skipped,
-    Store, StoreWriter, TapInfo, Views,
+    Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Sharing,
+    Skipped, Stamps, Store, StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -31,6 +32,8 @@ struct Report {
     #[serde(skip_serializing_if = "Precision::is_float32")]
     precision: Precision,
     preprocessing: String,
+    #[serde(skip_serializing_if = "Decode::is_exact")]
+    decode: Decode,
     views: Views,
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<ShardOf>,
@@ -80,6 +83,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         sharing: settled.sharing,
         precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
+        decode: args.decode.into(),
         views: args.views,
         shard,
         pictures: listing.samples.len(),
@@ -151,6 +155,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
                 sha256: model.sha256.parse().map_err(anyhow::Error::msg).context("the model's digest")?,
             },
             preprocess: settled.preprocess.clone(),
+            decode: args.decode.into(),
             views: args.views,
             precision: Precision::Float32,
             dtype: match args.dtype {
@@ -159,7 +164,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             },
         },
         taps,
-        listing,
+        listing: listing.into(),
         shard: None,
         run: Run {
             runtime: format!("ONNX Runtime {}", settled.runtime.version),
@@ -183,9 +188,10 @@ struct Means<'a> {
 fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
     let &Means { settled, trunk, interrupt } = means;
     let total = plan.listing.samples.len();
+    let stamps = Stamps::read(&args.store, &plan.listing, !args.verify);
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = settled.sources.hash(listing, &|hashed| {
+        let digests = settled.sources.hash((listing, &stamps), &|hashed| {
             bar.set_position(hashed as u64);
             interrupt.flow()
         });
@@ -209,7 +215,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         }
         report.reused = writer.reuse(&digests)?;
     }
-    let samples = writer.listing().samples.clone();
+    let listing = Arc::clone(writer.listing());
     let groups = writer.missing();
     let open: usize = groups.iter().map(|g| g.rows.len()).sum();
     let bar = progress::bar("extracting", total, "pictures");
@@ -219,10 +225,12 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let requests = requests_of(&writer, &group, &settled.layers)?;
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
-        let mut keeper = Keeper { writer: &mut writer, taps: &group.taps, bar: &bar, strict: args.strict, report };
-        let done = run_pass(&pass, &samples, &group.rows, |finished| keeper.keep(finished));
+        let (writer, strict) = (&mut writer, args.strict);
+        let mut keeper = Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report };
+        let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
+            keep(&stamps);
         }
         done?;
         if interrupt.caught().is_some() && !writer.missing().is_empty() {
@@ -231,11 +239,19 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         }
     }
     bar.finish_and_clear();
+    keep(&stamps);
     let store = writer.finish()?;
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
     report.is_complete = true;
     Ok(())
+}
+
+/// Writes the stamps, while the store is still this run's alone; it is whole without them.
+fn keep(stamps: &Stamps) {
+    if let Err(error) = stamps.write() {
+        eprintln!("tapline: {:#}; the next run will read every picture again", anyhow::Error::from(error));
+    }
 }
 
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
@@ -276,6 +292,7 @@ fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> 
 struct Keeper<'a> {
     writer: &'a mut StoreWriter,
     taps: &'a [usize],
+    stamps: &'a Stamps,
     bar: &'a ProgressBar,
     strict: bool,
     report: &'a mut Report,
@@ -284,7 +301,8 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
         self.bar.inc(1);
-        let Finished { row, digest, features } = finished;
+        let Finished { row, stamp, digest, features } = finished;
+        self.stamps.note(row, stamp, digest);
         let reason = match (features, digest) {
             (Ok(features), Some(digest)) => {
                 let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
@@ -346,12 +364,13 @@ fn render(report: &Report) -> String {
         count(report.skipped.len())
     );
     text += &format!(
-        "{}{} on {} ({}); preprocessing from {}\n",
+        "{}{} on {} ({}); preprocessing from {}{}\n",
         report.model,
         precision::inside(&report.precision),
         report.device,
         report.device_reason,
-        report.preprocessing
+        report.preprocessing,
+        if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
     );
     for skipped in &report.skipped {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);

@@ -97,8 +97,12 @@ fn prepared(space: &FeatureSpace) -> String {
         Dtype::F16 => "f16",
     };
     format!(
-        "pictures: {resize}, {} × {} pixels, {:?} filter, {:?} channels; features: {dtype}",
-        how.height, how.width, how.interpolation, how.channels
+        "pictures: {resize}, {} × {} pixels, {:?} filter, {:?} channels{}; features: {dtype}",
+        how.height,
+        how.width,
+        how.interpolation,
+        how.channels,
+        if space.decode.is_exact() { "" } else { ", jpeg scaled while decoding (--decode scaled)" }
     )
     .to_lowercase()
 }

@@ -117,7 +117,8 @@ fn look(
     runtime: &mut Option<Runtime>,
 ) -> Result<(), String> {
     let rows: BTreeSet<usize> = looked.iter().flat_map(|tap| tap.pictures.iter().map(|picture| picture.row)).collect();
-    let mut found = rows.iter().filter_map(|&row| Some((row, files.find(row)?))).peekable();
+    let mut found =
+        rows.iter().filter_map(|&row| Some((row, files.find_for(row, &store.manifest().space)?))).peekable();
     if found.peek().is_none() {
         return Err("the files of the pictures are not there, or have changed".to_owned());
     }

@@ -110,6 +110,9 @@ fn extract(store: &Store, args: &ReportArgs) -> String {
     if manifest.space.preprocess.resize == Resize::Squash {
         command += " --squash";
     }
+    if !manifest.space.decode.is_exact() {
+        command += &format!(" --decode {}", manifest.space.decode);
+    }
     if !manifest.space.precision.is_float32() {
         command += &format!(" --precision {}", manifest.space.precision);
     }

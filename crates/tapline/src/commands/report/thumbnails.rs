@@ -10,8 +10,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use rayon::prelude::*;
-use tapline_core::Digest;
-use tapline_image::{Limits, Picture, decode};
+use tapline_core::{Digest, FeatureSpace};
+use tapline_image::{Limits, Picture, decode, decode_for};
 use tapline_report::{Report, Sprite, Thumbnails};
 
 use crate::progress;
@@ -124,11 +124,19 @@ impl<'a> Files<'a> {
 
     /// The picture of a row, if its file is found with the bytes its features were computed from.
     pub fn find(&self, row: usize) -> Option<Picture> {
+        decode(&self.bytes(row)?, &Limits::default()).ok()
+    }
+
+    /// The same picture as the features of a space were computed from it.
+    pub fn find_for(&self, row: usize, space: &FeatureSpace) -> Option<Picture> {
+        decode_for(&self.bytes(row)?, &Limits::default(), (&space.preprocess, space.views), space.decode).ok()
+    }
+
+    fn bytes(&self, row: usize) -> Option<Vec<u8>> {
         let listing = self.stores.listing();
         let expected = listing.sha256[row]?;
         let read = |folder: &PathBuf| fs::read(folder.join(&listing.path[row])).ok();
-        let bytes = self.folders.iter().filter_map(read).find(|bytes| Digest::of(bytes) == expected)?;
-        decode(&bytes, &Limits::default()).ok()
+        self.folders.iter().filter_map(read).find(|bytes| Digest::of(bytes) == expected)
     }
 }
 

@@ -1,0 +1,260 @@
+//! `.stamps`: size and time of the pictures' files when they were read, so that the next run need not read them all again.
+//!
+//! What it says is about files, not about features, and counts for nothing in a store: it may be deleted, and one that is
+//! damaged is not believed. Where a picture's file has the size and the time of its stamp, its digest is taken from there.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{STAMPS, disk};
+use crate::{Digest, Error, Listing, Place};
+
+const MAGIC: &[u8] = b"tapline stamps 1\n";
+/// Bytes of one stamp: the file's path (16, of its digest), size, seconds, nanoseconds, the digest of its bytes.
+const RECORD: usize = 16 + 8 + 8 + 4 + 32;
+/// A longer file is not read: 15 million pictures, whose bytes are read again instead.
+const MAX_BYTES: u64 = 1 << 30;
+/// A file changed less than this before it is read could change again without a sign: the coarsest times in use, of FAT, count
+/// in steps of two seconds. (Git calls such entries racy.)
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How a picture's file looked just before it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Bytes.
+    size: u64,
+    /// When it was changed: seconds since 1970, and nanoseconds.
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+impl Stamp {
+    /// The stamp of a picture that is a file of its own; none where that would not tell a change for certain.
+    pub fn of(place: &Place) -> Option<Self> {
+        let Place::File(path) = place else { return None };
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let modified = metadata.modified().ok()?;
+        // Also none where the file is of the future.
+        SystemTime::now().duration_since(modified).ok().filter(|age| *age >= SETTLED)?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self { size: metadata.len(), seconds: since.as_secs(), nanoseconds: since.subsec_nanos() })
+    }
+}
+
+/// The stamps of a listing's pictures.
+pub struct Stamps {
+    path: PathBuf,
+    /// What the first bytes of a path's digest are, for each row with a file of its own.
+    files: Vec<Option<[u8; 16]>>,
+    rows: Mutex<Vec<Option<(Stamp, Digest)>>>,
+}
+
+impl Stamps {
+    /// The stamps that the store in `dir` has of the pictures of a listing; none at all where they are not to be `trusted`.
+    pub fn read(dir: &Path, listing: &Listing, trusted: bool) -> Self {
+        let path = dir.join(STAMPS);
+        let files: Vec<_> = listing.samples.iter().map(|sample| file(&sample.place)).collect();
+        let known = if trusted { known(&path).unwrap_or_default() } else { HashMap::new() };
+        let rows = files.iter().map(|file| known.get(&(*file)?).copied()).collect();
+        Self { path, files, rows: Mutex::new(rows) }
+    }
+
+    /// The digest of a row's picture, whose bytes are read only where its stamp does not vouch for them.
+    pub fn digest(&self, row: usize, place: &Place) -> Option<Digest> {
+        let stamp = Stamp::of(place);
+        let known = self.rows()[row];
+        if let (Some(stamp), Some((known, digest))) = (stamp, known)
+            && stamp == known
+        {
+            return Some(digest);
+        }
+        let digest = place.hash();
+        self.note(row, stamp, digest);
+        digest
+    }
+
+    /// Notes that a row's picture had these bytes when it was read, and this stamp just before.
+    pub fn note(&self, row: usize, stamp: Option<Stamp>, digest: Option<Digest>) {
+        self.rows()[row] = stamp.zip(digest);
+    }
+
+    /// Writes them into the store's folder, unless they are there.
+    pub fn write(&self) -> Result<(), Error> {
+        let mut bytes = MAGIC.to_vec();
+        for (file, row) in self.files.iter().zip(self.rows().iter()) {
+            if let (Some(file), Some((stamp, digest))) = (file, row) {
+                bytes.extend(file);
+                bytes.extend(stamp.size.to_le_bytes());
+                bytes.extend(stamp.seconds.to_le_bytes());
+                bytes.extend(stamp.nanoseconds.to_le_bytes());
+                bytes.extend(digest.0);
+            }
+        }
+        bytes.extend(Digest::of(&bytes).0);
+        let is_there = std::fs::metadata(&self.path)
+            .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64)
+            && std::fs::read(&self.path).is_ok_and(|found| found == bytes);
+        if is_there { Ok(()) } else { disk::replace(&self.path, &bytes) }
+    }
+
+    fn rows(&self) -> std::sync::MutexGuard<'_, Vec<Option<(Stamp, Digest)>>> {
+        self.rows.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// What stands for a picture's file: the same relative path may lead elsewhere from another folder.
+fn file(place: &Place) -> Option<[u8; 16]> {
+    let Place::File(path) = place else { return None };
+    let path = std::path::absolute(path).ok()?;
+    Digest::of(path.as_os_str().as_encoded_bytes()).0.first_chunk().copied()
+}
+
+/// The stamps of a file by picture, none where it is not whole.
+fn known(path: &Path) -> Option<HashMap<[u8; 16], (Stamp, Digest)>> {
+    let metadata = std::fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= MAX_BYTES);
+    metadata.and_then(|_| parse(&std::fs::read(path).ok()?))
+}
+
+fn parse(bytes: &[u8]) -> Option<HashMap<[u8; 16], (Stamp, Digest)>> {
+    let (stamps, digest) = bytes.split_last_chunk::<32>()?;
+    let records = stamps.strip_prefix(MAGIC).filter(|records| records.len() % RECORD == 0)?;
+    if Digest::of(stamps).0 != *digest {
+        return None;
+    }
+    records.chunks_exact(RECORD).map(record).collect()
+}
+
+fn record(bytes: &[u8]) -> Option<([u8; 16], (Stamp, Digest))> {
+    let (file, bytes) = bytes.split_first_chunk()?;
+    let (size, bytes) = bytes.split_first_chunk()?;
+    let (seconds, bytes) = bytes.split_first_chunk()?;
+    let (nanoseconds, digest) = bytes.split_first_chunk()?;
+    let stamp = Stamp {
+        size: u64::from_le_bytes(*size),
+        seconds: u64::from_le_bytes(*seconds),
+        nanoseconds: u32::from_le_bytes(*nanoseconds),
+    };
+    Some((*file, (stamp, Digest(digest.try_into().ok()?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+    use crate::scan;
+
+    fn age(path: &Path, seconds: u64) {
+        let file = File::options().write(true).open(path).expect("open");
+        file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).expect("a time");
+    }
+
+    /// A folder of two pictures `a` and `b` that were read long after they were made, with their stamps in `.stamps`.
+    fn stamped() -> (tempfile::TempDir, Listing) {
+        let folder = tempfile::tempdir().expect("folder");
+        let pictures = folder.path().join("pictures");
+        fs::create_dir(&pictures).expect("folder");
+        for name in ["a.png", "b.png"] {
+            fs::write(pictures.join(name), name).expect("write");
+            age(&pictures.join(name), 60);
+        }
+        let listing = scan(&pictures).expect("listing");
+        let stamps = Stamps::read(folder.path(), &listing, true);
+        assert_eq!(digests(&stamps, &listing), [Digest::of(b"a.png"), Digest::of(b"b.png")]);
+        stamps.write().expect("write");
+        (folder, listing)
+    }
+
+    fn digests(stamps: &Stamps, listing: &Listing) -> Vec<Digest> {
+        let samples = listing.samples.iter().enumerate();
+        samples.map(|(row, sample)| stamps.digest(row, &sample.place).expect("readable")).collect()
+    }
+
+    fn found(folder: &Path, listing: &Listing) -> Vec<Digest> {
+        digests(&Stamps::read(folder, listing, true), listing)
+    }
+
+    /// Other bytes of the same length at the same time, which no stamp can tell.
+    fn swap(path: &Path) {
+        let modified = fs::metadata(path).and_then(|found| found.modified()).expect("a time");
+        let length = fs::read(path).expect("read").len();
+        fs::write(path, vec![b'x'; length]).expect("write");
+        File::options().write(true).open(path).and_then(|file| file.set_modified(modified)).expect("a time");
+    }
+
+    #[test]
+    fn a_file_with_its_stamp_is_not_read_unless_stamps_are_not_trusted() {
+        let (folder, listing) = stamped();
+        swap(&folder.path().join("pictures/a.png"));
+        assert_eq!(found(folder.path(), &listing), [Digest::of(b"a.png"), Digest::of(b"b.png")]);
+        let verified = Stamps::read(folder.path(), &listing, false);
+        assert_eq!(digests(&verified, &listing), [Digest::of(b"xxxxx"), Digest::of(b"b.png")]);
+    }
+
+    #[test]
+    fn another_size_or_time_is_noticed() {
+        let (folder, listing) = stamped();
+        let path = folder.path().join("pictures/a.png");
+        fs::write(&path, "xxxxx").expect("write");
+        age(&path, 59);
+        assert_eq!(found(folder.path(), &listing)[0], Digest::of(b"xxxxx"));
+        let modified = fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+        fs::write(&path, "longer").expect("write");
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(modified)).expect("a time");
+        assert_eq!(found(folder.path(), &listing)[0], Digest::of(b"longer"));
+    }
+
+    #[test]
+    fn a_file_changed_just_before_it_was_read_has_no_stamp() {
+        let (folder, listing) = stamped();
+        let path = folder.path().join("pictures/a.png");
+        age(&path, 1);
+        let stamps = Stamps::read(folder.path(), &listing, true);
+        digests(&stamps, &listing);
+        stamps.write().expect("write");
+        swap(&path);
+        assert_eq!(found(folder.path(), &listing)[0], Digest::of(b"xxxxx"));
+        let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(tomorrow)).expect("a time");
+        assert_eq!(Stamp::of(&Place::File(path)), None);
+    }
+
+    #[test]
+    fn the_same_name_in_another_folder_is_another_file() {
+        let (folder, _) = stamped();
+        let other = folder.path().join("other");
+        fs::create_dir(&other).expect("folder");
+        for name in ["a.png", "b.png"] {
+            let modified = fs::metadata(folder.path().join("pictures").join(name)).and_then(|found| found.modified());
+            fs::write(other.join(name), "xxxxx").expect("write");
+            let file = File::options().write(true).open(other.join(name)).expect("open");
+            file.set_modified(modified.expect("a time")).expect("a time");
+        }
+        let listing = scan(&other).expect("listing");
+        assert_eq!(found(folder.path(), &listing), [Digest::of(b"xxxxx"); 2]);
+    }
+
+    #[test]
+    fn no_damaged_stamp_is_believed() {
+        let (folder, listing) = stamped();
+        let path = folder.path().join(STAMPS);
+        let whole = fs::read(&path).expect("stamps");
+        assert_eq!(whole.len(), MAGIC.len() + 2 * RECORD + 32);
+        assert_eq!(parse(&whole).expect("whole").len(), 2);
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            assert!(parse(&damaged).is_none(), "byte {at}");
+            assert!(parse(&whole[..at]).is_none(), "cut to {at}");
+        }
+        assert!(parse(&[&whole[..], &[0]].concat()).is_none());
+        swap(&folder.path().join("pictures/a.png"));
+        fs::write(&path, &whole[..100]).expect("write");
+        assert_eq!(found(folder.path(), &listing)[0], Digest::of(b"xxxxx"));
+        fs::remove_file(&path).expect("remove");
+        fs::create_dir(&path).expect("a folder in its place");
+        assert_eq!(found(folder.path(), &listing)[0], Digest::of(b"xxxxx"));
+    }
+}

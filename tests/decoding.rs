@@ -1,0 +1,63 @@
+//! `--decode scaled`: large JPEGs with fewer pixels, everything else as it was, and features that are kept apart.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+use crate::util::{Scratch, contents, extract, run, tapline};
+
+/// A JPEG of 1.2 megapixels, which a network of 224 pixels may see at half its size.
+fn photograph(scratch: &Scratch, name: &str, seed: u32) {
+    let wave = |x: u32, by: f32| (x as f32 / by).sin();
+    let picture = RgbImage::from_fn(1200, 1040, |x, y| {
+        Rgb([0, 1, 2]
+            .map(|c| (128.0 + 90.0 * wave(x + 40 * c, 70.0 + seed as f32) * wave(y, 50.0) + (x % 7) as f32) as u8))
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(picture).write_to(&mut bytes, ImageFormat::Jpeg).expect("encodes");
+    scratch.write(name, bytes.into_inner());
+}
+
+fn rows(store: &str) -> Vec<Vec<f32>> {
+    let bytes = fs::read(Path::new(store).join("features/pool1.mean.npy")).expect("an array");
+    let values: Vec<f32> = bytes[128..].chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    values.chunks(64).map(<[f32]>::to_vec).collect()
+}
+
+#[test]
+fn features_of_scaled_photographs_are_near_and_in_a_space_of_their_own() {
+    let scratch = Scratch::new();
+    (0..3).for_each(|seed| photograph(&scratch, &format!("pictures/{seed}.jpg"), seed));
+    let (pictures, exact, scaled) = (scratch.text("pictures"), scratch.text("exact"), scratch.text("scaled"));
+    run(extract(&pictures, &exact, &[])).ok();
+    let report = run(extract(&pictures, &scaled, &["--decode", "scaled", "--json"])).json();
+    assert_eq!(report["decode"], "scaled");
+    for (a, b) in rows(&exact).iter().zip(rows(&scaled)) {
+        assert_ne!(*a, b);
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let cosine = dot(a, &b) / (dot(a, a) * dot(&b, &b)).sqrt();
+        assert!(cosine > 0.99, "{cosine}");
+    }
+    let shown = run(tapline(&["info", &scaled])).ok();
+    assert!(shown.contains("jpeg scaled while decoding (--decode scaled)"), "{shown}");
+    run(extract(&pictures, &exact, &["--decode", "scaled"])).fails_with(&["--decode: exact, asked scaled"]);
+    run(extract(&pictures, &scaled, &[])).fails_with(&["--decode: scaled, asked exact"]);
+    let report = run(extract(&pictures, &scaled, &["--decode", "scaled", "--json"])).json();
+    assert_eq!((report["computed"].as_u64(), report["reused"].as_u64()), (Some(0), Some(3)));
+}
+
+#[test]
+fn small_pictures_and_other_formats_are_decoded_as_ever() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(2);
+    scratch.write("pictures/dark/small.jpg", crate::util::encoded(7, ImageFormat::Jpeg));
+    let (exact, scaled) = (scratch.text("exact"), scratch.text("scaled"));
+    run(extract(&pictures, &exact, &[])).ok();
+    run(extract(&pictures, &scaled, &["--decode", "scaled"])).ok();
+    assert_eq!(rows(&exact), rows(&scaled));
+    let explicit = scratch.text("explicit");
+    run(extract(&pictures, &explicit, &["--decode", "exact"])).ok();
+    assert!(contents(Path::new(&exact)) == contents(Path::new(&explicit)), "exact is the default");
+}
