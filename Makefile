@@ -1,6 +1,8 @@
 # Tapline's tasks; `make help` lists them. Everything is built inside the checkout.
 
 .DEFAULT_GOAL := build
+# ONNX Runtime's builds for Linux report to their makers unless told not to; the program itself tells its own.
+export ORT_DISABLE_TELEMETRY := 1
 .PHONY: help setup setup-test setup-cuda build demo figures elpv test verdicts fuzz bench clean
 
 help: ## list these targets

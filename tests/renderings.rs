@@ -33,7 +33,7 @@ fn tables_look_as_they_should() {
     let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
     scratch.write("pictures/dark/broken.png", "not a picture");
     scratch.write("pictures/dark/notes.txt", "");
-    let extracted = run(extract(&pictures, &store, &["--taps", "pool1,fire2@mean+max"]));
+    let extracted = run(extract(&pictures, &store, &["--taps", "pool1,fire2@mean+max", "--workers", "2"]));
     check("extract", &scratch, &extracted.stdout);
     check("info", &scratch, &run(tapline(&["info", &store])).stdout);
     let table = scratch.text("rows.parquet");

@@ -24,7 +24,9 @@ pub fn tapline(args: &[&str]) -> Command {
 pub fn python(script: &str, args: &[&str]) -> Output {
     let python = root().join(".venv/bin/python");
     assert!(python.is_file(), "{} is missing: run `make setup-test`", python.display());
-    Command::new(python).current_dir(root()).arg(script).args(args).output().expect("Python starts")
+    let mut python = Command::new(python);
+    python.env("ORT_DISABLE_TELEMETRY", "1");
+    python.current_dir(root()).arg(script).args(args).output().expect("Python starts")
 }
 
 /// A store of made-up features, without pictures: `tools/make_store.py` says what may be asked for.

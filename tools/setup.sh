@@ -12,6 +12,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# ONNX Runtime's builds for Linux report to their makers unless told not to.
+export ORT_DISABLE_TELEMETRY=1
+
 oldest=11 # Python 3.11 to 3.14: the ones for which the requirements are locked
 newest=14
 did_something=

@@ -54,6 +54,9 @@ pub struct Chosen {
 impl Runtime {
     /// Loads the first of `candidates` that is a usable library; bare file names are left to the system's loader.
     ///
+    /// ONNX Runtime's official builds for Linux, from 1.29 on, send telemetry unless `ORT_DISABLE_TELEMETRY` is 1 in the environment
+    /// before this is called; Tapline's program sets it.
+    ///
     /// # Errors
     /// [`Error::BadRuntime`] for the first that exists, where none is usable; [`Error::NoRuntime`] where none exists.
     pub fn load(candidates: &[PathBuf]) -> Result<Self, Error> {

@@ -62,6 +62,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    project::forbid_telemetry();
     let args = Args::parse();
     match run(&args.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tapline_onnx::{Card, Device, DeviceRequest, Runtime, read_cards};
 
+/// Turns off what ONNX Runtime tells its makers. Its official builds for Linux do so from 1.29 on, with the names and digests of models
+/// and a number kept in the user's cache folder for the machine, unless this is set before the library is loaded.
+#[allow(unsafe_code)]
+pub fn forbid_telemetry() {
+    // SAFETY: the first thing the program does, while it has one thread.
+    unsafe { env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}
+
 /// The Tapline checkout: above the program where it was built, else the working folder or one above it. Other folders
 /// with the same names are never looked into: what is loaded from there is run.
 fn checkout() -> Option<PathBuf> {
