@@ -12,7 +12,7 @@ use crate::{Device, Error, Runtime};
 #[derive(Debug)]
 pub struct Extractor {
     size: InputSize,
-    batch: Option<usize>,
+    batch: usize,
     session: Session,
     input: String,
     /// For each output: the tapped tensor's name and its features per row.
@@ -21,8 +21,8 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Loads a tapped network on a device, with the threads of `sharing`. On a GPU every pass is of as many pictures as it
-    /// says, empty ones if need be: which algorithm runs there, and so a row's last bits, depends on their number.
+    /// Loads a tapped network on a device, with the threads of `sharing`. Every pass is of as many pictures as it says, empty ones
+    /// if need be: which algorithm runs, and so a row's last bits, may depend on their number.
     ///
     /// # Errors
     /// [`Error::Load`] with the runtime's reason.
@@ -32,7 +32,7 @@ impl Extractor {
             .builder(device, sharing.threads)
             .and_then(|mut b| b.commit_from_memory(&model.bytes))
             .map_err(load)?;
-        let batch = model.batch.or((device != Device::Cpu).then_some(sharing.batch));
+        let batch = model.batch.unwrap_or(sharing.batch).max(1);
         Ok(Self {
             size: model.size,
             batch,
@@ -59,15 +59,14 @@ impl Extractor {
         let values = self.picture_values();
         assert_eq!(pictures.len() % values, 0, "a whole number of pictures");
         assert_eq!(rows.len(), self.outputs.len(), "one vector of rows for each tap");
-        let batch = self.batch.unwrap_or(pictures.len() / values).max(1);
-        for chunk in pictures.chunks(batch * values) {
-            self.run_one(chunk, batch, rows)?;
+        for chunk in pictures.chunks(self.batch * values) {
+            self.run_one(chunk, rows)?;
         }
         Ok(())
     }
 
-    fn run_one(&mut self, pictures: &[f32], batch: usize, rows: &mut [Vec<f32>]) -> Result<(), Error> {
-        let values = self.picture_values();
+    fn run_one(&mut self, pictures: &[f32], rows: &mut [Vec<f32>]) -> Result<(), Error> {
+        let (values, batch) = (self.picture_values(), self.batch);
         let count = pictures.len() / values;
         let failed = |source: ort::Error| {
             // The runtime has no code for it.

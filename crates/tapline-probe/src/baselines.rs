@@ -132,7 +132,7 @@ fn tests(config: &ProtocolConfig, splits: Splits<'_>, data: &Dataset<'_>) -> Res
         Splits::Shuffles(shuffles) => {
             let outside =
                 |test: &[usize]| (0..data.labels.len()).filter(|row| test.binary_search(row).is_err()).collect();
-            let tests = drawn_tests(config.seed, shuffles, data)?;
+            let tests = drawn_tests(config.seed, shuffles, (data, false))?;
             Ok(tests.into_iter().map(|test| (outside(&test), test)).collect())
         }
     }

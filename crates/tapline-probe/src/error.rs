@@ -239,8 +239,8 @@ pub enum Error {
         /// What was found there.
         value: f64,
     },
-    /// A target that is NaN or infinite.
-    #[error("row {row} of target {target} is {value}: give a finite number or leave the row out")]
+    /// A target that is NaN, infinite or beyond 1e100 either way.
+    #[error("row {row} of target {target} is {value}: give a number within ±1e100 or leave the row out")]
     BadTarget {
         /// The first such row.
         row: usize,

@@ -11,7 +11,7 @@ pub(crate) fn random_numbers(seed: u64) -> ChaCha8Rng {
 }
 
 /// Fisher and Yates' shuffle (Knuth, "The art of computer programming", volume 2, algorithm 3.4.2 P).
-pub(crate) fn shuffle(rows: &mut [usize], random: &mut ChaCha8Rng) {
+pub(crate) fn shuffle<T>(rows: &mut [T], random: &mut ChaCha8Rng) {
     for last in (1..rows.len()).rev() {
         rows.swap(last, below(last as u64 + 1, random) as usize);
     }

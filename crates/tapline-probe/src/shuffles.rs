@@ -47,7 +47,7 @@ pub fn repeated_holdout<'a>(
     let labels = control_labels(config, data.labels, &vec![0; data.labels.len()]);
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
-    let tests = drawn_tests(config.seed, shuffles, data)?;
+    let tests = drawn_tests(config.seed, shuffles, (data, false))?;
     let lists = to_learn_from(config, &tests, data.labels.len(), |config, train| deal_chosen(config, data, train))?;
     let chosen = fit_chosen(&setting(config, data, progress)?, &lists)?;
     Ok(evaluation(data, Outer::of_chosen(chosen, tests)))
@@ -84,8 +84,13 @@ impl Spread {
     }
 }
 
-/// The rows each shuffle scores, ascending `[shuffles][scored]`.
-pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Dataset<'_>) -> Result<Vec<Vec<usize>>, Error> {
+/// The rows each shuffle scores, ascending `[shuffles][scored]`; `many` says that classes may have few rows each, as combinations
+/// of labels do.
+pub(crate) fn drawn_tests(
+    seed: u64,
+    shuffles: &Shuffles,
+    (data, many): (&Dataset<'_>, bool),
+) -> Result<Vec<Vec<usize>>, Error> {
     let share = shuffles.test_share;
     if shuffles.count == 0 {
         return Err(Error::NoShuffle);
@@ -96,7 +101,7 @@ pub(crate) fn drawn_tests(seed: u64, shuffles: &Shuffles, data: &Dataset<'_>) ->
     let draw = |index: usize| {
         let test = match data.groups {
             Some(groups) => draw_groups((seed, index), share, (data.labels, groups)),
-            None => draw_rows((seed, index), share, data.labels),
+            None => draw_rows((seed, index), share, (data.labels, many)),
         };
         let rows = data.labels.len();
         if test.is_empty() { Err(Error::EmptyShuffle { share, rows, shuffle: index }) } else { Ok(test) }
@@ -121,12 +126,19 @@ pub(crate) fn to_learn_from(
 }
 
 /// Rows of each class, shuffled, until the share of all rows up to and with that class is reached.
-fn draw_rows((seed, index): (u64, usize), share: f64, labels: &[usize]) -> Vec<usize> {
+///
+/// Where classes are `many`, they come in an order of the shuffle's own: of classes of one row each, a fixed order would always
+/// reach its share at the same ones.
+fn draw_rows((seed, index): (u64, usize), share: f64, (labels, many): (&[usize], bool)) -> Vec<usize> {
     let mut random = random_numbers(seed);
     random.set_stream(FIRST_STREAM + index as u64);
+    let mut classes: Vec<Vec<usize>> = vec![Vec::new(); labels.iter().max().map_or(0, |&highest| highest + 1)];
+    labels.iter().enumerate().for_each(|(row, &class)| classes[class].push(row));
+    if many {
+        shuffle(&mut classes, &mut random);
+    }
     let (mut test, mut seen) = (Vec::new(), 0);
-    for class in 0..labels.iter().max().map_or(0, |&highest| highest + 1) {
-        let mut rows: Vec<usize> = (0..labels.len()).filter(|&row| labels[row] == class).collect();
+    for mut rows in classes {
         shuffle(&mut rows, &mut random);
         seen += rows.len();
         let wanted = (share * seen as f64).round() as usize;
@@ -176,7 +188,7 @@ mod tests {
     fn each_class_gives_its_share_to_within_a_row() {
         let labels: Vec<usize> = (0..103).map(|row| [0, 0, 0, 1, 2, 2][row % 6]).collect();
         for index in 0..20 {
-            let test = draw_rows((5, index), 0.25, &labels);
+            let test = draw_rows((5, index), 0.25, (&labels, false));
             assert_eq!(test.len(), 26);
             for class in 0..3 {
                 let of =
@@ -188,15 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_alone_in_their_class_take_turns() {
+        let labels: Vec<usize> = (0..40).collect();
+        let tests: Vec<Vec<usize>> = (0..40).map(|index| draw_rows((5, index), 0.25, (&labels, true))).collect();
+        assert!(tests.iter().all(|test| test.len() == 10) && tests[0] != tests[1]);
+        assert!((0..40).all(|row| tests.iter().any(|test| test.contains(&row))));
+    }
+
+    #[test]
     fn shuffles_differ_and_do_not_hang_on_their_number() {
         let labels: Vec<usize> = (0..40).map(|row| row % 2).collect();
         let rows = ndarray::Array2::<f32>::zeros((40, 1));
         let data = Dataset { rows: &rows, labels: &labels, classes: 2, groups: None };
-        let few = drawn_tests(1, &Shuffles { count: 2, test_share: 0.25 }, &data).unwrap();
-        let many = drawn_tests(1, &Shuffles { count: 5, test_share: 0.25 }, &data).unwrap();
+        let few = drawn_tests(1, &Shuffles { count: 2, test_share: 0.25 }, (&data, false)).unwrap();
+        let many = drawn_tests(1, &Shuffles { count: 5, test_share: 0.25 }, (&data, false)).unwrap();
         assert_eq!(few, many[..2]);
         assert_ne!(few[0], few[1]);
-        assert_ne!(few, drawn_tests(2, &Shuffles { count: 2, test_share: 0.25 }, &data).unwrap());
+        assert_ne!(few, drawn_tests(2, &Shuffles { count: 2, test_share: 0.25 }, (&data, false)).unwrap());
     }
 
     #[test]

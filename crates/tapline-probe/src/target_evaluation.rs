@@ -109,7 +109,7 @@ pub fn evaluate_targets(
         }
         Splits::Shuffles(shuffles) => {
             check_varied(data.targets, &all)?;
-            let tests = drawn_tests(config.seed, shuffles, &plain)?;
+            let tests = drawn_tests(config.seed, shuffles, (&plain, true))?;
             let deal = |config: &ProtocolConfig, train: &[usize]| deal_targets(config, data, (train, 2));
             let lists = to_learn_from(config, &tests, labels.len(), deal)?;
             (all, Way::Chosen { lists, tests })

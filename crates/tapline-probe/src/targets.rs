@@ -50,6 +50,11 @@ impl<'a> Targets<'a> {
     }
 }
 
+/// Numbers beyond it are refused, since squares of their sums have to be finite.
+const LARGEST: f64 = 1e100;
+/// Differences up to it are none, since their squares have to be more than nothing.
+const SMALLEST: f64 = 1e-100;
+
 /// What can be wrong with a configuration for targets that are no classes.
 pub(crate) fn check_config(config: &ProtocolConfig) -> Result<(), Error> {
     let asked = [
@@ -80,7 +85,7 @@ pub(crate) fn check_targeted(data: &Targeted<'_>) -> Result<(), Error> {
     }
     let bad = |value: f64| match data.targets {
         Targets::Labels(_) => value != 0.0 && value != 1.0,
-        Targets::Numbers(_) => !value.is_finite(),
+        Targets::Numbers(_) => value.is_nan() || value.abs() > LARGEST,
     };
     if let Some(((row, target), &value)) = values.indexed_iter().find(|&(_, &value)| bad(value)) {
         return Err(match data.targets {
@@ -95,7 +100,9 @@ pub(crate) fn check_targeted(data: &Targeted<'_>) -> Result<(), Error> {
 pub(crate) fn check_varied(targets: Targets<'_>, learned: &[usize]) -> Result<(), Error> {
     let values = targets.values();
     let Some(&first) = learned.first() else { return Err(Error::NoTrainingRow) };
-    let constant = |target: &usize| learned.iter().all(|&row| values[[row, *target]] == values[[first, *target]]);
+    let constant = |target: &usize| {
+        learned.iter().all(|&row| (values[[row, *target]] - values[[first, *target]]).abs() <= SMALLEST)
+    };
     let Some(target) = (0..values.ncols()).find(constant) else { return Ok(()) };
     let value = values[[first, target]];
     Err(match targets {
@@ -197,8 +204,11 @@ mod tests {
         check(Targets::Labels(&array![[1.0], [1.0], [1.0], [1.0]]), expected);
         let expected = "no row to learn from has label 1: add rows with it or drop the label";
         check(Targets::Labels(&array![[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), expected);
-        let expected = "row 1 of target 0 is NaN: give a finite number or leave the row out";
+        let expected = "row 1 of target 0 is NaN: give a number within ±1e100 or leave the row out";
         check(Targets::Numbers(&array![[1.0], [f64::NAN], [2.0], [3.0]]), expected);
+        let expected = "row 2 of target 0 is -1e200: give a number within ±1e100 or leave the row out"
+            .replace("1e200", &format!("{}", 1e200));
+        check(Targets::Numbers(&array![[1.0], [0.0], [-1e200], [3.0]]), &expected);
         let expected = "target 0 is 2.5 in every row to learn from: nothing can be learned of it, drop the target";
         check(Targets::Numbers(&array![[2.5], [2.5], [2.5], [2.5]]), expected);
         let expected = "4 rows came with 3 labels: give one label for each row";

@@ -70,7 +70,7 @@ impl Targets<'_> {
 
     /// Second derivatives `[outputs, outputs]` of the weighted loss of a row: of classes that exclude each other
     /// `d (diag(p) − p pᵀ)`, of outputs that know nothing of each other `d diag(ℓ″)`.
-    pub(crate) fn curvature_of_classes(&self, row: usize, mut scores: Vec<f64>) -> Vec<f64> {
+    pub(crate) fn curvature_of_row(&self, row: usize, mut scores: Vec<f64>) -> Vec<f64> {
         let (weight, outputs) = (self.weights[row], self.outputs);
         if matches!(self.aims, Aims::Outputs(..)) {
             let mut own = vec![0.0; outputs];
@@ -219,7 +219,7 @@ mod tests {
         for aims in aims.into_iter().chain([Aims::Class(&[2])]) {
             let targets = Targets { aims, weights: &[1.5], outputs: 3 };
             let (scores, step) = ([0.4, -0.7, 0.2], 1e-5);
-            let found = targets.curvature_of_classes(0, scores.to_vec());
+            let found = targets.curvature_of_row(0, scores.to_vec());
             for (place, found) in found.into_iter().enumerate() {
                 let along = |step: f64| {
                     let mut moved = scores;

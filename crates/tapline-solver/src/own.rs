@@ -50,7 +50,7 @@ impl<'a> Own<'a> {
             return Self { sample, taken: Taken::Mean(sample.products(&d, rho, before)), factor: None };
         }
         let curvatures: Vec<Vec<f64>> =
-            sample.rows.iter().map(|&row| targets.curvature_of_classes(row, scores(row).collect())).collect();
+            sample.rows.iter().map(|&row| targets.curvature_of_row(row, scores(row).collect())).collect();
         Self { sample, taken: Taken::Whole(whole(sample, &curvatures, outputs)), factor: None }
     }
 

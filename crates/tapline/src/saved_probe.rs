@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use serde::Serialize;
-use tapline_core::{Store, TapInfo, Views};
+use tapline_core::{Decode, Precision, Store, TapInfo, Views};
 use tapline_probe::{Probe, Transform};
 
 use crate::replacement::Replacement;
@@ -29,6 +29,12 @@ struct SavedProbe<'a> {
     /// Of which views' mean the features are; not written where it is the centre alone.
     #[serde(skip_serializing_if = "Views::is_centre")]
     views: Views,
+    /// How JPEG is decoded; not written where it is in full.
+    #[serde(skip_serializing_if = "Decode::is_exact")]
+    decode: Decode,
+    /// The network's arithmetic; not written where it is float32.
+    #[serde(skip_serializing_if = "Precision::is_float32")]
+    precision: &'a Precision,
     /// The tap; none where several are joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     tap: Option<TapInfo>,
@@ -67,6 +73,8 @@ pub fn write(
         model: &space.model,
         preprocess: &space.preprocess,
         views: space.views,
+        decode: space.decode,
+        precision: &space.precision,
         tap: taps::only(&infos),
         taps: infos,
         outputs,

@@ -1,8 +1,9 @@
 //! What an extraction settles before the first picture is read: network, preprocessing, device, layout of the work.
 
+use anyhow::bail;
 use tapline_core::{Decode, Preprocess, Sharing, Views};
 use tapline_image::Limits;
-use tapline_onnx::{Chosen, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
+use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
 use crate::args::ExtractArgs;
 use crate::interrupt::Interrupt;
@@ -45,6 +46,13 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
     let runtime = project::runtime(args.device)?;
     let chosen = runtime.choose(args.device)?;
     let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
+    if args.threads.is_some() && chosen.device != Device::Cpu {
+        bail!(
+            "--threads is of the processor's sessions, and {} was chosen ({}): leave it out, or add --device cpu",
+            chosen.device,
+            chosen.why
+        );
+    }
     let sharing = sharing::usual(args, chosen.device, network.model.input.batch);
     // The views of a picture are in memory together, even where they are more than a pass.
     check_pass(&network.model, size, sharing.batch.max(args.views.count()))?;

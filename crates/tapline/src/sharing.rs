@@ -1,14 +1,14 @@
 //! How cores share an extraction: a session with one thread on each, or one session over all of them.
 //!
 //! Which is faster depends on the machine's caches and memory, on the network and on what else runs. Where the pictures are
-//! many, about a second of trials decides, and the answer is kept for the next run. Rows are the same either way.
+//! many, a second or two of trials decides, and the answer is kept for the next run. Rows are the same either way.
 
 use std::path::{Path, PathBuf};
-use std::sync::Barrier;
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tapline_core::{Digest, Sharing, SharingBy};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
@@ -20,9 +20,9 @@ use crate::project;
 /// Pictures, or views of them, below which trials cost more than they can bring.
 const MANY: usize = 2000;
 /// How long one trial runs, warm.
-const TRIAL: Duration = Duration::from_millis(200);
-/// Times that each way is tried, in turns; its best counts, since other work on the machine can only slow a trial.
-const TURNS: usize = 2;
+const TRIAL: Duration = Duration::from_millis(300);
+/// A way whose passes would take longer than this is not tried.
+const LONG_PASS: f64 = 0.5;
 /// What another way has to bring over a session for each core, which takes pictures from file to rows without a hand-off.
 const WORTH: f64 = 1.05;
 /// The most answers that are kept.
@@ -58,20 +58,18 @@ pub fn usual(args: &ExtractArgs, device: Device, fixed_batch: Option<usize>) -> 
     let is_asked = args.workers.is_some() || args.batch.is_some() || args.threads.is_some();
     Sharing {
         sessions: args.workers.map_or(sessions, usize::from),
-        threads: if threads == 0 { 0 } else { args.threads.map_or(threads, usize::from) },
+        threads: args.threads.map_or(threads, usize::from),
         batch: fixed_batch.unwrap_or(args.batch.map_or(batch, usize::from)),
         by: if is_asked { SharingBy::Asked } else { SharingBy::Usual },
     }
 }
 
-/// The faster way for `model` on this processor, kept or found by trials.
-///
-/// # Errors
-/// Where a session cannot be made or run.
-pub fn fastest(usual: Sharing, model: &TappedModel, runtime: &Runtime, images: usize) -> anyhow::Result<Sharing> {
+/// The faster way for `model` on this processor, kept or found by trials; the usual one where trials do not pay, or where it
+/// cannot be tried.
+pub fn fastest(usual: Sharing, model: &TappedModel, runtime: &Runtime, images: usize) -> Sharing {
     let cores = cores();
     if usual.by == SharingBy::Asked || cores == 1 || images < MANY {
-        return Ok(usual);
+        return usual;
     }
     let case = Case {
         processor: processor(),
@@ -82,26 +80,27 @@ pub fn fastest(usual: Sharing, model: &TappedModel, runtime: &Runtime, images: u
     let file = project::cache().map(|folder| folder.join("sharing.json"));
     let kept = file.as_deref().map(read).unwrap_or_default();
     if let Some(answer) = kept.iter().find(|answer| answer.case == case) {
-        return Ok(measured(answer.sessions, answer.threads, answer.batch));
+        return measured(answer.sessions, answer.threads, answer.batch);
     }
-    let fixed = model.batch;
     let ways = [(cores, 1, 1), (cores, 1, 8), (1, cores, 32)].map(|(sessions, threads, batch)| {
-        let batch = fixed.unwrap_or(batch);
+        let batch = model.batch.unwrap_or(batch);
         measured(sessions, threads, batch)
     });
-    let mut rates = [0.0f64; 3];
-    for _ in 0..TURNS {
-        for (rate, way) in rates.iter_mut().zip(&ways) {
-            *rate = rate.max(trial(way, model, runtime).context("trials of how to share the work")?);
-        }
-    }
+    // What goes wrong with the usual way comes up where pictures run.
+    let Ok(first) = trial(&ways[0], model, runtime) else { return usual };
+    let other = |way: &Sharing| {
+        let pass = (way.batch * cores) as f64 / (first * way.threads as f64);
+        // A way that this machine or network does not take is no way.
+        if pass > LONG_PASS { 0.0 } else { trial(way, model, runtime).unwrap_or(0.0) }
+    };
+    let rates = [first, other(&ways[1]), other(&ways[2])];
     let best = best(&rates);
     if let Some(file) = file {
         let Sharing { sessions, threads, batch, .. } = ways[best];
         // Without it the next run tries again.
         let _ = write(&file, kept, Answer { case, sessions, threads, batch });
     }
-    Ok(ways[best])
+    ways[best]
 }
 
 /// In words: how many sessions, of what, and who says so.
@@ -140,18 +139,16 @@ fn cores() -> usize {
 
 /// Inputs per second of the bare network, all sessions at work.
 fn trial(way: &Sharing, model: &TappedModel, runtime: &Runtime) -> anyhow::Result<f64> {
-    let barrier = Barrier::new(way.sessions);
-    let work = || -> anyhow::Result<f64> {
-        let loaded = Extractor::load(model, runtime, Device::Cpu, way);
+    // All are loaded and warm before the first is timed.
+    let load = |_| -> anyhow::Result<_> {
+        let mut extractor = Extractor::load(model, runtime, Device::Cpu, way)?;
+        let inputs = vec![0.5; way.batch * extractor.picture_values()];
+        extractor.run(&inputs, &mut vec![Vec::new(); model.taps.len()])?;
+        Ok((extractor, inputs))
+    };
+    let sessions = (0..way.sessions).into_par_iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
+    let work = |(mut extractor, inputs): (Extractor, Vec<f32>)| -> anyhow::Result<f64> {
         let mut rows = vec![Vec::new(); model.taps.len()];
-        let warm = loaded.map_err(anyhow::Error::from).and_then(|mut extractor| {
-            let inputs = vec![0.5; way.batch * extractor.picture_values()];
-            extractor.run(&inputs, &mut rows)?;
-            Ok((extractor, inputs))
-        });
-        // All are waited for, those that failed included.
-        barrier.wait();
-        let (mut extractor, inputs) = warm?;
         let (start, mut done) = (Instant::now(), 0);
         while start.elapsed() < TRIAL {
             rows.iter_mut().for_each(Vec::clear);
@@ -161,8 +158,9 @@ fn trial(way: &Sharing, model: &TappedModel, runtime: &Runtime) -> anyhow::Resul
         Ok(done as f64 / start.elapsed().as_secs_f64())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..way.sessions).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("trials do not panic")).sum()
+        let spawn = |session| Builder::new().spawn_scoped(scope, move || work(session));
+        let threads = sessions.into_iter().map(spawn).collect::<Result<Vec<_>, _>>()?;
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a trial panicked"))).sum()
     })
 }
 

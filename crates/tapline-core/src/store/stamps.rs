@@ -80,8 +80,11 @@ impl Stamps {
         self.rows()[row] = stamp.zip(digest);
     }
 
-    /// Writes them into the store's folder, unless they are there.
+    /// Writes them into the store's folder, unless they are there; a folder that is gone needs none.
     pub fn write(&self) -> Result<(), Error> {
+        if !self.path.parent().is_some_and(Path::is_dir) {
+            return Ok(());
+        }
         let mut bytes = MAGIC.to_vec();
         for (file, row) in self.files.iter().zip(self.rows().iter()) {
             if let (Some(file), Some((stamp, digest))) = (file, row) {

@@ -49,7 +49,7 @@ very bytes of a run without --shard. With --precision int8 every shard measures 
 listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
-A picture whose file has the size and the time of change it had when it was read is taken as unchanged (--verify reads it all
+A picture whose file has the size and the modification time it had when it was read is taken as unchanged (--verify reads it all
 the same); those in shards and behind URLs, and files changed within two seconds of being read, are read again.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
@@ -95,8 +95,8 @@ pub struct ExtractArgs {
     /// Where to run: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
-    /// Pictures, or views of them, per pass [default: 32 on a GPU; on the processor 1, or for 2,000 pictures and more what a
-    /// second of trials finds fastest, kept for the next run; none of these three changes a row]
+    /// Pictures, or views of them, per pass [default: 32 on a GPU; on the processor 1, or for 2,000 pictures and more what
+    /// trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most]
     #[arg(long, value_name = "N")]
     pub batch: Option<std::num::NonZeroUsize>,
     /// Worker threads, each with a session of its own [default: one for each core, 3 on a GPU]

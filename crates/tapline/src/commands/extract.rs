@@ -12,7 +12,7 @@ use tapline_core::{
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
-use crate::args::{DtypeArg, ExtractArgs};
+use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::output::{count, counted};
@@ -71,8 +71,9 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     passed_over.iter().for_each(|reason| eprintln!("tapline: passed over: {reason}"));
     let model = &settled.network.model;
     let tapped = tap_model(model, &selection.taps, settled.size, model.input.batch)?;
-    if settled.chosen.device == Device::Cpu {
-        settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count())?;
+    // A network in bytes is another than the one that is at hand here.
+    if settled.chosen.device == Device::Cpu && args.precision == PrecisionArg::Float32 {
+        settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count());
     }
     let taps = tapped.taps;
     let mut report = Report {

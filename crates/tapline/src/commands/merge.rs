@@ -73,8 +73,9 @@ fn notes(stores: &[Store]) -> Vec<String> {
         });
         texts
     };
-    let kinds: [(&str, Vec<String>); 3] = [
+    let kinds: [(&str, Vec<String>); 4] = [
         ("devices", texts(&|run| run.device.clone())),
+        ("sessions", texts(&|run| run.sharing.sessions.to_string())),
         ("batches", texts(&|run| run.sharing.batch.to_string())),
         ("threads", texts(&|run| run.sharing.threads.to_string())),
     ];
