@@ -1,7 +1,8 @@
 //! How cores share an extraction: a session with one thread on each, or one session over all of them.
 //!
 //! Which is faster depends on the machine's caches and memory, on the network and on what else runs. Where the pictures are
-//! many, a second or two of trials decides, and the answer is kept for the next run. Rows are the same either way.
+//! many, a second or two of trials decides, and the answer is kept for the next run. Rows are the same either way but for their last bits,
+//! which the batch may move.
 
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, available_parallelism};
@@ -25,6 +26,8 @@ const TRIAL: Duration = Duration::from_millis(300);
 const LONG_PASS: f64 = 0.5;
 /// What another way has to bring over a session for each core, which takes pictures from file to rows without a hand-off.
 const WORTH: f64 = 1.05;
+/// The most pictures of a pass that is tried, where the network leaves it free.
+const LARGEST_BATCH: usize = 32;
 /// The most answers that are kept.
 const KEPT: usize = 100;
 
@@ -79,10 +82,11 @@ pub fn fastest(usual: Sharing, model: &TappedModel, runtime: &Runtime, images: u
     };
     let file = project::cache().map(|folder| folder.join("sharing.json"));
     let kept = file.as_deref().map(read).unwrap_or_default();
-    if let Some(answer) = kept.iter().find(|answer| answer.case == case) {
+    let fits = |batch: usize| model.batch.map_or(batch <= LARGEST_BATCH, |fixed| batch == fixed);
+    if let Some(answer) = kept.iter().find(|answer| answer.case == case && fits(answer.batch)) {
         return measured(answer.sessions, answer.threads, answer.batch);
     }
-    let ways = [(cores, 1, 1), (cores, 1, 8), (1, cores, 32)].map(|(sessions, threads, batch)| {
+    let ways = [(cores, 1, 1), (cores, 1, 8), (1, cores, LARGEST_BATCH)].map(|(sessions, threads, batch)| {
         let batch = model.batch.unwrap_or(batch);
         measured(sessions, threads, batch)
     });
@@ -93,7 +97,9 @@ pub fn fastest(usual: Sharing, model: &TappedModel, runtime: &Runtime, images: u
         // A way that this machine or network does not take is no way.
         if pass > LONG_PASS { 0.0 } else { trial(way, model, runtime).unwrap_or(0.0) }
     };
-    let rates = [first, other(&ways[1]), other(&ways[2])];
+    // Where the network fixes the batch, the second way is the first.
+    let second = if model.batch.is_none() { other(&ways[1]) } else { 0.0 };
+    let rates = [first, second, other(&ways[2])];
     let best = best(&rates);
     if let Some(file) = file {
         let Sharing { sessions, threads, batch, .. } = ways[best];
@@ -179,7 +185,7 @@ fn read(file: &Path) -> Vec<Answer> {
     let answers: Vec<Answer> = serde_json::from_slice(&text).unwrap_or_default();
     let is_sound = |answer: &Answer| {
         let parts = [answer.sessions, answer.threads];
-        parts.iter().all(|&part| (1..=answer.case.cores).contains(&part)) && (1..=64).contains(&answer.batch)
+        parts.iter().all(|&part| (1..=answer.case.cores).contains(&part)) && answer.batch > 0
     };
     answers.into_iter().filter(is_sound).collect()
 }

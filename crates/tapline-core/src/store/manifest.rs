@@ -65,7 +65,7 @@ pub struct Run {
     pub sharing: Sharing,
 }
 
-/// How sessions of the runtime share an extraction; rows do not depend on it.
+/// How sessions of the runtime share an extraction; rows depend on the batch in their last bits, on nothing else of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sharing {
     /// Sessions that work side by side; 0 where an older store does not say.
