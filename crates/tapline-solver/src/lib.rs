@@ -50,8 +50,9 @@
 //! How it works, and what it was chosen over. Each training set follows the path of its minima from strong to weak
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a
 //! batch share each pass over the rows (scores, losses, residuals and gradients of a block while it is in the cache) and one
-//! preconditioner, the Cholesky factor of their mean Hessian: taken from up to 4,096 rows, in the space of the columns or
-//! of the rows, whichever is smaller. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
+//! preconditioner, the Cholesky factor of their mean Hessian, in the space of the columns or of the rows, whichever is
+//! smaller. It is taken from four rows for each column, or 4,096, drawn by the losses' second derivatives: where classes are
+//! told apart well, few rows have any. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
 //! steps for twelve strengths without a preconditioner, and 48 for all 45 with one of its own at each (a sketch in NumPy);
 //! five sets that share one take 285 passes together (`examples/solve_file`). The eigenvectors of `XᵀX`
 //! (Böhning, "Multinomial logistic regression algorithm", 1992) fit the true Hessian badly where regularisation is weak.
@@ -60,11 +61,16 @@
 //! are float64. `faer` factors and solves, which `ndarray` does not; its products are as fast as `ndarray`'s (60 to 90 Gflop/s
 //! in float32 on one core, both). Where regularisation is weak, float32 proves too little: a search that ends there, or whose
 //! loss is nearly nothing, goes on in double precision over the rows as they came, and once it has spent as much as that
-//! costs, takes a Hessian of its own (Newton's method). On 2,099 rows of 512 columns (SqueezeNet's fire9), 5 sets and 45
-//! strengths, that takes half the time of float32 with shared curvature alone, which ended up to 1.9e-5 too high
-//! (`tests/goldens.rs` holds all 45 strengths against scikit-learn's Newton solver).
+//! costs, takes a curvature of its own: for all outputs together, then for each, then the whole Hessian (Newton's method).
+//! On 2,099 rows of 512 columns (SqueezeNet's fire9), 5 sets and 45 strengths, that takes half the time of float32 with shared
+//! curvature alone, which ended up to 1.9e-5 too high (`tests/goldens.rs` holds all 45 strengths against scikit-learn's Newton
+//! solver). Drawing rows by second derivatives, and a curvature for each output, took nine strengths of 37,500 rows, 2,048
+//! columns and 10 classes from more than 450 s to 50 to 70 s (`make bench ROWS=solver-50k`), against rows drawn evenly and one
+//! mean of all outputs.
 
+mod draw;
 mod error;
+mod ground;
 mod history;
 mod loss;
 mod moments;

@@ -52,6 +52,28 @@ impl Targets<'_> {
         self.outputs == 1 || matches!(self.aims, Aims::Outputs(Shape::SquaredError, _))
     }
 
+    /// Whether outputs bend each other: classes that exclude each other, more than two of them.
+    pub(crate) fn are_coupled(&self) -> bool {
+        self.outputs > 1 && matches!(self.aims, Aims::Class(_))
+    }
+
+    /// Second derivatives `[outputs][sampled]` of each output's weighted loss by its own score.
+    pub(crate) fn curvatures<I: Iterator<Item = f64>>(
+        &self,
+        sampled: &[usize],
+        scores: impl Fn(usize) -> I,
+    ) -> Vec<Vec<f64>> {
+        let mut curvatures = vec![vec![0.0; sampled.len()]; self.outputs];
+        let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
+        for (place, &row) in sampled.iter().enumerate() {
+            own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
+            curvature.fill(0.0);
+            self.differentiate(row, &mut own, &mut curvature);
+            curvatures.iter_mut().zip(&curvature).for_each(|(all, &one)| all[place] = one);
+        }
+        curvatures
+    }
+
     /// Adds the mean second derivative of the rows `sampled` over the outputs to `sums [sampled]`, at their `scores`.
     pub(crate) fn add_curvature<I: Iterator<Item = f64>>(
         &self,

@@ -1,74 +1,149 @@
 //! A curvature that one problem has for itself, in double precision: Newton's method for what the shared curvature and the
 //! memory of steps are too coarse for.
 //!
-//! With one output, or with few weights in all, it is the Hessian itself; else the mean of the outputs' Hessians.
+//! It comes at two prices. The blocks are one curvature for each output, of rows drawn by their second derivatives; where
+//! outputs know nothing of each other and all rows are in, they are the Hessian. What more there is to it where classes
+//! exclude each other, how the outputs bend each other, is bought by those who need it, as long as there are few weights.
 
-use faer::Mat;
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Par};
+use faer::{Accum, Mat, Par};
+use rayon::prelude::*;
 
+use crate::draw::draw;
+use crate::ground::Ground;
 use crate::loss::Targets;
-use crate::precondition::{Preconditioner, Products, Sample, cholesky, solve};
+use crate::precondition::{Preconditioner, Products, cholesky, solve};
 
 /// Weights and intercepts of all outputs together that a whole Hessian is made for, at most.
-const UNKNOWNS: usize = 1024;
+const UNKNOWNS: usize = 3072;
+
+/// What one problem can buy.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) enum Ware {
+    /// One curvature for all outputs: theirs where they have the same, else their mean.
+    One,
+    /// One for each output.
+    Blocks,
+    /// The Hessian of all outputs and all rows.
+    Whole,
+}
+
+impl Ware {
+    /// What there is for a loss, cheap ones first.
+    pub(crate) fn offered(ground: &Ground<'_>, targets: &Targets<'_>) -> Vec<Self> {
+        let mut offered = vec![Self::One];
+        if !targets.has_one_curvature() && ground.is_by_columns() {
+            offered.push(Self::Blocks);
+            if targets.are_coupled() && (ground.table().columns + 1) * targets.outputs <= UNKNOWNS {
+                offered.push(Self::Whole);
+            }
+        }
+        offered
+    }
+
+    /// Floating-point operations to make and factor it.
+    pub(crate) fn cost(self, ground: &Ground<'_>, targets: &Targets<'_>) -> f64 {
+        let (rows, outputs) = (ground.rows.len() as f64, targets.outputs as f64);
+        let columns = ground.table().columns as f64;
+        match self {
+            Self::One => ground.cost(),
+            Self::Blocks => outputs * ground.cost(),
+            Self::Whole => outputs * outputs * (rows * columns * columns + outputs * columns.powi(3) / 3.0),
+        }
+    }
+
+    /// Bytes of it while it is made.
+    pub(crate) fn bytes(self, ground: &Ground<'_>, targets: &Targets<'_>) -> usize {
+        match self {
+            Self::One => ground.bytes(),
+            Self::Blocks => targets.outputs * ground.bytes(),
+            Self::Whole => targets.outputs * targets.outputs * ground.bytes(),
+        }
+    }
+}
 
 /// One problem's curvature, as it was where it was taken.
 pub(crate) struct Own<'a> {
-    sample: &'a Sample,
-    taken: Taken,
+    taken: Taken<'a>,
+    /// Whether it is the Hessian, where it was taken.
+    is_hessian: bool,
+    ware: Ware,
+    bytes: usize,
     /// The factor at one strength.
     factor: Option<Factor<'a>>,
 }
 
-enum Taken {
-    Mean(Products<f64>),
-    /// The loss's Hessian by weights row by row, then intercepts, as a direction holds them: lower, without penalty.
+enum Taken<'a> {
+    /// Products for each output, or one for all.
+    Blocks(Vec<Products<'a, f64>>),
+    /// The loss's Hessian by the weights of one output after the other, each with its intercept last: lower, without penalty.
     Whole(Mat<f64>),
 }
 
 enum Factor<'a> {
-    Mean(Preconditioner<'a, f64>),
+    Blocks(Vec<Preconditioner<'a, f64>>),
     Whole(Mat<f64>),
 }
 
 impl<'a> Own<'a> {
     /// The curvature of `targets` at `scores [rows · outputs]`; `before` is used up where it can be.
     pub(crate) fn take(
-        sample: &'a Sample,
-        targets: &Targets<'_>,
+        ware: Ware,
+        (ground, targets): (&'a Ground<'_>, &Targets<'_>),
         scores: &[f32],
         (rho, before): (&[f64], Option<Self>),
     ) -> Self {
         let outputs = targets.outputs;
         let scores = |row: usize| scores[row * outputs..(row + 1) * outputs].iter().map(|&score| f64::from(score));
-        if targets.has_one_curvature() || !sample.is_whole() || (rho.len() + 1) * outputs > UNKNOWNS {
-            let mut d = vec![0.0; sample.rows.len()];
-            targets.add_curvature(&sample.rows, scores, &mut d);
-            let before =
-                before.and_then(|own| if let Taken::Mean(products) = own.taken { Some(products) } else { None });
-            return Self { sample, taken: Taken::Mean(sample.products(&d, rho, before)), factor: None };
-        }
-        let curvatures: Vec<Vec<f64>> =
-            sample.rows.iter().map(|&row| targets.curvature_of_row(row, scores(row).collect())).collect();
-        Self { sample, taken: Taken::Whole(whole(sample, &curvatures, outputs)), factor: None }
+        let (taken, is_hessian) = match ware {
+            Ware::One => {
+                let mut d = vec![0.0; ground.rows.len()];
+                targets.add_curvature(&ground.rows, scores, &mut d);
+                let before = before.and_then(|own| own.taken.into_one());
+                let (products, is_whole) = ground.products(&d, rho, before);
+                (Taken::Blocks(vec![products]), is_whole && targets.has_one_curvature())
+            }
+            Ware::Blocks => {
+                let each = targets.curvatures(&ground.rows, scores);
+                let blocks: Vec<_> = each.par_iter().map(|d| ground.products(d, rho, None)).collect();
+                let is_whole = blocks.iter().all(|block| block.1);
+                let blocks = blocks.into_iter().map(|block| block.0).collect();
+                (Taken::Blocks(blocks), is_whole && !targets.are_coupled())
+            }
+            Ware::Whole => (Taken::Whole(whole(ground, targets, scores)), true),
+        };
+        Self { taken, is_hessian, ware, bytes: ware.bytes(ground, targets), factor: None }
     }
 
     /// Whether it is the Hessian, where it was taken.
-    pub(crate) fn is_hessian(&self, targets: &Targets<'_>) -> bool {
-        matches!(self.taken, Taken::Whole(_)) || (self.sample.is_whole() && targets.has_one_curvature())
+    pub(crate) fn is_hessian(&self) -> bool {
+        self.is_hessian
+    }
+
+    pub(crate) fn ware(&self) -> Ware {
+        self.ware
+    }
+
+    /// Bytes of it, as [`Ware::bytes`] counts them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Factors it for strength `c`, where that was not yet done.
     pub(crate) fn factor(&mut self, rho: &[f64], c: f64) {
         if self.factor.is_none() {
             self.factor = Some(match &self.taken {
-                Taken::Mean(products) => Factor::Mean(self.sample.factor(products, rho, c)),
+                Taken::Blocks(blocks) => {
+                    Factor::Blocks(blocks.par_iter().map(|products| products.factor(rho, c)).collect())
+                }
                 Taken::Whole(hessian) => {
                     let mut penalised = hessian.clone();
-                    let outputs = hessian.nrows() / (rho.len() + 1);
-                    let places = rho.iter().flat_map(|rho| std::iter::repeat_n(rho, outputs)).enumerate();
-                    places.for_each(|(place, rho)| penalised[(place, place)] += rho / c);
+                    let length = rho.len() + 1;
+                    for first in (0..hessian.nrows()).step_by(length) {
+                        rho.iter().enumerate().for_each(|(column, rho)| {
+                            penalised[(first + column, first + column)] += rho / c;
+                        });
+                    }
                     Factor::Whole(cholesky(penalised))
                 }
             });
@@ -82,48 +157,139 @@ impl<'a> Own<'a> {
 
     /// Multiplies a direction `[(columns + 1) · outputs]` by the inverse curvature, once it is factored.
     pub(crate) fn apply(&self, direction: &mut [f64], outputs: usize) {
-        match &self.factor {
-            Some(Factor::Whole(factor)) => {
-                let mut right = Mat::from_fn(direction.len(), 1, |place, _| direction[place]);
-                solve(factor.as_ref(), right.as_mut());
-                direction.copy_from_slice(right.col_as_slice(0));
+        let Some(factor) = &self.factor else { return };
+        let length = direction.len() / outputs;
+        let mut right = Mat::from_fn(length, outputs, |row, output| direction[row * outputs + output]);
+        match factor {
+            Factor::Blocks(blocks) if blocks.len() == 1 => blocks[0].apply(right.as_mut()),
+            Factor::Blocks(blocks) => {
+                let columns = right.par_col_chunks_mut(1).zip(blocks);
+                columns.for_each(|(column, block)| block.apply(column));
             }
-            Some(Factor::Mean(factor)) => {
-                let length = direction.len() / outputs;
-                let mut right = Mat::from_fn(length, outputs, |row, output| direction[row * outputs + output]);
-                factor.apply(right.as_mut());
-                for (place, value) in direction.iter_mut().enumerate() {
-                    *value = right[(place / outputs, place % outputs)];
-                }
+            Factor::Whole(factor) => {
+                let mut all = Mat::from_fn(direction.len(), 1, |place, _| right[(place % length, place / length)]);
+                solve(factor.as_ref(), all.as_mut());
+                right = Mat::from_fn(length, outputs, |row, output| all[(output * length + row, 0)]);
             }
-            None => {}
+        }
+        for (place, value) in direction.iter_mut().enumerate() {
+            *value = right[(place / outputs, place % outputs)];
         }
     }
 }
 
-/// `Σ (x, 1) (x, 1)ᵀ ⊗ D` over the rows, lower, with `D [outputs, outputs]` each row's `curvatures`.
-fn whole(sample: &Sample, curvatures: &[Vec<f64>], outputs: usize) -> Mat<f64> {
-    let (columns, rows) = (sample.columns(), curvatures.len());
-    let value = |column: usize, row: usize| if column == columns { 1.0 } else { sample.value(column, row) };
-    let x = Mat::from_fn(columns + 1, rows, value);
-    let size = (columns + 1) * outputs;
-    let mut hessian = Mat::zeros(size, size);
-    let mut block = Mat::zeros(columns + 1, columns + 1);
-    for one in 0..outputs {
-        for two in 0..=one {
-            let weighted =
-                Mat::from_fn(columns + 1, rows, |column, row| x[(column, row)] * curvatures[row][one * outputs + two]);
-            matmul(block.as_mut(), Accum::Replace, weighted.as_ref(), x.transpose(), 1.0, Par::Seq);
-            for left in 0..=columns {
-                for right in 0..=columns {
-                    let (a, b) = (left * outputs + one, right * outputs + two);
-                    hessian[(a.max(b), a.min(b))] = block[(left, right)];
-                }
-            }
+impl<'a> Taken<'a> {
+    fn into_one(self) -> Option<Products<'a, f64>> {
+        match self {
+            Self::Blocks(mut blocks) if blocks.len() == 1 => blocks.pop(),
+            Self::Blocks(_) | Self::Whole(_) => None,
         }
     }
+}
+
+/// `Σ D ⊗ (x, 1) (x, 1)ᵀ` over the rows, lower, with `D [outputs, outputs]` each row's second derivatives.
+fn whole<I: Iterator<Item = f64>>(
+    ground: &Ground<'_>,
+    targets: &Targets<'_>,
+    scores: impl Fn(usize) -> I + Sync,
+) -> Mat<f64> {
+    let (columns, outputs) = (ground.table().columns, targets.outputs);
+    let curvatures: Vec<Vec<f64>> =
+        ground.rows.par_iter().map(|&row| targets.curvature_of_row(row, scores(row).collect())).collect();
+    let traces: Vec<f64> =
+        curvatures.iter().map(|d| (0..outputs).map(|output| d[output * (outputs + 1)]).sum()).collect();
+    let bent = draw(&traces, usize::MAX).rows;
+    let rows: Vec<usize> = bent.iter().map(|&(place, _)| ground.rows[place]).collect();
+    let values = ground.table().lend(&rows);
+    let value = |column: usize, row: usize| if column == columns { 1.0 } else { f64::from(values.row(row)[column]) };
+    let x = Mat::from_fn(columns + 1, rows.len(), value);
+    let mut hessian = Mat::zeros((columns + 1) * outputs, (columns + 1) * outputs);
+    hessian.par_col_chunks_mut(columns + 1).enumerate().for_each(|(right, below)| {
+        let mut below = below.subrows_mut(right * (columns + 1), (outputs - right) * (columns + 1));
+        let mut weighted = x.clone();
+        for left in right..outputs {
+            for (row, &(place, _)) in bent.iter().enumerate() {
+                let weight = curvatures[place][left * outputs + right];
+                let out = weighted.col_as_slice_mut(row).iter_mut();
+                out.zip(x.col_as_slice(row)).for_each(|(out, x)| *out = weight * x);
+            }
+            let block = below.as_mut().subrows_mut((left - right) * (columns + 1), columns + 1);
+            matmul(block, Accum::Replace, weighted.as_ref(), x.transpose(), 1.0, Par::Seq);
+        }
+    });
     // All classes' intercepts may move together, which changes nothing.
+    let size = hessian.nrows();
     let highest = (0..size).map(|place| hessian[(place, place)]).fold(0.0, f64::max);
-    (columns * outputs..size).for_each(|place| hessian[(place, place)] += highest * f64::EPSILON);
+    (columns..size).step_by(columns + 1).for_each(|place| hessian[(place, place)] += highest * f64::EPSILON);
     hessian
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array, s};
+
+    use super::*;
+    use crate::loss::{Aims, Shape};
+    use crate::table::Table;
+
+    /// The change of the gradient along the direction that a ware makes of it is that gradient, where the ware is the Hessian.
+    fn check(ware: Ware, aims: Aims<'_>, outputs: usize, is_hessian: bool) {
+        let made = Array2::from_shape_fn((30, 4), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
+        let table = Table::new(&made, &[true; 30], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 30]);
+        let targets = Targets { aims, weights: &[1.5; 30], outputs };
+        let scores: Vec<f32> = (0..30 * outputs).map(|place| (place * 7 % 11) as f32 / 11.0 - 0.4).collect();
+        let (rho, c) = ([0.5, 1.0, 1.5, 2.0], 0.7);
+        let mut own = Own::take(ware, (&ground, &targets), &scores, (&rho, None));
+        assert_eq!(own.is_hessian(), is_hessian);
+        own.factor(&rho, c);
+        // All classes' intercepts together change nothing, so the slopes along these are 0.
+        let mut gradient: Vec<f64> = (0..4 * outputs).map(|place| (place % 5) as f64 - 1.7).collect();
+        gradient.extend((0..outputs).map(|output| output as f64 - (outputs - 1) as f64 / 2.0));
+        let mut direction = gradient.clone();
+        own.apply(&mut direction, outputs);
+        let mut change: Vec<f64> = direction
+            .iter()
+            .enumerate()
+            .map(|(place, v)| rho.get(place / outputs).map_or(0.0, |r| r / c * v))
+            .collect();
+        for (row, values) in table.gather(&ground.rows).chunks_exact(4).enumerate() {
+            let x: Vec<f64> = values.iter().map(|&value| f64::from(value)).chain([1.0]).collect();
+            let at =
+                |output: usize| -> f64 { (0..5).map(|column| x[column] * direction[column * outputs + output]).sum() };
+            let moved: Vec<f64> = (0..outputs).map(at).collect();
+            let here = scores[row * outputs..(row + 1) * outputs].iter().map(|&score| f64::from(score)).collect();
+            let d = targets.curvature_of_row(row, here);
+            for (place, change) in change.iter_mut().enumerate() {
+                let bent: f64 = (0..outputs).map(|output| d[place % outputs * outputs + output] * moved[output]).sum();
+                *change += x[place / outputs] * bent;
+            }
+        }
+        let off = change.iter().zip(&gradient).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert_eq!(off < 1e-5, is_hessian, "{ware:?}: {off}");
+    }
+
+    #[test]
+    fn a_ware_that_says_so_is_the_hessian() {
+        let classes: Vec<usize> = (0..30).map(|row| row % 3).collect();
+        let sides = Array2::from_shape_fn((30, 3), |(row, output)| ((row + output) % 2) as f64);
+        check(Ware::Whole, Aims::Class(&classes), 3, true);
+        check(Ware::Blocks, Aims::Class(&classes), 3, false);
+        check(Ware::One, Aims::Class(&classes), 3, false);
+        check(Ware::Blocks, Aims::Outputs(Shape::Logistic, sides.view()), 3, true);
+        check(Ware::One, Aims::Outputs(Shape::SquaredError, sides.view()), 3, true);
+        let one = sides.slice(s![.., ..1]);
+        check(Ware::One, Aims::Outputs(Shape::Logistic, one), 1, true);
+    }
+
+    #[test]
+    fn dearer_wares_are_offered_where_they_fit_the_loss() {
+        let made = array![[1.0, 2.0], [2.0, 1.0], [5.0, 3.0]];
+        let table = Table::new(&made, &[true; 3], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 3]);
+        let offered = |aims, outputs| Ware::offered(&ground, &Targets { aims, weights: &[1.0; 3], outputs });
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::One, Ware::Blocks, Ware::Whole]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::One, Ware::Blocks]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 1]), 1), [Ware::One]);
+    }
 }

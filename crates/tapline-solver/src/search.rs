@@ -3,12 +3,12 @@
 
 use ndarray::{Array1, Array2};
 
+use crate::ground::Ground;
 use crate::history::{History, add, dot};
 use crate::loss::Targets;
 use crate::moments::Moments;
-use crate::own::Own;
+use crate::own::{Own, Ware};
 use crate::pass::{Look, View};
-use crate::precondition::Sample;
 use crate::table::Units;
 use crate::{Solution, Solved, SolverConfig, Start};
 
@@ -84,8 +84,8 @@ pub(crate) struct Search<'a> {
     own: Option<Own<'a>>,
     /// Whether that is the Hessian, and was taken at this strength.
     has_hessian: bool,
-    /// Looks in double precision since it was bought, or since the first of them.
-    rented: u64,
+    /// Looks in double precision since it was bought, and in all.
+    rented: [u64; 2],
     iterations: u64,
     /// Loss at the first place looked at.
     first_loss: f64,
@@ -123,7 +123,7 @@ impl<'a> Search<'a> {
             precise: false,
             own: None,
             has_hessian: false,
-            rented: 0,
+            rented: [0; 2],
             iterations: 0,
             best: (f64::INFINITY, 0),
             stuck: false,
@@ -191,17 +191,34 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// How many looks in double precision it took since it last bought a curvature.
-    pub(crate) fn rented(&self) -> u64 {
-        self.rented
+    /// The curvature of its own that is worth its price now, and its bytes: the dearest within `max_bytes` that costs no more
+    /// than all its looks in double precision so far; one as dear as the last one once it has looked as long as that takes.
+    pub(crate) fn wanted_ware(
+        &self,
+        ground: &Ground<'_>,
+        cost_of_look: f64,
+        max_bytes: usize,
+    ) -> Option<(Ware, usize)> {
+        let [since, in_all] = self.rented.map(|looks| looks as f64 * cost_of_look);
+        let (ware, cost, bytes) = Ware::offered(ground, &self.targets)
+            .into_iter()
+            .map(|ware| (ware, ware.cost(ground, &self.targets), ware.bytes(ground, &self.targets)))
+            .rfind(|&(_, cost, bytes)| cost <= in_all && bytes <= max_bytes)?;
+        let is_dearer = self.own.as_ref().is_none_or(|own| own.ware() < ware);
+        (is_dearer || cost <= since).then_some((ware, bytes))
+    }
+
+    /// Bytes of the curvature that was bought last.
+    pub(crate) fn bytes_of_own(&self) -> usize {
+        self.own.as_ref().map_or(0, Own::bytes)
     }
 
     /// Takes the curvature of its own loss, here.
-    pub(crate) fn buy(&mut self, sample: &'a Sample) {
-        let own = Own::take(sample, &self.targets, &self.view.scores, (&self.rho, self.own.take()));
-        self.has_hessian = own.is_hessian(&self.targets);
+    pub(crate) fn buy(&mut self, ware: Ware, ground: &'a Ground<'_>) {
+        let own = Own::take(ware, (ground, &self.targets), &self.view.scores, (&self.rho, self.own.take()));
+        self.has_hessian = own.is_hessian();
         self.own = Some(own);
-        self.rented = 0;
+        self.rented[0] = 0;
         self.history.clear();
         self.decrement = f64::INFINITY;
     }
@@ -241,7 +258,7 @@ impl<'a> Search<'a> {
     /// Takes up what was seen there.
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
-        self.rented += u64::from(self.precise);
+        self.rented.iter_mut().for_each(|looks| *looks += u64::from(self.precise));
         if self.first_loss.is_nan() {
             self.first_loss = view.loss;
         }

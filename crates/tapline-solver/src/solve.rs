@@ -6,10 +6,12 @@ use faer::Mat;
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
+use crate::ground::Ground;
 use crate::loss::Targets;
 use crate::moments::{Moments, moments};
+use crate::own::Ware;
 use crate::pass::{Look, look};
-use crate::precondition::{Preconditioner, Products, Sample};
+use crate::precondition::{Preconditioner, Products};
 use crate::search::Search;
 use crate::table::{Real, Table};
 use crate::task::check;
@@ -117,7 +119,7 @@ pub fn solve_wanted(
     let prepared = Prepared {
         moments: moments(&table, task.sets, config.scaling),
         weights: task.sets.iter().map(|weights| task.loss.weighted(weights)).collect(),
-        sample: Sample::of(&table, &used),
+        ground: Ground::of(&table, &used),
         loss: &task.loss,
         table: &table,
         problems,
@@ -133,7 +135,7 @@ pub fn solve_wanted(
 /// What problems are made of.
 struct Prepared<'a, 'b, 'p> {
     table: &'a Table<'a>,
-    sample: Sample,
+    ground: Ground<'a>,
     loss: &'a Loss<'b>,
     moments: Vec<Moments>,
     /// Row weights times class weights `[sets][rows]`.
@@ -212,11 +214,12 @@ impl Prepared<'_, '_, '_> {
         let outputs = self.loss.outputs();
         let mut preconditioner = None;
         loop {
+            let held: usize = searches.iter().map(Search::bytes_of_own).sum();
             let mut active: Vec<&mut Search<'s>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
                 return;
             }
-            self.buy(config, &mut active);
+            self.buy(&mut active, config.max_bytes.saturating_sub(held));
             // A search that forgets its past asks once more.
             while active.iter().any(|search| search.wants_direction()) {
                 let (mut own, mut sharing): (Vec<_>, Vec<_>) =
@@ -241,22 +244,19 @@ impl Prepared<'_, '_, '_> {
         }
     }
 
-    /// Gives a curvature of their own to searches that spent as much in double precision as it costs.
-    fn buy<'s>(&'s self, config: &SolverConfig, active: &mut [&mut Search<'s>]) {
-        let outputs = self.loss.outputs() as f64;
-        let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (outputs + 1.0);
-        let enough = (self.sample.cost() / cost_of_look).ceil() as u64;
-        let mut left = config.max_bytes / self.sample.bytes().max(1);
-        let buyers: Vec<&mut &mut Search<'s>> = active
-            .iter_mut()
-            .filter(|search| {
-                let buys = search.wants_direction() && search.rented() >= enough;
-                let keeps = search.has_own();
-                left = left.saturating_sub(usize::from(buys || keeps));
-                buys && (keeps || left > 0)
-            })
-            .collect();
-        buyers.into_par_iter().for_each(|search| search.buy(&self.sample));
+    /// Gives a curvature of their own to searches that spent as much in double precision as it costs, those first that come
+    /// first, as long as there are bytes `left`.
+    fn buy<'s>(&'s self, active: &mut [&mut Search<'s>], mut left: usize) {
+        let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (self.loss.outputs() + 1) as f64;
+        let mut buyers: Vec<(&mut &mut Search<'s>, Ware)> = Vec::new();
+        for search in active.iter_mut().filter(|search| search.wants_direction()) {
+            let least = left + search.bytes_of_own();
+            if let Some((ware, bytes)) = search.wanted_ware(&self.ground, cost_of_look, least) {
+                left = least - bytes;
+                buyers.push((search, ware));
+            }
+        }
+        buyers.into_par_iter().for_each(|(search, ware)| search.buy(ware, &self.ground));
     }
 
     /// Lets `searches` look where they want to.
@@ -286,8 +286,8 @@ fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_, f32>, turning
 
 /// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
 struct Curvature<'a> {
-    sample: &'a Sample,
-    products: Option<Products<f32>>,
+    ground: &'a Ground<'a>,
+    products: Option<Products<'a, f32>>,
     /// Penalty of each weight `[columns]`.
     rho: Vec<f64>,
     /// Strength at which it was taken.
@@ -304,12 +304,12 @@ impl<'a> Curvature<'a> {
     fn new(prepared: &'a Prepared<'_, '_, '_>, rho: Vec<f64>) -> Self {
         let table = prepared.table;
         Self {
-            sample: &prepared.sample,
+            ground: &prepared.ground,
             products: None,
             rho,
             taken_at: 0.0,
             spent: 0.0,
-            cost: prepared.sample.cost(),
+            cost: prepared.ground.cost(),
             cost_of_look: 8.0 * table.rows as f64 * table.columns as f64,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
         }
@@ -324,14 +324,14 @@ impl<'a> Curvature<'a> {
     }
 
     fn renew(&mut self, active: &[&mut &mut Search<'_>], c: f64) {
-        let mut sums = vec![0.0; self.sample.rows.len()];
-        active.iter().for_each(|search| search.add_curvature(&self.sample.rows, &mut sums));
+        let mut sums = vec![0.0; self.ground.rows.len()];
+        active.iter().for_each(|search| search.add_curvature(&self.ground.rows, &mut sums));
         sums.iter_mut().for_each(|sum| *sum /= active.len() as f64);
-        self.products = Some(self.sample.products(&sums, &self.rho, self.products.take()));
+        self.products = Some(self.ground.products(&sums, &self.rho, self.products.take()).0);
         (self.taken_at, self.spent) = (c, 0.0);
     }
 
     fn factor(&self, c: f64) -> Preconditioner<'a, f32> {
-        self.sample.factor(self.products.as_ref().expect("the curvature was taken"), &self.rho, c)
+        self.products.as_ref().expect("the curvature was taken").factor(&self.rho, c)
     }
 }

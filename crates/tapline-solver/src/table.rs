@@ -4,6 +4,7 @@
 //! standardised on the way, and kept only where it fits. The unit is a matter of rounding alone: float32 holds seven digits
 //! of a column's spread, wherever its mean lies.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -180,6 +181,34 @@ impl<'a> Table<'a> {
         fill(self.columns, block, buffer, |first, out| self.source.read(first, &self.units, out))
     }
 
+    /// The rows `wanted`, ascending, one after the other.
+    pub(crate) fn lend(&self, wanted: &[usize]) -> Lent<'_> {
+        match &self.kept {
+            Some(kept) => Lent { values: Cow::Borrowed(kept), places: wanted.to_vec(), columns: self.columns },
+            None => Lent {
+                values: Cow::Owned(self.gather(wanted)),
+                places: (0..wanted.len()).collect(),
+                columns: self.columns,
+            },
+        }
+    }
+
+    /// A copy of the rows `wanted`, ascending `[wanted, columns]`.
+    pub(crate) fn gather(&self, wanted: &[usize]) -> Vec<f32> {
+        let mut values = Vec::with_capacity(wanted.len() * self.columns);
+        let (mut buffer, mut rest) = (Vec::new(), wanted);
+        for block in self.blocks() {
+            let (here, later) = rest.split_at(rest.partition_point(|&row| row < block.end));
+            rest = later;
+            if !here.is_empty() {
+                let lent = self.block(block.clone(), &mut buffer);
+                let row = |row: &usize| &lent[(row - block.start) * self.columns..][..self.columns];
+                here.iter().for_each(|wanted| values.extend_from_slice(row(wanted)));
+            }
+        }
+        values
+    }
+
     /// Mean and inverse spread of each column over the rows in use, from sums over blocks about each block's own mean
     /// (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
     fn measure(&self, used: &[bool]) -> Result<Units, Error> {
@@ -210,6 +239,21 @@ impl<'a> Table<'a> {
         };
         let inverse = squares.iter().zip(&mean).map(inverse).collect();
         Ok(Units { mean: mean.into_iter().map(|mean| mean as f32).collect(), inverse })
+    }
+}
+
+/// Some rows of a table: lent where all are kept, else copied.
+pub(crate) struct Lent<'a> {
+    values: Cow<'a, [f32]>,
+    /// Where each row stands among the values.
+    places: Vec<usize>,
+    columns: usize,
+}
+
+impl Lent<'_> {
+    /// The row at this place among those wanted `[columns]`.
+    pub(crate) fn row(&self, place: usize) -> &[f32] {
+        &self.values[self.places[place] * self.columns..][..self.columns]
     }
 }
 

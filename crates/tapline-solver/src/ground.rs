@@ -1,0 +1,249 @@
+//! What curvature is taken from: rows of the table, drawn anew each time, or where there are fewer rows than columns, a
+//! sample of them that stays.
+
+use std::sync::OnceLock;
+
+use faer::{Mat, MatRef};
+use rayon::prelude::*;
+
+use crate::draw::{Drawn, draw};
+use crate::precondition::{Products, TILE, add_gram};
+use crate::table::{Real, Table};
+
+/// Rows that a curvature is taken from, at most, where these are enough.
+const ROWS: usize = 4096;
+/// Rows for each column that are enough.
+const ROWS_OF_COLUMN: usize = 4;
+/// Columns from which on a curvature by columns is too large: by rows, it is that of a few of them.
+const COLUMNS: usize = 8192;
+/// Rows that are weighted together before they enter a product.
+const PIECE: usize = 1024;
+/// Rows whose mean one thread sums.
+const RUN: usize = 256;
+
+/// The rows that curvature is taken from.
+pub(crate) struct Ground<'a> {
+    table: &'a Table<'a>,
+    /// The rows whose second derivatives are asked for, ascending.
+    pub(crate) rows: Vec<usize>,
+    /// The values of these, where curvature is taken in the space of rows.
+    sample: Option<Sample>,
+}
+
+/// Rows kept to be multiplied with each other.
+pub(crate) struct Sample {
+    /// How many rows of the table each stands for.
+    share: f64,
+    /// `[columns, sample]`: each row in one run.
+    values: Mat<f32>,
+    /// The same in double precision, from when it was first asked for.
+    values_f64: OnceLock<Mat<f64>>,
+}
+
+/// A precision that a sample is kept in.
+pub(crate) trait Kept: Real {
+    /// The sample in this precision `[columns, sample]`.
+    fn values(sample: &Sample) -> MatRef<'_, Self>;
+}
+
+impl Kept for f32 {
+    fn values(sample: &Sample) -> MatRef<'_, Self> {
+        sample.values.as_ref()
+    }
+}
+
+impl Kept for f64 {
+    fn values(sample: &Sample) -> MatRef<'_, Self> {
+        let values = &sample.values;
+        let wide = || Mat::from_fn(values.nrows(), values.ncols(), |row, column| f64::from(values[(row, column)]));
+        sample.values_f64.get_or_init(wide).as_ref()
+    }
+}
+
+impl<'a> Ground<'a> {
+    /// Of the rows that `used [rows]` marks.
+    pub(crate) fn of(table: &'a Table<'a>, used: &[bool]) -> Self {
+        let rows: Vec<usize> = (0..table.rows).filter(|&row| used[row]).collect();
+        if table.columns <= rows.len().min(COLUMNS) {
+            return Self { table, rows, sample: None };
+        }
+        let size = rows.len().min(ROWS);
+        let evenly: Vec<usize> = (0..size).map(|place| rows[place * rows.len() / size]).collect();
+        let values = table.gather(&evenly);
+        let values = MatRef::from_column_major_slice(&values, table.columns, size).to_owned();
+        let sample = Sample { share: rows.len() as f64 / size as f64, values, values_f64: OnceLock::new() };
+        Self { table, rows: evenly, sample: Some(sample) }
+    }
+
+    pub(crate) fn table(&self) -> &'a Table<'a> {
+        self.table
+    }
+
+    /// Whether curvature is taken in the space of columns, with the intercept.
+    pub(crate) fn is_by_columns(&self) -> bool {
+        self.sample.is_none()
+    }
+
+    /// Rows that a curvature is taken from at most.
+    fn most(&self) -> usize {
+        (ROWS_OF_COLUMN * self.table.columns).max(ROWS)
+    }
+
+    /// Floating-point operations of [`Ground::products`] and a factor.
+    pub(crate) fn cost(&self) -> f64 {
+        let (columns, rows) = (self.table.columns as f64, self.rows.len().min(self.most()) as f64);
+        if self.is_by_columns() {
+            rows * columns * columns + columns.powi(3) / 3.0
+        } else {
+            rows.powi(3) / 3.0 + rows * rows
+        }
+    }
+
+    /// Bytes of products and factor in double precision, with what it takes to make the factor.
+    pub(crate) fn bytes(&self) -> usize {
+        let side = if self.is_by_columns() { self.table.columns } else { self.rows.len() };
+        3 * size_of::<f64>() * side * side
+    }
+
+    /// Products for second derivatives `d` of the rows, and mean penalties `rho [columns]`; `before` is used up where it can
+    /// be. Says as well whether these are the Hessian's: of all rows that have a second derivative.
+    pub(crate) fn products<'s, T: Kept>(
+        &'s self,
+        d: &[f64],
+        rho: &[f64],
+        before: Option<Products<'s, T>>,
+    ) -> (Products<'s, T>, bool) {
+        let Some(sample) = &self.sample else {
+            let drawn = draw(d, self.most());
+            return (self.by_columns(&drawn), drawn.is_whole);
+        };
+        let total = d.iter().sum::<f64>() * sample.share;
+        let d: Vec<T> = d.iter().map(|&d| T::of(d * sample.share)).collect();
+        let values = T::values(sample);
+        if let Some(Products::Rows { gram, .. }) = before {
+            return (Products::Rows { gram, d, total, values }, false);
+        }
+        let mut scaled = values.to_owned();
+        for column in 0..scaled.ncols() {
+            let values = scaled.col_as_slice_mut(column).iter_mut();
+            values.zip(rho).for_each(|(value, &rho)| *value *= T::of(1.0 / rho.sqrt()));
+        }
+        let mut gram = Mat::zeros(scaled.ncols(), scaled.ncols());
+        add_gram(&mut gram, scaled.as_ref());
+        (Products::Rows { gram, d, total, values }, false)
+    }
+
+    /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`.
+    fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
+        let columns = self.table.columns;
+        let wanted: Vec<usize> = drawn.rows.iter().map(|&(place, _)| self.rows[place]).collect();
+        let values = self.table.lend(&wanted);
+        let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
+        let mut mean = vec![0.0f64; columns];
+        let runs = (0..wanted.len()).step_by(RUN).collect::<Vec<_>>();
+        let sums: Vec<Vec<f64>> = runs
+            .into_par_iter()
+            .map(|first| {
+                let mut sums = vec![0.0; columns];
+                for place in first..wanted.len().min(first + RUN) {
+                    let share = drawn.rows[place].1 / total;
+                    sums.iter_mut().zip(values.row(place)).for_each(|(sum, &value)| *sum += share * f64::from(value));
+                }
+                sums
+            })
+            .collect();
+        sums.iter().for_each(|sums| mean.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += sum));
+        let mean: Vec<T> = mean.into_iter().map(T::of).collect();
+        let mut gram = Mat::zeros(columns, columns);
+        let mut piece = Mat::zeros(columns, PIECE.min(wanted.len()));
+        for first in (0..wanted.len()).step_by(PIECE) {
+            let count = PIECE.min(wanted.len() - first);
+            let mut part = piece.as_mut().subcols_mut(0, count);
+            part.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
+                for column in 0..rows.ncols() {
+                    let place = first + tile * TILE + column;
+                    let root = T::of(drawn.rows[place].1.sqrt());
+                    let out = rows.as_mut().col_mut(column).iter_mut();
+                    out.zip(values.row(place)).zip(&mean).for_each(|((out, &value), &mean)| {
+                        *out = root * (T::of(f64::from(value)) - mean);
+                    });
+                }
+            });
+            add_gram(&mut gram, part.as_ref().transpose());
+        }
+        Products::Columns { gram, mean, total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    fn made(rows: usize, columns: usize) -> Array2<f64> {
+        Array2::from_shape_fn((rows, columns), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64)
+    }
+
+    /// The product of curvature and preconditioned gradient is the gradient; by rows the intercept stands apart.
+    fn check<T: Kept>(rows: usize, columns: usize, tolerance: f64) {
+        let made = made(rows, columns);
+        let table = Table::new(&made, &vec![true; rows], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &vec![true; rows]);
+        let d: Vec<f64> = (0..rows).map(|row| 0.05 + (row % 5) as f64 / 20.0).collect();
+        let rho: Vec<f64> = (0..columns).map(|column| 0.5 + (column % 3) as f64).collect();
+        let c = 0.3;
+        let found = ground.products::<T>(&d, &rho, None).0.factor(&rho, c);
+        let gradient: Vec<f64> = (0..=columns).map(|row| (row % 7) as f64 - 3.0).collect();
+        let mut solved = Mat::from_fn(columns + 1, 1, |row, _| T::of(gradient[row]));
+        found.apply(solved.as_mut());
+        let solved = |row: usize| -> f64 { solved[(row, 0)].into() };
+        let coupled = if ground.is_by_columns() { 1.0 } else { 0.0 };
+        let mut sums: Vec<f64> = (0..columns).map(|row| rho[row] / c * solved(row)).chain([0.0]).collect();
+        let values = table.gather(&ground.rows);
+        for (values, &d) in values.chunks_exact(columns).zip(&d) {
+            let score: f64 = (0..columns).map(|column| f64::from(values[column]) * solved(column)).sum();
+            (0..columns).for_each(|row| sums[row] += d * f64::from(values[row]) * (score + coupled * solved(columns)));
+            sums[columns] += d * (coupled * score + solved(columns));
+        }
+        for (row, (sum, gradient)) in sums.iter().zip(&gradient).enumerate() {
+            assert!((sum - gradient).abs() < tolerance, "{row}: {sum} {gradient}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_inverse_of_the_curvature_by_columns_and_by_rows() {
+        check::<f32>(60, 9, 1e-3);
+        check::<f32>(12, 40, 1e-2);
+        check::<f64>(60, 9, 1e-11);
+        check::<f64>(12, 40, 1e-11);
+    }
+
+    #[test]
+    fn rows_drawn_give_nearly_the_products_of_all_of_them_also_from_a_file() {
+        let made = made(3 * ROWS, 5);
+        // A thousand rows have nearly all of the curvature.
+        let d: Vec<f64> = (0..3 * ROWS).map(|row| if row % 12 == 0 { 0.25 } else { 1e-3 }).collect();
+        let of = |max_bytes: usize| {
+            let table = Table::new(&made, &vec![true; 3 * ROWS], max_bytes).unwrap();
+            let ground = Ground::of(&table, &vec![true; 3 * ROWS]);
+            let every = Drawn { rows: d.iter().copied().enumerate().collect(), is_whole: true };
+            let all = |products: Products<'_, f64>| match products {
+                Products::Columns { gram, mean, total } => (gram, mean, total),
+                Products::Rows { .. } => panic!("there are fewer columns than rows"),
+            };
+            let (drawn, is_whole) = ground.products::<f64>(&d, &[1.0; 5], None);
+            assert!(!is_whole);
+            (all(drawn), all(ground.by_columns(&every)))
+        };
+        let (drawn, every) = of(usize::MAX);
+        assert!((drawn.2 / every.2 - 1.0).abs() < 1e-3);
+        for column in 0..5 {
+            assert!((drawn.1[column] - every.1[column]).abs() < 0.02);
+            let highest = every.0[(column, column)];
+            (column..5)
+                .for_each(|row| assert!((drawn.0[(row, column)] - every.0[(row, column)]).abs() < 0.02 * highest));
+        }
+        assert_eq!(of(0).0.0, drawn.0);
+    }
+}
