@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::server::{Server, Trouble};
-use crate::util::{Scratch, contents, extract, run};
+use crate::util::{Scratch, contents, extract, python, ran, run};
 
 const KEY: &str = "AKIDTEST";
 const SECRET: &str = "do-not-print-this";
@@ -23,9 +23,13 @@ fn objects(each: u32) -> (Scratch, HashMap<String, Vec<u8>>) {
 /// An extraction with the environment of a server's bucket.
 fn from_bucket(server: &Server, store: &str, key: &str, more: &[&str]) -> Command {
     let mut command = extract("s3://bucket/pictures", store, more);
+    of_server(&mut command, server, key);
+    command
+}
+
+fn of_server(command: &mut Command, server: &Server, key: &str) {
     command.env("AWS_ENDPOINT", server.url("")).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", SECRET);
-    command
 }
 
 fn features(store: &str) -> Vec<u8> {
@@ -104,6 +108,104 @@ fn a_source_that_dies_is_named_and_the_run_goes_on_once_it_is_back() {
     assert!(reused > Some(20), "what was computed before is kept: {}", again.stdout);
     run(from_bucket(&server, &whole, KEY, &["--workers", "1"])).ok();
     assert_eq!(contents(&scratch.path("store")), contents(&scratch.path("whole")));
+}
+
+/// Tar shards in a scratch folder's `packed/`, and the same as objects of a bucket.
+fn shards() -> (Scratch, HashMap<String, Vec<u8>>) {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(7);
+    ran(python("tests/reference/shards.py", &[&pictures, &scratch.text("packed")])).ok();
+    let packed = contents(&scratch.path("packed"));
+    let path = |name: &std::path::Path| format!("/bucket/shards/{}", name.display());
+    let tars = packed.into_iter().filter(|(name, _)| name.to_string_lossy().starts_with("web-"));
+    let objects = tars.map(|(name, bytes)| (path(&name), bytes)).collect();
+    (scratch, objects)
+}
+
+/// An extraction of pictures that lie in a server's bucket.
+fn from(server: &Server, pictures: &[&str], store: &str, more: &[&str]) -> Command {
+    let mut command = extract(pictures[0], store, &[&pictures[1..], more].concat());
+    of_server(&mut command, server, KEY);
+    command
+}
+
+#[test]
+fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
+    let (scratch, objects) = shards();
+    let server = Server::start(objects, Some(KEY));
+    let local = scratch.text("local");
+    run(extract(&scratch.text("packed/web-{000..002}.tar"), &local, &[])).ok();
+    let each: Vec<String> = (0..3).map(|i| format!("s3://bucket/shards/web-00{i}.tar")).collect();
+    let each: Vec<&str> = each.iter().map(String::as_str).collect();
+    for (name, pictures) in [
+        ("braces", &["s3://bucket/shards/web-{000..002}.tar"][..]),
+        ("prefix", &["s3://bucket/shards"]),
+        ("each", &each),
+    ] {
+        server.trouble("/bucket/shards/web-001.tar", &[Trouble::Status(503), Trouble::Cut, Trouble::Cut]);
+        let store = scratch.text(name);
+        run(from(&server, pictures, &store, &["--workers", "2"])).ok();
+        assert_eq!(features(&store), features(&local), "{name}");
+        let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
+        assert_eq!(listing(name), listing("local"), "{name}");
+        let again = run(from(&server, pictures, &store, &["--json"]));
+        assert_eq!((again.json()["reused"].as_u64(), again.json()["computed"].as_u64()), (Some(14), Some(0)), "{name}");
+    }
+    assert!(is_discreet(&scratch.path("each")));
+}
+
+#[test]
+fn below_a_prefix_hidden_files_are_left_out_and_names_are_those_of_files() {
+    let (scratch, objects) = shards();
+    let packed = contents(&scratch.path("packed"));
+    let (_, parquet) = packed.iter().find(|(name, _)| name.ends_with("plain.parquet")).expect("a Parquet file");
+    let tar = |name: &str| objects[&format!("/bucket/shards/{name}")].clone();
+    fs::create_dir(scratch.path("named")).expect("a folder");
+    let mut named = HashMap::new();
+    for (name, bytes) in [("my shard.tar", tar("web-000.tar")), ("other.tar", tar("web-001.tar"))] {
+        fs::write(scratch.path("named").join(name), &bytes).expect("a file");
+        named.insert(format!("/bucket/named/{name}"), bytes);
+    }
+    named.insert("/bucket/named/._my shard.tar".to_owned(), vec![7; 4000]);
+    named.insert("/bucket/tables/a.parquet".to_owned(), parquet.clone());
+    let server = Server::start(named, Some(KEY));
+    run(extract(&scratch.text("named"), &scratch.text("local"), &[])).ok();
+    run(from(&server, &["s3://bucket/named"], &scratch.text("remote"), &[])).ok();
+    let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
+    assert_eq!(listing("remote"), listing("local"));
+    let ran = run(from(&server, &["s3://bucket/tables"], &scratch.text("none"), &[]));
+    ran.fails_with(&["s3://bucket/tables/a.parquet is a Parquet file", "copy it"]);
+}
+
+#[test]
+fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
+    let (scratch, mut objects) = shards();
+    let whole = objects["/bucket/shards/web-000.tar"].clone();
+    objects.insert("/cut.tar".to_owned(), whole[..1500].to_vec());
+    objects.insert("/none.tar".to_owned(), vec![7; 4000]);
+    let server = Server::start(objects, None);
+    let store = scratch.text("store");
+    for (path, words) in [
+        ("/gone.tar", &["/gone.tar does not exist"][..]),
+        ("/cut.tar", &["/cut.tar", "it was cut off"]),
+        ("/none.tar", &["/none.tar", "it is no tar file"]),
+    ] {
+        let ran = run(from(&server, &[&server.url(path)], &store, &[]));
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        ran.fails_with(words);
+    }
+    let mixed = [&server.url("/cut.tar"), "pictures"];
+    run(from(&server, &mixed, &store, &[])).fails_with(&["is a URL", "give tar files or one prefix"]);
+    let url = server.url("/bucket/shards/web-000.tar");
+    let from_url = |more: &[&str]| run(from(&server, &[&url], &store, more));
+    server.trouble("/bucket/shards/web-000.tar", &[Trouble::Silence; 10]);
+    from_url(&["--retries", "1"]).fails_with(&[&url, "with 1 retries"]);
+    // The index is read, then the tar file is another one.
+    server.trouble("/bucket/shards/web-000.tar", &[Trouble::Fine, Trouble::Fine, Trouble::Status(412)]);
+    from_url(&["--workers", "1"]).fails_with(&[&url, "has changed since its index was read"]);
+    server.trouble("/bucket/shards/web-000.tar", &[Trouble::Whole; 20]);
+    from_url(&["--retries", "0"]).fails_with(&[&url, "cannot be read in parts"]);
+    run(from(&server, &["s3://bucket/a.parquet"], &store, &[])).fails_with(&["a.parquet is a Parquet file", "copy it"]);
 }
 
 #[test]

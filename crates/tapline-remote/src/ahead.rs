@@ -4,10 +4,11 @@
 //! bound by more than one object for each that waits, and nobody waits for room that another holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use object_store::ObjectStoreExt;
+use object_store::{GetOptions, GetRange};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -23,11 +24,47 @@ const AHEAD: usize = 32;
 /// What is to be fetched.
 pub struct Order {
     /// The objects, in the order in which they will be taken, more or less.
-    pub urls: Vec<Arc<str>>,
+    pub objects: Vec<Wanted>,
     /// The most bytes to hold, objects that somebody waits for aside.
     pub bytes_in_flight: u64,
     /// The most bytes of one object.
     pub max_bytes: u64,
+}
+
+/// An object, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where it is.
+    pub url: Arc<str>,
+    /// The bytes that are wanted; all where it is absent.
+    pub range: Option<Range<u64>>,
+    /// The version that is wanted, where its source tells versions apart (an entity tag).
+    pub version: Option<Arc<str>>,
+}
+
+impl From<Arc<str>> for Wanted {
+    fn from(url: Arc<str>) -> Self {
+        Self { url, range: None, version: None }
+    }
+}
+
+impl Wanted {
+    /// What is asked of a client.
+    pub(crate) fn options(&self) -> GetOptions {
+        GetOptions {
+            range: self.range.clone().map(GetRange::Bounded),
+            if_match: self.version.as_deref().map(str::to_owned),
+            ..GetOptions::default()
+        }
+    }
+}
+
+/// The bytes that were asked for, if these are not all.
+pub(crate) fn part(options: &GetOptions) -> Option<Range<u64>> {
+    match &options.range {
+        Some(GetRange::Bounded(range)) => Some(range.clone()),
+        _ => None,
+    }
 }
 
 /// Objects on their way; dropping it ends the fetching.
@@ -65,7 +102,8 @@ impl Remote {
     /// # Errors
     /// Where a URL cannot be used.
     pub fn fetch(&self, order: Order) -> Result<Ahead, Fault> {
-        let targets = order.urls.iter().map(|url| self.target(url)).collect::<Result<Vec<_>, _>>()?;
+        let target = |wanted: &Wanted| Ok((self.target(&wanted.url)?, wanted.options()));
+        let targets = order.objects.iter().map(target).collect::<Result<Vec<_>, Fault>>()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             arrived: Condvar::new(),
@@ -141,7 +179,7 @@ impl Shared {
 }
 
 /// Asks for objects in order, a few more than are read at a time.
-async fn drive(shared: Arc<Shared>, targets: Vec<Target>) {
+async fn drive(shared: Arc<Shared>, targets: Vec<(Target, GetOptions)>) {
     let mut tasks = JoinSet::new();
     for (position, target) in targets.into_iter().enumerate() {
         while shared.is_full(position) {
@@ -155,7 +193,7 @@ async fn drive(shared: Arc<Shared>, targets: Vec<Target>) {
         shared.lock().open.insert(position);
         let shared = shared.clone();
         tasks.spawn(async move {
-            let (fetched, admitted) = fetch(&shared, position, &target).await;
+            let (fetched, admitted) = fetch(&shared, position, target).await;
             let mut state = shared.lock();
             // A failed body gives back the room it was let in with.
             state.held -= admitted - fetched.as_ref().map_or(0, |bytes| bytes.len() as u64);
@@ -169,13 +207,29 @@ async fn drive(shared: Arc<Shared>, targets: Vec<Target>) {
 }
 
 /// One object, and the bytes of room it was let in with.
-async fn fetch(shared: &Shared, position: usize, target: &Target) -> (Result<Vec<u8>, Fault>, u64) {
+async fn fetch(
+    shared: &Shared,
+    position: usize,
+    (target, options): (Target, GetOptions),
+) -> (Result<Vec<u8>, Fault>, u64) {
+    let part = part(&options);
+    match &part {
+        // Clients refuse to ask for nothing.
+        Some(part) if part.is_empty() => return (Ok(Vec::new()), 0),
+        Some(part) if part.end - part.start > shared.max_bytes => {
+            return (Err(Fault::TooLarge { bytes: part.end - part.start, max_bytes: shared.max_bytes }), 0);
+        }
+        _ => {}
+    }
     let wrap = |error: object_store::Error| Fault::of(&target.url, shared.retries, &error);
-    let answer = match target.store.get(&target.path).await {
+    let answer = match target.store.get_opts(&target.path, options).await {
         Ok(answer) => answer,
         Err(error) => return (Err(wrap(error)), 0),
     };
-    let bytes = answer.meta.size;
+    if part.is_some_and(|part| part != answer.range) {
+        return (Err(Fault::Changed { url: target.url.to_string() }), 0);
+    }
+    let bytes = answer.range.end - answer.range.start;
     if bytes > shared.max_bytes {
         return (Err(Fault::TooLarge { bytes, max_bytes: shared.max_bytes }), 0);
     }

@@ -2,7 +2,7 @@
 //!
 //! Causes are cut down to what holds no credential: servers repeat keys in their answers, and URLs carry tokens as queries.
 
-/// A failure; the first two concern one picture, the others the run.
+/// A failure. Of a picture's own object, the first two concern that picture; the others concern the run.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -48,6 +48,18 @@ pub enum Fault {
         /// The last failure.
         cause: String,
     },
+    /// An object that is not the one whose index was read.
+    #[error("{url} has changed since its index was read: run the same command again")]
+    Changed {
+        /// The object.
+        url: String,
+    },
+    /// A source that gives whole objects alone.
+    #[error("{url} cannot be read in parts, which its server does not offer: copy it to a disk first")]
+    Whole {
+        /// The object.
+        url: String,
+    },
     /// The wait was given up.
     #[error("the wait for a picture was given up")]
     GivenUp,
@@ -60,6 +72,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The failure inside an error of reading, if it is one of a source behind a URL.
+    pub fn inside(error: &std::io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// Whether it concerns one picture alone, which may be skipped.
     pub fn concerns_one_picture(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::TooLarge { .. })
@@ -70,8 +87,12 @@ impl Fault {
         let (url, cause) = (harmless(url), plain(error));
         // Listing a bucket gives the same answers as errors of no kind.
         let is_refusal = ["status code: 401", "status code: 403"].iter().any(|status| cause.contains(status));
+        let is_whole =
+            ["non-partial response", "Range request not supported"].iter().any(|words| cause.contains(words));
         match error {
             object_store::Error::NotFound { .. } => Self::Missing { url },
+            object_store::Error::Precondition { .. } => Self::Changed { url },
+            _ if is_whole => Self::Whole { url },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Refused { remedy: remedy(&url), url, cause }
             }

@@ -5,12 +5,13 @@
 //! after all retries concern the run. No message and no path holds a credential.
 //!
 //! ```no_run
-//! use tapline_remote::{Config, Order, Remote};
+//! use std::sync::Arc;
+//! use tapline_remote::{Config, Order, Remote, Wanted};
 //!
 //! let config = Config { environment: std::env::vars().collect(), retries: 5 };
 //! let remote = Remote::new(config)?;
-//! let urls = vec!["s3://bucket/a.jpg".into(), "s3://bucket/b.jpg".into()];
-//! let ahead = remote.fetch(Order { urls, bytes_in_flight: 64 << 20, max_bytes: 1 << 30 })?;
+//! let objects = ["s3://bucket/a.jpg", "s3://bucket/b.jpg"].map(|url| Wanted::from(Arc::from(url))).to_vec();
+//! let ahead = remote.fetch(Order { objects, bytes_in_flight: 64 << 20, max_bytes: 1 << 30 })?;
 //! let picture = ahead.take(0, &|| false)?;
 //! # Ok::<(), tapline_remote::Fault>(())
 //! ```
@@ -19,10 +20,12 @@
 
 mod ahead;
 mod error;
+mod file;
 mod objects;
 mod stores;
 
-pub use ahead::{Ahead, Order};
+pub use ahead::{Ahead, Order, Wanted};
 pub use error::Fault;
+pub use file::RemoteFile;
 pub use objects::Object;
 pub use stores::{Config, Remote};

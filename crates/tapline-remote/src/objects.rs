@@ -1,16 +1,17 @@
 //! What lies below a prefix, and digests of objects that are read in pieces.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStoreExt;
+use object_store::GetOptions;
 use sha2::{Digest as _, Sha256};
 use tapline_core::Digest;
 use url::Url;
 
+use crate::ahead::part;
 use crate::error::harmless;
 use crate::stores::Target;
-use crate::{Fault, Remote};
+use crate::{Fault, Remote, Wanted};
 
 /// Objects that are asked for at a time.
 pub(crate) const REQUESTS: usize = 16;
@@ -56,10 +57,11 @@ impl Remote {
     /// The digests of objects, none where one is not there; `progress` is told how many are done and says whether to go on.
     pub fn hash(
         &self,
-        urls: &[Arc<str>],
+        objects: &[Wanted],
         progress: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Option<Digest>>, Fault> {
-        let targets = urls.iter().map(|url| self.target(url)).collect::<Result<Vec<_>, _>>()?;
+        let target = |wanted: &Wanted| Ok((self.target(&wanted.url)?, wanted.options()));
+        let targets = objects.iter().map(target).collect::<Result<Vec<_>, Fault>>()?;
         let retries = self.config.retries;
         self.runtime.block_on(async {
             let each = targets.into_iter().map(|target| digest(target, retries));
@@ -72,7 +74,7 @@ impl Remote {
                     Err(fault) => return Err(fault),
                 });
                 if !progress(digests.len()) {
-                    digests.resize(urls.len(), None);
+                    digests.resize(objects.len(), None);
                     break;
                 }
             }
@@ -81,9 +83,17 @@ impl Remote {
     }
 }
 
-async fn digest(target: Target, retries: usize) -> Result<Digest, Fault> {
+async fn digest((target, options): (Target, GetOptions), retries: usize) -> Result<Digest, Fault> {
+    let part = part(&options);
+    if part.as_ref().is_some_and(Range::is_empty) {
+        return Ok(Digest::of(&[]));
+    }
     let wrap = |error: object_store::Error| Fault::of(&target.url, retries, &error);
-    let mut pieces = target.store.get(&target.path).await.map_err(wrap)?.into_stream();
+    let answer = target.store.get_opts(&target.path, options).await.map_err(wrap)?;
+    if part.is_some_and(|part| part != answer.range) {
+        return Err(Fault::Changed { url: target.url.to_string() });
+    }
+    let mut pieces = answer.into_stream();
     let mut hasher = Sha256::new();
     while let Some(piece) = pieces.try_next().await.map_err(wrap)? {
         hasher.update(&piece);

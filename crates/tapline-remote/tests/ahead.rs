@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapline_remote::{Config, Fault, Order, Remote};
+use tapline_remote::{Config, Fault, Order, Remote, Wanted};
 
 #[path = "../../../tests/server.rs"]
 #[allow(dead_code, reason = "the black-box tests use the rest")]
@@ -12,10 +12,10 @@ mod server;
 
 use server::{Server, Trouble};
 
-fn serve(count: usize, bytes: usize) -> (Server, Vec<Arc<str>>) {
+fn serve(count: usize, bytes: usize) -> (Server, Vec<Wanted>) {
     let objects: HashMap<String, Vec<u8>> = (0..count).map(|i| (format!("/{i}"), vec![i as u8; bytes])).collect();
     let server = Server::start(objects, None);
-    let urls = (0..count).map(|i| server.url(&format!("/{i}")).into()).collect();
+    let urls = (0..count).map(|i| Wanted::from(Arc::from(server.url(&format!("/{i}"))))).collect();
     (server, urls)
 }
 
@@ -27,7 +27,7 @@ fn remote(retries: usize) -> Remote {
 fn the_bound_holds_and_objects_come_by_position() {
     let (_server, urls) = serve(100, 1000);
     for (bytes_in_flight, most) in [(10_000, 10_000), (2500, 2500), (1, 1000)] {
-        let order = Order { urls: urls.clone(), bytes_in_flight, max_bytes: 1000 };
+        let order = Order { objects: urls.clone(), bytes_in_flight, max_bytes: 1000 };
         let remote = remote(0);
         let ahead = remote.fetch(order).expect("URLs");
         // Nearly in order, as several workers take them.
@@ -43,7 +43,7 @@ fn the_bound_holds_and_objects_come_by_position() {
 fn whoever_waits_for_the_last_object_gets_it_first() {
     let (_server, urls) = serve(100, 1000);
     let remote = remote(0);
-    let ahead = remote.fetch(Order { urls, bytes_in_flight: 1, max_bytes: 1000 }).expect("URLs");
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1, max_bytes: 1000 }).expect("URLs");
     for position in (0..100).rev() {
         assert_eq!(ahead.take(position, &|| false).expect("bytes")[0], position as u8);
     }
@@ -54,7 +54,7 @@ fn a_slow_object_holds_up_no_other() {
     let (server, urls) = serve(20, 3000);
     server.trouble("/0", &[Trouble::Slow]);
     let remote = remote(0);
-    let ahead = remote.fetch(Order { urls, bytes_in_flight: 1 << 20, max_bytes: 1 << 20 }).expect("URLs");
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1 << 20, max_bytes: 1 << 20 }).expect("URLs");
     let start = Instant::now();
     for position in 1..20 {
         ahead.take(position, &|| false).expect("bytes");
@@ -66,10 +66,10 @@ fn a_slow_object_holds_up_no_other() {
 #[test]
 fn what_concerns_one_object_is_told_from_what_concerns_the_source() {
     let (server, mut urls) = serve(3, 3000);
-    urls.push(server.url("/none").into());
+    urls.push(Wanted::from(Arc::from(server.url("/none"))));
     server.trouble("/1", &[Trouble::Silence; 9]);
     let remote = remote(1);
-    let ahead = remote.fetch(Order { urls, bytes_in_flight: 1 << 20, max_bytes: 1 << 20 }).expect("URLs");
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1 << 20, max_bytes: 1 << 20 }).expect("URLs");
     ahead.take(0, &|| false).expect("bytes");
     let dead = ahead.take(1, &|| false).expect_err("silence");
     assert!(matches!(dead, Fault::Dead { .. }) && !dead.concerns_one_picture(), "{dead}");
@@ -82,7 +82,7 @@ fn what_concerns_one_object_is_told_from_what_concerns_the_source() {
 fn an_object_over_the_limit_is_not_read() {
     let (_server, urls) = serve(2, 3000);
     let remote = remote(0);
-    let ahead = remote.fetch(Order { urls, bytes_in_flight: 1 << 20, max_bytes: 2999 }).expect("URLs");
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1 << 20, max_bytes: 2999 }).expect("URLs");
     let fault = ahead.take(1, &|| false).expect_err("too large");
     assert_eq!(fault.to_string(), "has 3000 bytes, more than the limit of 2999");
 }

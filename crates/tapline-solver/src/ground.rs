@@ -1,5 +1,5 @@
-//! What curvature is taken from: rows of the table, drawn anew each time, or where there are fewer rows than columns, a
-//! sample of them that stays.
+//! What curvature is taken from: rows of the table, drawn anew each time; or where there are fewer rows than columns, or so many
+//! columns that their products do not fit, an even sample of the rows that stays.
 
 use std::sync::OnceLock;
 
@@ -8,16 +8,13 @@ use rayon::prelude::*;
 
 use crate::draw::{Drawn, draw};
 use crate::precondition::{Products, TILE, add_gram};
-use crate::table::{Real, Table};
+use crate::table::{Lent, Real, Table};
 
-/// Rows that a curvature is taken from, at most, where these are enough.
+/// Rows that a curvature is taken from, at most: so many, or by columns so many for each column where that is more.
 const ROWS: usize = 4096;
-/// Rows for each column that are enough.
 const ROWS_OF_COLUMN: usize = 4;
-/// Columns from which on a curvature by columns is too large: by rows, it is that of a few of them.
-const COLUMNS: usize = 8192;
 /// Rows that are weighted together before they enter a product.
-const PIECE: usize = 1024;
+pub(crate) const PIECE: usize = 1024;
 /// Rows whose mean one thread sums.
 const RUN: usize = 256;
 
@@ -61,10 +58,13 @@ impl Kept for f64 {
 }
 
 impl<'a> Ground<'a> {
-    /// Of the rows that `used [rows]` marks.
-    pub(crate) fn of(table: &'a Table<'a>, used: &[bool]) -> Self {
+    /// Of the rows that `used [rows]` marks. Where a curvature by columns takes more than half of `max_bytes`, it is that of
+    /// a few rows in their own space.
+    pub(crate) fn of(table: &'a Table<'a>, used: &[bool], max_bytes: usize) -> Self {
         let rows: Vec<usize> = (0..table.rows).filter(|&row| used[row]).collect();
-        if table.columns <= rows.len().min(COLUMNS) {
+        // Products, a copy of them with penalties, and its factor.
+        let bytes = 3 * size_of::<f32>() * table.columns * table.columns;
+        if table.columns <= rows.len() && (table.columns <= ROWS || bytes <= max_bytes / 2) {
             return Self { table, rows, sample: None };
         }
         let size = rows.len().min(ROWS);
@@ -133,43 +133,43 @@ impl<'a> Ground<'a> {
         (Products::Rows { gram, d, total, values }, false)
     }
 
+    /// The values of rows drawn, by their places among these.
+    pub(crate) fn lend(&self, drawn: &[(usize, f64)]) -> Lent<'_> {
+        self.table.lend(drawn.iter().map(|&(place, _)| self.rows[place]).collect())
+    }
+
     /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`.
     fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
         let columns = self.table.columns;
-        let wanted: Vec<usize> = drawn.rows.iter().map(|&(place, _)| self.rows[place]).collect();
-        let values = self.table.lend(&wanted);
         let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
-        let mut mean = vec![0.0f64; columns];
-        let runs = (0..wanted.len()).step_by(RUN).collect::<Vec<_>>();
-        let sums: Vec<Vec<f64>> = runs
-            .into_par_iter()
-            .map(|first| {
-                let mut sums = vec![0.0; columns];
-                for place in first..wanted.len().min(first + RUN) {
-                    let share = drawn.rows[place].1 / total;
-                    sums.iter_mut().zip(values.row(place)).for_each(|(sum, &value)| *sum += share * f64::from(value));
-                }
-                sums
-            })
-            .collect();
-        sums.iter().for_each(|sums| mean.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += sum));
+        let sum = |run: &[(usize, f64)]| {
+            let values = self.lend(run);
+            let mut sums = vec![0.0f64; columns];
+            for (place, &(_, d)) in run.iter().enumerate() {
+                sums.iter_mut().zip(values.row(place)).for_each(|(sum, &value)| *sum += d / total * f64::from(value));
+            }
+            sums
+        };
+        let parts: Vec<Vec<f64>> = drawn.rows.par_chunks(RUN).map(sum).collect();
+        let mut mean = vec![0.0; columns];
+        parts.iter().for_each(|part| mean.iter_mut().zip(part).for_each(|(mean, part)| *mean += part));
         let mean: Vec<T> = mean.into_iter().map(T::of).collect();
         let mut gram = Mat::zeros(columns, columns);
-        let mut piece = Mat::zeros(columns, PIECE.min(wanted.len()));
-        for first in (0..wanted.len()).step_by(PIECE) {
-            let count = PIECE.min(wanted.len() - first);
-            let mut part = piece.as_mut().subcols_mut(0, count);
-            part.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
+        let mut weighted = Mat::zeros(columns, PIECE.min(drawn.rows.len()));
+        for piece in drawn.rows.chunks(PIECE) {
+            let values = self.lend(piece);
+            let mut weighted = weighted.as_mut().subcols_mut(0, piece.len());
+            weighted.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
                 for column in 0..rows.ncols() {
-                    let place = first + tile * TILE + column;
-                    let root = T::of(drawn.rows[place].1.sqrt());
+                    let place = tile * TILE + column;
+                    let root = T::of(piece[place].1.sqrt());
                     let out = rows.as_mut().col_mut(column).iter_mut();
                     out.zip(values.row(place)).zip(&mean).for_each(|((out, &value), &mean)| {
                         *out = root * (T::of(f64::from(value)) - mean);
                     });
                 }
             });
-            add_gram(&mut gram, part.as_ref().transpose());
+            add_gram(&mut gram, weighted.as_ref().transpose());
         }
         Products::Columns { gram, mean, total }
     }
@@ -189,7 +189,7 @@ mod tests {
     fn check<T: Kept>(rows: usize, columns: usize, tolerance: f64) {
         let made = made(rows, columns);
         let table = Table::new(&made, &vec![true; rows], usize::MAX).unwrap();
-        let ground = Ground::of(&table, &vec![true; rows]);
+        let ground = Ground::of(&table, &vec![true; rows], usize::MAX);
         let d: Vec<f64> = (0..rows).map(|row| 0.05 + (row % 5) as f64 / 20.0).collect();
         let rho: Vec<f64> = (0..columns).map(|column| 0.5 + (column % 3) as f64).collect();
         let c = 0.3;
@@ -226,7 +226,7 @@ mod tests {
         let d: Vec<f64> = (0..3 * ROWS).map(|row| if row % 12 == 0 { 0.25 } else { 1e-3 }).collect();
         let of = |max_bytes: usize| {
             let table = Table::new(&made, &vec![true; 3 * ROWS], max_bytes).unwrap();
-            let ground = Ground::of(&table, &vec![true; 3 * ROWS]);
+            let ground = Ground::of(&table, &vec![true; 3 * ROWS], max_bytes);
             let every = Drawn { rows: d.iter().copied().enumerate().collect(), is_whole: true };
             let all = |products: Products<'_, f64>| match products {
                 Products::Columns { gram, mean, total } => (gram, mean, total),

@@ -51,8 +51,8 @@
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a
 //! batch share each pass over the rows (scores, losses, residuals and gradients of a block while it is in the cache) and one
 //! preconditioner, the Cholesky factor of their mean Hessian, in the space of the columns or of the rows, whichever is
-//! smaller. It is taken from four rows for each column, or 4,096, drawn by the losses' second derivatives: where classes are
-//! told apart well, few rows have any. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
+//! smaller. By columns it is taken from four rows for each, or 4,096 where that is more, drawn by the losses' second
+//! derivatives: where classes are told apart well, few rows have any. By rows it is an even sample of up to 4,096. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
 //! steps for twelve strengths without a preconditioner, and 48 for all 45 with one of its own at each (a sketch in NumPy);
 //! five sets that share one take 285 passes together (`examples/solve_file`). The eigenvectors of `XᵀX`
 //! (Böhning, "Multinomial logistic regression algorithm", 1992) fit the true Hessian badly where regularisation is weak.

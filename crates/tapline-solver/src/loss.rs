@@ -4,6 +4,10 @@
 //! output has a loss of its own. Rows of weight 0 are passed over, so nothing that is in them can reach a fit.
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+/// Rows that one thread differentiates at a time.
+const RUN: usize = 256;
 
 /// What scores are held against, and the weights `[rows]` of one training set.
 #[derive(Debug, Clone, Copy)]
@@ -57,20 +61,21 @@ impl Targets<'_> {
         self.outputs > 1 && matches!(self.aims, Aims::Class(_))
     }
 
-    /// Second derivatives `[outputs][sampled]` of each output's weighted loss by its own score.
+    /// Second derivatives `[sampled, outputs]` of each output's weighted loss by its own score.
     pub(crate) fn curvatures<I: Iterator<Item = f64>>(
         &self,
         sampled: &[usize],
-        scores: impl Fn(usize) -> I,
-    ) -> Vec<Vec<f64>> {
-        let mut curvatures = vec![vec![0.0; sampled.len()]; self.outputs];
-        let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
-        for (place, &row) in sampled.iter().enumerate() {
-            own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
-            curvature.fill(0.0);
-            self.differentiate(row, &mut own, &mut curvature);
-            curvatures.iter_mut().zip(&curvature).for_each(|(all, &one)| all[place] = one);
-        }
+        scores: impl Fn(usize) -> I + Sync,
+    ) -> Vec<f64> {
+        let mut curvatures = vec![0.0; sampled.len() * self.outputs];
+        let each = curvatures.par_chunks_mut(RUN * self.outputs).zip(sampled.par_chunks(RUN));
+        each.for_each(|(curvatures, sampled)| {
+            let mut own = vec![0.0; self.outputs];
+            for (curvature, &row) in curvatures.chunks_exact_mut(self.outputs).zip(sampled) {
+                own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
+                self.differentiate(row, &mut own, curvature);
+            }
+        });
         curvatures
     }
 
@@ -78,16 +83,19 @@ impl Targets<'_> {
     pub(crate) fn add_curvature<I: Iterator<Item = f64>>(
         &self,
         sampled: &[usize],
-        scores: impl Fn(usize) -> I,
+        scores: impl Fn(usize) -> I + Sync,
         sums: &mut [f64],
     ) {
-        let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
-        for (&row, sum) in sampled.iter().zip(sums) {
-            own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
-            curvature.fill(0.0);
-            self.differentiate(row, &mut own, &mut curvature);
-            *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
-        }
+        let each = sums.par_chunks_mut(RUN).zip(sampled.par_chunks(RUN));
+        each.for_each(|(sums, sampled)| {
+            let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
+            for (sum, &row) in sums.iter_mut().zip(sampled) {
+                own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
+                curvature.fill(0.0);
+                self.differentiate(row, &mut own, &mut curvature);
+                *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
+            }
+        });
     }
 
     /// Second derivatives `[outputs, outputs]` of the weighted loss of a row: of classes that exclude each other

@@ -1,21 +1,25 @@
 //! A curvature that one problem has for itself, in double precision: Newton's method for what the shared curvature and the
 //! memory of steps are too coarse for.
 //!
-//! It comes at two prices. The blocks are one curvature for each output, of rows drawn by their second derivatives; where
-//! outputs know nothing of each other and all rows are in, they are the Hessian. What more there is to it where classes
-//! exclude each other, how the outputs bend each other, is bought by those who need it, as long as there are few weights.
+//! It comes at three prices: one curvature for all outputs, one for each output, and where classes exclude each other and
+//! weights are few, the whole Hessian, which holds how outputs bend each other. The first two are of rows drawn by their
+//! second derivatives; where all rows are in, and outputs have the same curvature or know nothing of each other, they are the
+//! Hessian as well.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
 use crate::draw::draw;
-use crate::ground::Ground;
+use crate::ground::{Ground, PIECE};
 use crate::loss::Targets;
 use crate::precondition::{Preconditioner, Products, cholesky, solve};
 
 /// Weights and intercepts of all outputs together that a whole Hessian is made for, at most.
 const UNKNOWNS: usize = 3072;
+
+/// Second derivatives of single rows to hold at a time.
+const ENTRIES: usize = 1 << 23;
 
 /// What one problem can buy.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -56,8 +60,11 @@ impl Ware {
     pub(crate) fn bytes(self, ground: &Ground<'_>, targets: &Targets<'_>) -> usize {
         match self {
             Self::One => ground.bytes(),
-            Self::Blocks => targets.outputs * ground.bytes(),
-            Self::Whole => targets.outputs * targets.outputs * ground.bytes(),
+            Self::Blocks => targets.outputs * (ground.bytes() + 2 * size_of::<f64>() * ground.rows.len()),
+            Self::Whole => {
+                let unknowns = (ground.table().columns + 1) * targets.outputs;
+                3 * size_of::<f64>() * unknowns * unknowns
+            }
         }
     }
 }
@@ -104,8 +111,12 @@ impl<'a> Own<'a> {
                 (Taken::Blocks(vec![products]), is_whole && targets.has_one_curvature())
             }
             Ware::Blocks => {
-                let each = targets.curvatures(&ground.rows, scores);
-                let blocks: Vec<_> = each.par_iter().map(|d| ground.products(d, rho, None)).collect();
+                let all = targets.curvatures(&ground.rows, scores);
+                let of = |output: usize| {
+                    let d: Vec<f64> = all.iter().skip(output).step_by(outputs).copied().collect();
+                    ground.products(&d, rho, None)
+                };
+                let blocks: Vec<_> = (0..outputs).into_par_iter().map(of).collect();
                 let is_whole = blocks.iter().all(|block| block.1);
                 let blocks = blocks.into_iter().map(|block| block.0).collect();
                 (Taken::Blocks(blocks), is_whole && !targets.are_coupled())
@@ -193,34 +204,38 @@ fn whole<I: Iterator<Item = f64>>(
     targets: &Targets<'_>,
     scores: impl Fn(usize) -> I + Sync,
 ) -> Mat<f64> {
-    let (columns, outputs) = (ground.table().columns, targets.outputs);
-    let curvatures: Vec<Vec<f64>> =
-        ground.rows.par_iter().map(|&row| targets.curvature_of_row(row, scores(row).collect())).collect();
-    let traces: Vec<f64> =
-        curvatures.iter().map(|d| (0..outputs).map(|output| d[output * (outputs + 1)]).sum()).collect();
-    let bent = draw(&traces, usize::MAX).rows;
-    let rows: Vec<usize> = bent.iter().map(|&(place, _)| ground.rows[place]).collect();
-    let values = ground.table().lend(&rows);
-    let value = |column: usize, row: usize| if column == columns { 1.0 } else { f64::from(values.row(row)[column]) };
-    let x = Mat::from_fn(columns + 1, rows.len(), value);
-    let mut hessian = Mat::zeros((columns + 1) * outputs, (columns + 1) * outputs);
-    hessian.par_col_chunks_mut(columns + 1).enumerate().for_each(|(right, below)| {
-        let mut below = below.subrows_mut(right * (columns + 1), (outputs - right) * (columns + 1));
-        let mut weighted = x.clone();
-        for left in right..outputs {
-            for (row, &(place, _)) in bent.iter().enumerate() {
-                let weight = curvatures[place][left * outputs + right];
-                let out = weighted.col_as_slice_mut(row).iter_mut();
-                out.zip(x.col_as_slice(row)).for_each(|(out, x)| *out = weight * x);
+    let (length, outputs) = (ground.table().columns + 1, targets.outputs);
+    let mut bent = vec![0.0; ground.rows.len()];
+    targets.add_curvature(&ground.rows, &scores, &mut bent);
+    let mut hessian = Mat::zeros(length * outputs, length * outputs);
+    let rows_at_once = (ENTRIES / (outputs * outputs)).clamp(1, PIECE);
+    for piece in draw(&bent, usize::MAX).rows.chunks(rows_at_once) {
+        let values = ground.lend(piece);
+        let value = |column: usize, row: usize| values.row(row).get(column).map_or(1.0, |&value| f64::from(value));
+        let x = Mat::from_fn(length, piece.len(), value);
+        let curvature = |&(place, _): &(usize, f64)| {
+            let row = ground.rows[place];
+            targets.curvature_of_row(row, scores(row).collect())
+        };
+        let curvatures: Vec<Vec<f64>> = piece.iter().map(curvature).collect();
+        hessian.par_col_chunks_mut(length).enumerate().for_each(|(right, all)| {
+            let mut below = all.subrows_mut(right * length, (outputs - right) * length);
+            let mut weighted = x.clone();
+            for left in right..outputs {
+                for (row, curvature) in curvatures.iter().enumerate() {
+                    let weight = curvature[left * outputs + right];
+                    let out = weighted.col_as_slice_mut(row).iter_mut();
+                    out.zip(x.col_as_slice(row)).for_each(|(out, x)| *out = weight * x);
+                }
+                let block = below.as_mut().subrows_mut((left - right) * length, length);
+                matmul(block, Accum::Add, weighted.as_ref(), x.transpose(), 1.0, Par::Seq);
             }
-            let block = below.as_mut().subrows_mut((left - right) * (columns + 1), columns + 1);
-            matmul(block, Accum::Replace, weighted.as_ref(), x.transpose(), 1.0, Par::Seq);
-        }
-    });
+        });
+    }
     // All classes' intercepts may move together, which changes nothing.
     let size = hessian.nrows();
     let highest = (0..size).map(|place| hessian[(place, place)]).fold(0.0, f64::max);
-    (columns..size).step_by(columns + 1).for_each(|place| hessian[(place, place)] += highest * f64::EPSILON);
+    (length - 1..size).step_by(length).for_each(|place| hessian[(place, place)] += highest * f64::EPSILON);
     hessian
 }
 
@@ -236,7 +251,7 @@ mod tests {
     fn check(ware: Ware, aims: Aims<'_>, outputs: usize, is_hessian: bool) {
         let made = Array2::from_shape_fn((30, 4), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
         let table = Table::new(&made, &[true; 30], usize::MAX).unwrap();
-        let ground = Ground::of(&table, &[true; 30]);
+        let ground = Ground::of(&table, &[true; 30], usize::MAX);
         let targets = Targets { aims, weights: &[1.5; 30], outputs };
         let scores: Vec<f32> = (0..30 * outputs).map(|place| (place * 7 % 11) as f32 / 11.0 - 0.4).collect();
         let (rho, c) = ([0.5, 1.0, 1.5, 2.0], 0.7);
@@ -286,7 +301,7 @@ mod tests {
     fn dearer_wares_are_offered_where_they_fit_the_loss() {
         let made = array![[1.0, 2.0], [2.0, 1.0], [5.0, 3.0]];
         let table = Table::new(&made, &[true; 3], usize::MAX).unwrap();
-        let ground = Ground::of(&table, &[true; 3]);
+        let ground = Ground::of(&table, &[true; 3], usize::MAX);
         let offered = |aims, outputs| Ware::offered(&ground, &Targets { aims, weights: &[1.0; 3], outputs });
         assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::One, Ware::Blocks, Ware::Whole]);
         assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::One, Ware::Blocks]);

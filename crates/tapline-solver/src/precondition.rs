@@ -57,7 +57,7 @@ impl<'a, T: Real> Products<'a, T> {
                 (Factor::Rows(cholesky(scaled(gram, &scale)), roots, *values), total)
             }
         };
-        Preconditioner { scale, factor, intercept: T::of(1.0 / total.max(f64::MIN_POSITIVE)) }
+        Preconditioner { scale, factor, intercept: T::of(if *total > 0.0 { 1.0 / total } else { 0.0 }) }
     }
 }
 
@@ -146,7 +146,7 @@ fn scaled<T: Real>(gram: &Mat<T>, scale: &[T]) -> Mat<T> {
     scaled
 }
 
-/// The lower factor of `matrix`, whose lower half is given and whose eigenvalues are at least 1 but for rounding.
+/// The lower factor of `matrix`, whose lower half is given and whose eigenvalues are above 0 but for rounding.
 pub(crate) fn cholesky<T: Real>(matrix: Mat<T>) -> Mat<T> {
     let size = matrix.nrows();
     let highest = (0..size).map(|i| matrix[(i, i)].into()).fold(1.0f64, f64::max);

@@ -84,8 +84,10 @@ pub(crate) struct Search<'a> {
     own: Option<Own<'a>>,
     /// Whether that is the Hessian, and was taken at this strength.
     has_hessian: bool,
-    /// Looks in double precision since it was bought, and in all.
-    rented: [u64; 2],
+    /// Looks in double precision since it was bought.
+    rented: u64,
+    /// Looks in double precision in all.
+    rented_in_all: u64,
     iterations: u64,
     /// Loss at the first place looked at.
     first_loss: f64,
@@ -123,7 +125,8 @@ impl<'a> Search<'a> {
             precise: false,
             own: None,
             has_hessian: false,
-            rented: [0; 2],
+            rented: 0,
+            rented_in_all: 0,
             iterations: 0,
             best: (f64::INFINITY, 0),
             stuck: false,
@@ -199,13 +202,20 @@ impl<'a> Search<'a> {
         cost_of_look: f64,
         max_bytes: usize,
     ) -> Option<(Ware, usize)> {
-        let [since, in_all] = self.rented.map(|looks| looks as f64 * cost_of_look);
+        let [since, in_all] = [self.rented, self.rented_in_all].map(|looks| looks as f64 * cost_of_look);
+        // To ask every row for its second derivatives takes no longer than a look.
+        let cost = |ware: Ware| ware.cost(ground, &self.targets) + cost_of_look;
         let (ware, cost, bytes) = Ware::offered(ground, &self.targets)
             .into_iter()
-            .map(|ware| (ware, ware.cost(ground, &self.targets), ware.bytes(ground, &self.targets)))
+            .map(|ware| (ware, cost(ware), ware.bytes(ground, &self.targets)))
             .rfind(|&(_, cost, bytes)| cost <= in_all && bytes <= max_bytes)?;
         let is_dearer = self.own.as_ref().is_none_or(|own| own.ware() < ware);
         (is_dearer || cost <= since).then_some((ware, bytes))
+    }
+
+    /// Gives up a curvature of its own.
+    pub(crate) fn sell(&mut self) {
+        self.own = None;
     }
 
     /// Bytes of the curvature that was bought last.
@@ -218,7 +228,7 @@ impl<'a> Search<'a> {
         let own = Own::take(ware, (ground, &self.targets), &self.view.scores, (&self.rho, self.own.take()));
         self.has_hessian = own.is_hessian();
         self.own = Some(own);
-        self.rented[0] = 0;
+        self.rented = 0;
         self.history.clear();
         self.decrement = f64::INFINITY;
     }
@@ -258,7 +268,8 @@ impl<'a> Search<'a> {
     /// Takes up what was seen there.
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
-        self.rented.iter_mut().for_each(|looks| *looks += u64::from(self.precise));
+        self.rented += u64::from(self.precise);
+        self.rented_in_all += u64::from(self.precise);
         if self.first_loss.is_nan() {
             self.first_loss = view.loss;
         }

@@ -119,7 +119,7 @@ pub fn solve_wanted(
     let prepared = Prepared {
         moments: moments(&table, task.sets, config.scaling),
         weights: task.sets.iter().map(|weights| task.loss.weighted(weights)).collect(),
-        ground: Ground::of(&table, &used),
+        ground: Ground::of(&table, &used, config.max_bytes),
         loss: &task.loss,
         table: &table,
         problems,
@@ -198,9 +198,17 @@ impl Prepared<'_, '_, '_> {
                 .collect();
             here.iter().for_each(|&(track, problem)| searches[track].begin(c, self.problems[problem].start));
             self.descend(config, &mut searches, (&mut curvature, c));
-            for (track, problem) in here {
+            for &(track, problem) in &here {
                 finished(searches[track].finish(problem, config));
             }
+            // Those that have no further strength, or were not wanted at this one, leave their memory to others.
+            let is_done = |track: usize| {
+                let strengths = || tracks[track].iter().map(|&index| self.problems[index].c);
+                let is_refused = strengths().any(|other| other == c) && here.iter().all(|&(other, _)| other != track);
+                is_refused || strengths().all(|other| other <= c)
+            };
+            let done = searches.iter_mut().enumerate().filter(|&(track, _)| is_done(track));
+            done.for_each(|(_, search)| search.sell());
         }
     }
 
@@ -250,9 +258,9 @@ impl Prepared<'_, '_, '_> {
         let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (self.loss.outputs() + 1) as f64;
         let mut buyers: Vec<(&mut &mut Search<'s>, Ware)> = Vec::new();
         for search in active.iter_mut().filter(|search| search.wants_direction()) {
-            let least = left + search.bytes_of_own();
-            if let Some((ware, bytes)) = search.wanted_ware(&self.ground, cost_of_look, least) {
-                left = least - bytes;
+            let room = left + search.bytes_of_own();
+            if let Some((ware, bytes)) = search.wanted_ware(&self.ground, cost_of_look, room) {
+                left = room - bytes;
                 buyers.push((search, ware));
             }
         }
@@ -302,15 +310,16 @@ struct Curvature<'a> {
 
 impl<'a> Curvature<'a> {
     fn new(prepared: &'a Prepared<'_, '_, '_>, rho: Vec<f64>) -> Self {
-        let table = prepared.table;
+        let cost_of_look = 8.0 * (prepared.table.rows * prepared.table.columns) as f64;
         Self {
             ground: &prepared.ground,
             products: None,
             rho,
             taken_at: 0.0,
             spent: 0.0,
-            cost: prepared.ground.cost(),
-            cost_of_look: 8.0 * table.rows as f64 * table.columns as f64,
+            // With a look at one problem, for the second derivatives.
+            cost: prepared.ground.cost() + cost_of_look * (prepared.loss.outputs() as f64 + WAITING),
+            cost_of_look,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
         }
     }

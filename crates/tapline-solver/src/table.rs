@@ -182,11 +182,11 @@ impl<'a> Table<'a> {
     }
 
     /// The rows `wanted`, ascending, one after the other.
-    pub(crate) fn lend(&self, wanted: &[usize]) -> Lent<'_> {
+    pub(crate) fn lend(&self, wanted: Vec<usize>) -> Lent<'_> {
         match &self.kept {
-            Some(kept) => Lent { values: Cow::Borrowed(kept), places: wanted.to_vec(), columns: self.columns },
+            Some(kept) => Lent { values: Cow::Borrowed(kept), places: wanted, columns: self.columns },
             None => Lent {
-                values: Cow::Owned(self.gather(wanted)),
+                values: Cow::Owned(self.gather(&wanted)),
                 places: (0..wanted.len()).collect(),
                 columns: self.columns,
             },
@@ -195,17 +195,9 @@ impl<'a> Table<'a> {
 
     /// A copy of the rows `wanted`, ascending `[wanted, columns]`.
     pub(crate) fn gather(&self, wanted: &[usize]) -> Vec<f32> {
-        let mut values = Vec::with_capacity(wanted.len() * self.columns);
-        let (mut buffer, mut rest) = (Vec::new(), wanted);
-        for block in self.blocks() {
-            let (here, later) = rest.split_at(rest.partition_point(|&row| row < block.end));
-            rest = later;
-            if !here.is_empty() {
-                let lent = self.block(block.clone(), &mut buffer);
-                let row = |row: &usize| &lent[(row - block.start) * self.columns..][..self.columns];
-                here.iter().for_each(|wanted| values.extend_from_slice(row(wanted)));
-            }
-        }
+        let mut values = vec![0.0; wanted.len() * self.columns];
+        let rows = values.par_chunks_mut(self.columns).zip(wanted);
+        rows.for_each(|(out, &row)| self.source.read(row, &self.units, out));
         values
     }
 

@@ -3,16 +3,25 @@
 //! The machinery for URLs is started only where a listing holds one.
 
 use std::collections::HashMap;
+use std::io::{self, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::bail;
-use tapline_core::{Digest, Listing, Place, Sample, Stamp, Stamps, hash_all_by, is_url, objects_listing, scan_all};
-use tapline_remote::{Ahead, Config, Fault, Order, Remote};
+use tapline_core::{
+    Digest, Listing, OpenTar, Place, RemoteTar, Sample, Stamp, Stamps, expand_url, hash_all_by, is_tar_url, is_url,
+    objects_listing, scan_all, tars_listing,
+};
+use tapline_remote::{Ahead, Config, Fault, Order, Remote, Wanted};
 
 use crate::args::ExtractArgs;
 use crate::interrupt::Interrupt;
+use crate::progress::bar;
+
+/// Bytes of a tar file behind a URL that one request for its index asks for.
+const INDEX_BUFFER: usize = 4 << 20;
+/// Tar files behind URLs that are indexed at a time.
+const INDEXED_AT_ONCE: usize = 8;
 
 /// What pictures are read with.
 pub struct Sources {
@@ -25,21 +34,30 @@ impl Sources {
     pub fn scan(args: &ExtractArgs) -> anyhow::Result<(Listing, Self)> {
         let config = Config { environment: std::env::vars().collect(), retries: args.retries.into() };
         let mut sources = Self { remote: None, prefetch_bytes: args.prefetch_bytes };
-        let typed: Vec<&str> =
-            args.pictures.iter().filter_map(|path| path.to_str().filter(|text| is_url(text))).collect();
-        let listing = match (&typed[..], args.pictures.len()) {
-            ([], _) => scan_all(&args.pictures)?,
-            ([prefix], 1) => {
-                let remote = Remote::new(config.clone())?;
-                let objects = remote.list(prefix)?;
-                sources.remote = Some(remote);
-                let each = objects.into_iter().map(|object| (object.name, Place::Url(object.url.into())));
-                objects_listing(Path::new(prefix.trim_end_matches('/')), each)?
+        let typed = args.pictures.iter().filter_map(|path| path.to_str().filter(|text| is_url(text)));
+        let typed: Vec<&str> = typed.collect();
+        let listing = if typed.is_empty() {
+            scan_all(&args.pictures)?
+        } else {
+            let remote = sources.remote.insert(Remote::new(config.clone())?);
+            let mut urls = Vec::new();
+            for typed in &typed {
+                urls.extend(expand_url(typed)?);
             }
-            _ => bail!(
-                "{} is a URL, and several sources were given: give one prefix, or list all in a CSV file",
-                typed[0]
-            ),
+            if let Some(url) = urls.iter().find(|url| is_parquet(url)) {
+                bail!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first");
+            }
+            match (&urls[..], typed.len() == args.pictures.len()) {
+                (urls, true) if urls.iter().all(|url| is_tar_url(url)) => {
+                    let named = |url: &String| RemoteTar { name: url.into(), url: url.as_str().into() };
+                    tars(remote, &urls.iter().map(named).collect::<Vec<_>>())?
+                }
+                ([prefix], true) => below(remote, prefix)?,
+                _ => bail!(
+                    "{} is a URL, and several sources were given: give tar files or one prefix, or list all in a CSV file",
+                    typed[0]
+                ),
+            }
         };
         if sources.remote.is_none() && listing.samples.iter().any(|sample| matches!(sample.place, Place::Url(_))) {
             sources.remote = Some(Remote::new(config)?);
@@ -59,9 +77,9 @@ impl Sources {
     ) -> anyhow::Result<Vec<Option<Digest>>> {
         let hash = |row: usize, place: &Place| stamps.digest(row, place);
         let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, progress)) };
-        let (rows, urls): (Vec<usize>, Vec<Arc<str>>) = urls(&listing.samples, 0..listing.samples.len()).unzip();
+        let (rows, objects): (Vec<usize>, Vec<Wanted>) = wanted(&listing.samples, 0..listing.samples.len()).unzip();
         let mut digests = hash_all_by(listing, &hash, &|_| progress(0));
-        let hashed = remote.hash(&urls, &mut |done| progress(done).is_continue())?;
+        let hashed = remote.hash(&objects, &mut |done| progress(done).is_continue())?;
         rows.into_iter().zip(hashed).for_each(|(row, digest)| digests[row] = digest);
         Ok(digests)
     }
@@ -73,18 +91,67 @@ impl Sources {
         rows: &[usize],
         (max_bytes, interrupt): (u64, &'a Interrupt),
     ) -> anyhow::Result<Reader<'a>> {
-        let (remote, urls): (Vec<usize>, Vec<Arc<str>>) = urls(samples, rows.iter().copied()).unzip();
+        let (remote, objects): (Vec<usize>, Vec<Wanted>) = wanted(samples, rows.iter().copied()).unzip();
         let positions = remote.into_iter().enumerate().map(|(position, row)| (row, position)).collect();
-        let order = Order { urls, bytes_in_flight: self.prefetch_bytes, max_bytes };
+        let order = Order { objects, bytes_in_flight: self.prefetch_bytes, max_bytes };
         let ahead = self.remote.as_ref().map(|remote| remote.fetch(order)).transpose()?;
         Ok(Reader { samples, max_bytes, interrupt, positions, ahead })
     }
 }
 
-fn urls(samples: &[Sample], rows: impl Iterator<Item = usize>) -> impl Iterator<Item = (usize, Arc<str>)> {
+/// Rows whose pictures lie behind URLs.
+fn wanted(samples: &[Sample], rows: impl Iterator<Item = usize>) -> impl Iterator<Item = (usize, Wanted)> {
     rows.filter_map(|row| match &samples[row].place {
-        Place::Url(url) => Some((row, url.clone())),
+        Place::Url(url) => Some((row, url.clone().into())),
+        Place::Part { url, offset, bytes, version } => {
+            let range = Some(*offset..offset + bytes);
+            Some((row, Wanted { url: url.clone(), range, version: version.clone() }))
+        }
         _ => None,
+    })
+}
+
+fn is_parquet(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".parquet")
+}
+
+/// The pictures below a prefix, or where it has tar files and no pictures, those in the tar files.
+fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
+    let mut objects = remote.list(prefix)?;
+    objects.retain(|object| !object.name.split('/').any(|part| part.starts_with('.')));
+    let shards: Vec<RemoteTar> = objects
+        .iter()
+        .filter(|object| is_tar_url(&object.url))
+        .map(|object| RemoteTar { name: (&object.name).into(), url: object.url.as_str().into() })
+        .collect();
+    let parquet = objects.iter().map(|object| object.url.clone()).find(|url| is_parquet(url));
+    let each = objects.into_iter().map(|object| (object.name, Place::Url(object.url.into())));
+    match (objects_listing(Path::new(prefix.trim_end_matches('/')), each), parquet) {
+        (Err(tapline_core::Error::EmptyFolder { .. }), Some(url)) => {
+            bail!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first")
+        }
+        (Err(tapline_core::Error::EmptyFolder { .. }), None) if !shards.is_empty() => tars(remote, &shards),
+        (listing, _) => Ok(listing?),
+    }
+}
+
+/// The pictures of tar files, whose indexes are read now.
+fn tars(remote: &Remote, tars: &[RemoteTar]) -> anyhow::Result<Listing> {
+    let open = |url: &str| {
+        let file = remote.file(url).map_err(io::Error::other)?;
+        let (bytes, version) = (file.bytes(), file.version());
+        Ok(OpenTar { reader: BufReader::with_capacity(INDEX_BUFFER, file), bytes, version })
+    };
+    let bar = bar("indexing", tars.len(), "shards");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(INDEXED_AT_ONCE).build()?;
+    let listing = pool.install(|| tars_listing(tars, &open, &|| bar.inc(1)));
+    bar.finish_and_clear();
+    listing.map_err(|error| match &error {
+        tapline_core::Error::Read { source, .. } => match Fault::inside(source) {
+            Some(fault) => fault.clone().into(),
+            None => error.into(),
+        },
+        _ => error.into(),
     })
 }
 

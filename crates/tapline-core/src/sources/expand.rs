@@ -14,10 +14,7 @@ const MAX_NAMES: usize = 1_000_000;
 /// What exists under the very name that was typed is taken as it is.
 pub fn expand(typed: &Path) -> Result<Vec<PathBuf>, Error> {
     let Some(text) = typed.to_str().filter(|_| !typed.exists()) else { return Ok(vec![typed.to_owned()]) };
-    let names = expand_braces(text).ok_or_else(|| Error::BadPattern {
-        pattern: text.to_owned(),
-        what: format!("it stands for more than {MAX_NAMES} names"),
-    })?;
+    let names = expand_braces(text).ok_or_else(|| too_many(text))?;
     let mut paths = Vec::new();
     for name in names {
         if !name.contains(['*', '?', '[']) || Path::new(&name).exists() {
@@ -34,6 +31,15 @@ pub fn expand(typed: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(paths)
+}
+
+/// The URLs that `typed` names: `{a,b}` and `{000..012}` one for each.
+pub fn expand_url(typed: &str) -> Result<Vec<String>, Error> {
+    expand_braces(typed).ok_or_else(|| too_many(typed))
+}
+
+fn too_many(pattern: &str) -> Error {
+    Error::BadPattern { pattern: pattern.to_owned(), what: format!("it stands for more than {MAX_NAMES} names") }
 }
 
 /// The names that braces stand for, in their order; none where they are too many.

@@ -34,6 +34,17 @@ pub enum Place {
     },
     /// An object behind a URL, which this crate cannot read.
     Url(Arc<str>),
+    /// A member of a tar file behind a URL, which this crate cannot read.
+    Part {
+        /// The tar file.
+        url: Arc<str>,
+        /// Where the picture begins, in bytes.
+        offset: u64,
+        /// How many bytes it has.
+        bytes: u64,
+        /// Which version of the file that holds for, where its source tells (an entity tag).
+        version: Option<Arc<str>>,
+    },
 }
 
 /// The schemes of URLs that can be listed.
@@ -75,7 +86,7 @@ impl Place {
                 Ok(read)
             }
             Self::Cell { table, row } => table.read(*row, max_bytes),
-            Self::Url(url) => Err(format!("cannot be read: {url} is no file of this machine")),
+            Self::Url(url) | Self::Part { url, .. } => Err(format!("cannot be read: {url} is no file of this machine")),
         }
     }
 
@@ -88,7 +99,7 @@ impl Place {
                 (read == *bytes).then_some(digest)
             }
             Self::Cell { table, row } => table.read(*row, u64::MAX).ok().map(|bytes| Digest::of(&bytes)),
-            Self::Url(_) => None,
+            Self::Url(_) | Self::Part { .. } => None,
         }
     }
 
@@ -98,7 +109,7 @@ impl Place {
             Self::File(path) => Some(path),
             Self::Member { shard, .. } => Some(shard),
             Self::Cell { table, .. } => Some(table.path()),
-            Self::Url(_) => None,
+            Self::Url(_) | Self::Part { .. } => None,
         }
     }
 }

@@ -3,13 +3,17 @@
 //! A picture is listed as `SHARD: MEMBER`, with shards named from the folder that all of them share, so that the names are
 //! the same wherever the shards lie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::Place;
+use rayon::prelude::*;
+
 use super::parquet_file::{is_parquet, read_pictures};
-use super::webdataset::read_tars;
+use super::webdataset::{Shard, read_tar, read_tars};
+use super::{Place, is_url};
 use crate::folder::{is_split, split_and_class};
 use crate::samples::path_text;
 use crate::{Error, Listing, Sample, Skipped};
@@ -39,24 +43,75 @@ fn is_tar(path: &Path) -> bool {
 
 /// The pictures of all shards, in the order of the shards and of their members.
 pub(crate) fn read_shards(paths: &[PathBuf]) -> Result<Listing, Error> {
-    let mut shards = Vec::new();
-    for (path, name) in paths.iter().zip(names(paths)) {
-        if shards.iter().any(|(_, known)| *known == name) {
-            return Err(Error::RepeatedShard { path: path.clone() });
-        }
-        shards.push((path, name));
-    }
+    let names = names(paths)?;
     let tars: Vec<&Path> = paths.iter().filter(|path| is_tar(path)).map(PathBuf::as_path).collect();
     let mut tars = read_tars(&tars).into_iter();
-    let mut gathered = Gathered::default();
-    for (path, name) in shards {
-        let (mut rows, passed_over) = if is_tar(path) {
-            tars.next().expect("one for each tar file")?
+    let read = |path: &PathBuf| {
+        if is_tar(path) {
+            tars.next().expect("one for each tar file")
         } else if is_parquet(path) {
-            read_pictures(path)?
+            read_pictures(path)
         } else {
-            return Err(Error::NotAShard { path: path.clone() });
-        };
+            Err(Error::NotAShard { path: path.clone() })
+        }
+    };
+    gather(paths, names, paths.iter().map(read))
+}
+
+/// A tar file behind a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteTar {
+    /// What it is called beside the others: a URL, or the path below the folder that was given.
+    pub name: PathBuf,
+    /// Where it is.
+    pub url: Arc<str>,
+}
+
+/// The same, opened.
+pub struct OpenTar<R> {
+    /// Its bytes, to be gone through once.
+    pub reader: BufReader<R>,
+    /// How many these are.
+    pub bytes: u64,
+    /// Which version that is, where its source tells.
+    pub version: Option<Arc<str>>,
+}
+
+/// The pictures of tar files behind URLs, in the order of the files and of their members: [`Place::Part`] of each. All are
+/// opened by `open` first, then indexed on the threads of the pool that this runs in; `progress` is told how many are.
+///
+/// # Errors
+/// As [`scan_all`](crate::scan_all) for tar files; [`Error::Read`] with what `open` and its readers say.
+pub fn tars_listing<R: Read + Seek + Send>(
+    tars: &[RemoteTar],
+    open: &(dyn Fn(&str) -> io::Result<OpenTar<R>> + Sync),
+    progress: &(dyn Fn() + Sync),
+) -> Result<Listing, Error> {
+    let paths: Vec<PathBuf> = tars.iter().map(|tar| tar.name.clone()).collect();
+    let names = names(&paths)?;
+    let failed = |tar: &RemoteTar, source| Error::Read { path: PathBuf::from(&*tar.url), source };
+    let opened = tars.par_iter().map(|tar| open(&tar.url).map_err(|source| failed(tar, source)));
+    let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let read = |(tar, opened): (&RemoteTar, OpenTar<R>)| {
+        let place =
+            |offset, bytes| Place::Part { url: tar.url.clone(), offset, bytes, version: opened.version.clone() };
+        let shard = read_tar(Path::new(&*tar.url), (opened.reader, opened.bytes), &place)?;
+        progress();
+        Ok(shard)
+    };
+    let shards = tars.par_iter().zip(opened).map(read).collect::<Result<Vec<_>, Error>>()?;
+    gather(&paths, names, shards.into_iter().map(Ok))
+}
+
+/// Whether a URL names a tar file.
+pub fn is_tar_url(url: &str) -> bool {
+    is_url(url) && is_tar(Path::new(url))
+}
+
+fn gather(paths: &[PathBuf], names: Vec<String>, shards: impl Iterator<Item = Shard>) -> Result<Listing, Error> {
+    let mut gathered = Gathered::default();
+    for ((path, name), shard) in paths.iter().zip(names).zip(shards) {
+        let (mut rows, passed_over) = shard?;
         if is_tar(path) && rows.iter().all(|row| row.label.is_none()) {
             label_by_folder(&mut rows);
         }
@@ -69,13 +124,22 @@ pub(crate) fn read_shards(paths: &[PathBuf]) -> Result<Listing, Error> {
     Ok(gathered.finish())
 }
 
-/// Names from the folder that all paths share.
-fn names(paths: &[PathBuf]) -> Vec<String> {
+/// Names from the folder that all paths share, each once.
+fn names(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
     let mut shared = paths[0].parent().unwrap_or(Path::new("")).to_owned();
     while !paths.iter().all(|path| path.starts_with(&shared)) {
         shared = shared.parent().unwrap_or(Path::new("")).to_owned();
     }
-    paths.iter().map(|path| path_text(path.strip_prefix(&shared).unwrap_or(path).as_os_str())).collect()
+    let mut known = HashSet::new();
+    let mut names = Vec::new();
+    for path in paths {
+        let name = path_text(path.strip_prefix(&shared).unwrap_or(path).as_os_str());
+        if !known.insert(name.clone()) {
+            return Err(Error::RepeatedShard { path: path.clone() });
+        }
+        names.push(name);
+    }
+    Ok(names)
 }
 
 /// Labels, and splits, from the folders of members, by the rules for folders of files; a folder around all of them is

@@ -4,8 +4,7 @@
 //! read only up to a bound, no member may reach past the end, and names are words that no file is ever opened by.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use tar::{EntryType, Header, PaxExtensions};
@@ -16,6 +15,9 @@ use crate::{Error, Skipped};
 const BLOCK: u64 = 512;
 /// The longest name, or set of extended attributes, in bytes.
 const MAX_EXTENSION: u64 = 1 << 20;
+/// The most bytes of a member that is read into the index, and of all such members.
+const MAX_HELD: u64 = 1 << 20;
+const MAX_HELD_IN_ALL: u64 = 1 << 28;
 /// How far behind the end marker padding is looked at, in bytes; `tar` pads to 10 KiB.
 const MAX_PADDING: u64 = 1 << 20;
 
@@ -25,6 +27,8 @@ pub(crate) struct Member {
     pub name: String,
     pub offset: u64,
     pub bytes: u64,
+    /// What it holds, where that was asked for.
+    pub held: Option<Vec<u8>>,
 }
 
 /// What a tar file holds, in its order.
@@ -35,22 +39,20 @@ pub(crate) struct Index {
     pub passed_over: Vec<Skipped>,
 }
 
-/// The index of a tar file.
+/// The index of a tar file of `len` bytes, gone through once from its start; members for which `is_held` says so by name are
+/// read into it.
 ///
 /// # Errors
 /// [`Error::BadTar`] where it is damaged, cut off, compressed or several files in a row.
-pub(crate) fn index(path: &Path) -> Result<Index, Error> {
-    let bad = |what: String| Error::BadTar { path: path.to_owned(), what };
-    let read = |source| Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(read)?;
-    let metadata = file.metadata().map_err(read)?;
-    if !metadata.is_file() {
-        return Err(bad("it is not a regular file".to_owned()));
-    }
-    let mut walk = Walk { file: BufReader::new(file), at: 0, len: metadata.len(), index: Index::default() };
+pub(crate) fn index<R: Read + Seek>(
+    path: &Path,
+    (file, len): (BufReader<R>, u64),
+    is_held: &dyn Fn(&str) -> bool,
+) -> Result<Index, Error> {
+    let mut walk = Walk { file, at: 0, len, is_held, held: 0, index: Index::default() };
     walk.all().map_err(|fault| match fault {
-        Fault::Io(source) => read(source),
-        Fault::Tar(what) => bad(what),
+        Fault::Io(source) => Error::Read { path: path.to_owned(), source },
+        Fault::Tar(what) => Error::BadTar { path: path.to_owned(), what },
     })?;
     Ok(last_of_each(walk.index))
 }
@@ -66,14 +68,17 @@ impl From<io::Error> for Fault {
     }
 }
 
-struct Walk {
-    file: BufReader<File>,
+struct Walk<'a, R> {
+    file: BufReader<R>,
     at: u64,
     len: u64,
+    is_held: &'a dyn Fn(&str) -> bool,
+    /// Bytes read into the index so far.
+    held: u64,
     index: Index,
 }
 
-impl Walk {
+impl<R: Read + Seek> Walk<'_, R> {
     fn all(&mut self) -> Result<(), Fault> {
         let mut long_name: Option<Vec<u8>> = None;
         loop {
@@ -101,7 +106,9 @@ impl Walk {
                 EntryType::GNULongLink | EntryType::XGlobalHeader | EntryType::Directory => {}
                 EntryType::Regular | EntryType::Continuous if name.ends_with('/') || is_hidden(&name) => {}
                 EntryType::Regular | EntryType::Continuous => {
-                    self.index.members.push(Member { name, offset: self.at, bytes });
+                    let offset = self.at;
+                    let held = if (self.is_held)(&name) { Some(self.hold(&name, bytes)?) } else { None };
+                    self.index.members.push(Member { name, offset, bytes, held });
                 }
                 EntryType::Link | EntryType::Symlink => {
                     self.pass_over(name, "a link inside a tar file is not followed")
@@ -128,6 +135,22 @@ impl Walk {
         if bytes > MAX_EXTENSION {
             return Err(Fault::Tar(format!("a member's name takes {bytes} bytes, more than {MAX_EXTENSION}")));
         }
+        self.bytes(bytes)
+    }
+
+    fn hold(&mut self, name: &str, bytes: u64) -> Result<Vec<u8>, Fault> {
+        if bytes > MAX_HELD {
+            return Err(Fault::Tar(format!("member {name:?} has {bytes} bytes, more than {MAX_HELD}")));
+        }
+        self.held += bytes;
+        if self.held > MAX_HELD_IN_ALL {
+            let what = format!("its labels and side files take more than {MAX_HELD_IN_ALL} bytes");
+            return Err(Fault::Tar(what));
+        }
+        self.bytes(bytes)
+    }
+
+    fn bytes(&mut self, bytes: u64) -> Result<Vec<u8>, Fault> {
         let mut read = vec![0; bytes as usize];
         self.file.read_exact(&mut read)?;
         self.at += bytes;
@@ -146,7 +169,6 @@ impl Walk {
 
     /// Tar files that were joined end to end would lose all but the first.
     fn check_rest(&mut self) -> Result<(), Fault> {
-        self.file.seek(SeekFrom::Start(self.at))?;
         let mut rest = Vec::new();
         self.file.by_ref().take(MAX_PADDING).read_to_end(&mut rest)?;
         if rest.iter().any(|&byte| byte != 0) {
@@ -242,10 +264,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Index, Error> {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("a.tar");
-        std::fs::write(&path, bytes).expect("write");
-        index(&path)
+        let reader = BufReader::new(io::Cursor::new(bytes));
+        index(Path::new("a.tar"), (reader, bytes.len() as u64), &|name| name.ends_with(".cls"))
     }
 
     fn refuse(bytes: &[u8], words: &str) {
@@ -265,6 +285,18 @@ mod tests {
         let found: Vec<(&str, &[u8])> =
             index.members.iter().map(|m| (m.name.as_str(), &bytes[m.offset as usize..][..m.bytes as usize])).collect();
         assert_eq!(found, [("a.png", &b"first"[..]), (&long, &[7; 600])]);
+    }
+
+    #[test]
+    fn members_asked_for_are_read_on_the_way_within_a_bound() {
+        let bytes = shard(|builder| {
+            add(builder, "a.cls", b"cat");
+            add(builder, "b.png", &[1; 9000]);
+            add(builder, "b.cls", b"dog");
+        });
+        let held: Vec<_> = read(&bytes).expect("reads").members.into_iter().map(|member| member.held).collect();
+        assert_eq!(held, [Some(b"cat".to_vec()), None, Some(b"dog".to_vec())]);
+        refuse(&shard(|builder| add(builder, "a.cls", &[0; (1 << 20) + 1])), "\"a.cls\" has 1048577 bytes, more than");
     }
 
     #[test]

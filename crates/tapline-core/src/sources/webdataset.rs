@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,37 +13,43 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::shards::Row;
-use super::tar_file::{Member, index};
+use super::tar_file::index;
 use super::{Place, column_name};
 use crate::folder::EXTENSIONS;
 use crate::{Error, Skipped};
 
-/// The most bytes of a `.cls` or `.json` member.
-const MAX_SIDE_BYTES: u64 = 1 << 20;
-
 /// What a shard gives: its pictures, and what was passed over.
 pub(crate) type Shard = Result<(Vec<Row>, Vec<Skipped>), Error>;
 
-/// The pictures of a tar file in its order, and what was passed over.
-fn read_tar(path: &Path) -> Shard {
-    let index = index(path)?;
+/// The pictures of a tar file in its order, each at the place of its offset and bytes, and what was passed over; the file
+/// is gone through once.
+pub(crate) fn read_tar<R: Read + Seek>(
+    path: &Path,
+    tar: (BufReader<R>, u64),
+    place: &dyn Fn(u64, u64) -> Place,
+) -> Shard {
+    let index = index(path, tar, &|name| matches!(key(name).1.as_str(), "cls" | "json"))?;
     let mut passed_over = index.passed_over;
     let mut sides: HashMap<&str, Side> = HashMap::new();
-    let mut file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     for member in &index.members {
+        let Some(held) = &member.held else { continue };
+        let bad =
+            |what: String| Error::BadTar { path: path.to_owned(), what: format!("member {:?} {what}", member.name) };
+        let text = std::str::from_utf8(held).map_err(|_| bad("is not UTF-8".to_owned()))?;
         let (key, ending) = key(&member.name);
-        match ending.as_str() {
-            "cls" => sides.entry(key).or_default().cls = label_of(read(&mut file, path, member)?.trim()),
-            "json" => sides.entry(key).or_default().json = Some(object(path, member, &read(&mut file, path, member)?)?),
-            _ => {}
+        let side = sides.entry(key).or_default();
+        if ending == "cls" {
+            side.cls = label_of(text.trim());
+        } else {
+            let object = serde_json::from_str(text).map_err(|error| bad(format!("is not a JSON object: {error}")))?;
+            side.json = Some(object);
         }
     }
-    let shard: Arc<Path> = path.into();
     let mut rows = Vec::new();
     for member in &index.members {
         let (key, ending) = key(&member.name);
         if EXTENSIONS.contains(&ending.rsplit('.').next().unwrap_or_default()) {
-            let place = Place::Member { shard: shard.clone(), offset: member.offset, bytes: member.bytes };
+            let place = place(member.offset, member.bytes);
             rows.push(row(member.name.clone(), place, sides.get(key)));
         } else if !matches!(ending.as_str(), "cls" | "json") {
             let reason = "not a picture by its name, nor a label (.cls, .json)".to_owned();
@@ -53,9 +59,21 @@ fn read_tar(path: &Path) -> Shard {
     Ok((rows, passed_over))
 }
 
+fn read_file(path: &Path) -> Shard {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read)?;
+    let metadata = file.metadata().map_err(read)?;
+    if !metadata.is_file() {
+        return Err(Error::BadTar { path: path.to_owned(), what: "it is not a regular file".to_owned() });
+    }
+    let shard: Arc<Path> = path.into();
+    let place = |offset, bytes| Place::Member { shard: shard.clone(), offset, bytes };
+    read_tar(path, (BufReader::new(file), metadata.len()), &place)
+}
+
 /// All tar files, on all cores, in their order.
 pub(crate) fn read_tars(paths: &[&Path]) -> Vec<Shard> {
-    paths.par_iter().map(|path| read_tar(path)).collect()
+    paths.par_iter().map(|path| read_file(path)).collect()
 }
 
 /// What lies beside a picture.
@@ -72,25 +90,6 @@ fn key(name: &str) -> (&str, String) {
         Some(point) => (&name[..last + point], name[last + point + 1..].to_ascii_lowercase()),
         None => (name, String::new()),
     }
-}
-
-fn read(file: &mut File, path: &Path, member: &Member) -> Result<String, Error> {
-    let bad = |what: &str| Error::BadTar { path: path.to_owned(), what: format!("member {:?} {what}", member.name) };
-    if member.bytes > MAX_SIDE_BYTES {
-        return Err(bad(&format!("has {} bytes, more than {MAX_SIDE_BYTES}", member.bytes)));
-    }
-    let mut bytes = vec![0; member.bytes as usize];
-    file.seek(SeekFrom::Start(member.offset))
-        .and_then(|_| file.read_exact(&mut bytes))
-        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    String::from_utf8(bytes).map_err(|_| bad("is not UTF-8"))
-}
-
-fn object(path: &Path, member: &Member, text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text).map_err(|error| Error::BadTar {
-        path: path.to_owned(),
-        what: format!("member {:?} is not a JSON object: {error}", member.name),
-    })
 }
 
 fn row(name: String, place: Place, side: Option<&Side>) -> Row {

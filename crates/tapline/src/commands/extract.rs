@@ -53,8 +53,9 @@ struct Report {
 }
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
-    let interrupt = Interrupt::watch()?;
+    // Until pictures are computed there is nothing to finish: a signal ends the program as any other.
     let (whole, sources) = Sources::scan(args)?;
+    let interrupt = Interrupt::watch()?;
     let measured = calibrate::pictures(args, &whole.samples);
     let listed = whole.samples.len();
     let (listing, shard) = match args.shard {
