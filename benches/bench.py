@@ -327,12 +327,15 @@ def big():
         size = rows * columns * 2 / 1e9
         streamed, kept = solve("file"), solve("memory")
         passes = streamed["reads"]
-        steps = [fit["iterations"] for fit in streamed["fits"]]
-        assert steps == [fit["iterations"] for fit in kept["fits"]], "the same steps, wherever the rows are"
+        # With more memory a search may buy a better curvature, and so take other steps to the same end.
+        for one, other in zip(streamed["fits"], kept["fits"]):
+            assert abs(one["objective"] / other["objective"] - 1) <= 2 * GAP, "the same minimum, wherever the rows are"
+        of_step = lambda run: run["seconds"] / sum(fit["iterations"] for fit in run["fits"])
+        unsolved = sum(not fit["converged"] for fit in streamed["fits"])
         speed = size * passes / streamed["seconds"]
         limits = f"{speed:.2f} GB/s; reading alone {read_limit(folder / 'x'):.2f}, products alone {product_limit(columns, classes):.2f}"
-        what = f"one split x 9 strengths, {rows:,} x {columns:,} in float16 ({size:.1f} GB), {classes} classes, {passes:.0f} passes"
-        row("big-pass", f"{what}: a pass from the file against one over float32 in memory; {limits}", [streamed["seconds"] / passes], [kept["seconds"] / passes], goal=1 / 1.5)
+        what = f"one split x 9 strengths, {rows:,} x {columns:,} in float16 ({size:.1f} GB), {classes} classes, {passes:.0f} passes in {streamed['seconds']:.0f} s, {unsolved} fits unconverged"
+        row("big-pass", f"{what}: a step from the file against one over float32 in memory; {limits}", [of_step(streamed)], [of_step(kept)], goal=1 / 1.5)
         row("big-memory", "the same: resident memory against 1.5 GB", [streamed["resident"] / 1e9], [1.5], unit="GB", goal=1)
 
 

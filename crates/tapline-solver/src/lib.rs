@@ -78,6 +78,7 @@ mod own;
 mod params;
 mod pass;
 mod precondition;
+mod purse;
 mod search;
 mod solve;
 mod table;

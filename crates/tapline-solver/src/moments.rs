@@ -1,10 +1,10 @@
 //! Mean and scale of the columns over each training set.
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
-use crate::Scaling;
-use crate::table::Table;
+use crate::table::{Table, Units};
+use crate::{Scaling, Start};
 
 /// Mean and scale of each column over the rows of one training set.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,38 @@ pub struct Moments {
     /// What the weights are penalised in: the weighted population standard deviation of each column `[columns]`, 1 where it is
     /// constant; or 1 throughout ([`Scaling::None`]).
     pub scale: Array1<f64>,
+}
+
+impl Moments {
+    /// A start as a point for rows in the table's units: weights row by row, then intercepts.
+    ///
+    /// `v = w / (σ i)` and `b + Σ w (μ − m) / σ`, with mean `m` and scale `σ` of the set, `μ` and `i` the table's units.
+    pub(crate) fn point(&self, units: &Units, start: Start<'_>) -> Vec<f64> {
+        let mut point = Vec::with_capacity(start.weights.len() + start.intercept.len());
+        let mut intercept = start.intercept.to_vec();
+        for (column, weights) in start.weights.outer_iter().enumerate() {
+            let (mean, scale) = (self.mean[column], self.scale[column]);
+            let (centre, inverse) = (f64::from(units.mean[column]), f64::from(units.inverse[column]));
+            point.extend(weights.iter().map(|weight| weight / (scale * inverse)));
+            intercept.iter_mut().zip(weights).for_each(|(b, weight)| *b += weight * (centre - mean) / scale);
+        }
+        point.extend(intercept);
+        point
+    }
+
+    /// The way back, to weights `[columns, outputs]` and intercepts: `w = v σ i` and `b − Σ w (μ − m) / σ`.
+    pub(crate) fn weights(&self, units: &Units, point: &[f64], outputs: usize) -> (Array2<f64>, Array1<f64>) {
+        let columns = self.mean.len();
+        let (weights, intercept) = point.split_at(columns * outputs);
+        let mut weights = Array2::from_shape_vec((columns, outputs), weights.to_vec()).expect("columns × outputs");
+        let mut intercept = Array1::from_vec(intercept.to_vec());
+        for (column, mut weights) in weights.outer_iter_mut().enumerate() {
+            let (mean, scale) = (self.mean[column], self.scale[column]);
+            weights *= scale * f64::from(units.inverse[column]);
+            intercept.scaled_add((mean - f64::from(units.mean[column])) / scale, &weights);
+        }
+        (weights, intercept)
+    }
 }
 
 /// A variance below this share of the squared mean is rounding: the column is constant.

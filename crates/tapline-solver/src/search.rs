@@ -1,14 +1,15 @@
 //! One training set on its way through the strengths: where it stands, where it goes next, and the proof of how near the
 //! minimum it is.
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 
 use crate::ground::Ground;
 use crate::history::{History, add, dot};
 use crate::loss::Targets;
 use crate::moments::Moments;
-use crate::own::{Own, Ware};
+use crate::own::Ware;
 use crate::pass::{Look, View};
+use crate::purse::Purse;
 use crate::table::Units;
 use crate::{Solution, Solved, SolverConfig, Start};
 
@@ -80,14 +81,8 @@ pub(crate) struct Search<'a> {
     next: Next,
     /// Whether to look in double precision.
     precise: bool,
-    /// The curvature that was bought last.
-    own: Option<Own<'a>>,
-    /// Whether that is the Hessian, and was taken at this strength.
-    has_hessian: bool,
-    /// Looks in double precision since it was bought.
-    rented: u64,
-    /// Looks in double precision in all.
-    rented_in_all: u64,
+    /// What it spent, and the curvature of its own that it bought.
+    purse: Purse<'a>,
     iterations: u64,
     /// Loss at the first place looked at.
     first_loss: f64,
@@ -123,10 +118,7 @@ impl<'a> Search<'a> {
             ends: Vec::new(),
             next: Next::Rest,
             precise: false,
-            own: None,
-            has_hessian: false,
-            rented: 0,
-            rented_in_all: 0,
+            purse: Purse::default(),
             iterations: 0,
             best: (f64::INFINITY, 0),
             stuck: false,
@@ -152,9 +144,9 @@ impl<'a> Search<'a> {
         let before = std::mem::replace(&mut self.c, c);
         self.iterations = 0;
         // What needed a curvature of its own needs one for weaker regularisation too; the last one bought is a start.
-        self.arrive(self.own.is_some());
+        self.arrive(self.purse.has_own());
         if let Some(start) = start {
-            self.trial = self.to_table(start);
+            self.trial = self.moments.point(self.units, start);
             self.history.clear();
             self.ends.clear();
             return;
@@ -174,8 +166,7 @@ impl<'a> Search<'a> {
     /// Wants to look at where it stands.
     fn arrive(&mut self, precise: bool) {
         self.precise = precise;
-        self.has_hessian = false;
-        self.own.iter_mut().for_each(Own::unfactor);
+        self.purse.move_on();
         (self.best, self.stuck) = ((f64::INFINITY, 0), false);
         (self.decrement, self.settled) = (f64::INFINITY, false);
         self.trial.copy_from_slice(&self.point);
@@ -194,57 +185,32 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The curvature of its own that is worth its price now, and its bytes: the dearest within `max_bytes` that costs no more
-    /// than all its looks in double precision so far; one as dear as the last one once it has looked as long as that takes.
-    pub(crate) fn wanted_ware(
-        &self,
-        ground: &Ground<'_>,
-        cost_of_look: f64,
-        max_bytes: usize,
-    ) -> Option<(Ware, usize)> {
-        let [since, in_all] = [self.rented, self.rented_in_all].map(|looks| looks as f64 * cost_of_look);
-        // To ask every row for its second derivatives takes no longer than a look.
-        let cost = |ware: Ware| ware.cost(ground, &self.targets) + cost_of_look;
-        let (ware, cost, bytes) = Ware::offered(ground, &self.targets)
-            .into_iter()
-            .map(|ware| (ware, cost(ware), ware.bytes(ground, &self.targets)))
-            .rfind(|&(_, cost, bytes)| cost <= in_all && bytes <= max_bytes)?;
-        let is_dearer = self.own.as_ref().is_none_or(|own| own.ware() < ware);
-        (is_dearer || cost <= since).then_some((ware, bytes))
-    }
-
-    /// Gives up a curvature of its own.
-    pub(crate) fn sell(&mut self) {
-        self.own = None;
-    }
-
-    /// Bytes of the curvature that was bought last.
-    pub(crate) fn bytes_of_own(&self) -> usize {
-        self.own.as_ref().map_or(0, Own::bytes)
+    /// The curvature of its own that is worth its price now, and its bytes: [`Purse::wanted`].
+    pub(crate) fn wanted(&self, ground: &Ground<'_>, cost_of_look: f64, max_bytes: usize) -> Option<(Ware, usize)> {
+        self.purse.wanted((ground, &self.targets), cost_of_look, max_bytes)
     }
 
     /// Takes the curvature of its own loss, here.
     pub(crate) fn buy(&mut self, ware: Ware, ground: &'a Ground<'_>) {
-        let own = Own::take(ware, (ground, &self.targets), &self.view.scores, (&self.rho, self.own.take()));
-        self.has_hessian = own.is_hessian();
-        self.own = Some(own);
-        self.rented = 0;
+        self.purse.buy(ware, (ground, &self.targets), &self.view.scores, &self.rho);
         self.history.clear();
         self.decrement = f64::INFINITY;
     }
 
-    /// Whether it ever bought a curvature.
-    pub(crate) fn has_own(&self) -> bool {
-        self.own.is_some()
+    /// What it spent and bought.
+    pub(crate) fn purse(&self) -> &Purse<'a> {
+        &self.purse
+    }
+
+    /// Gives up the curvature that it bought.
+    pub(crate) fn sell(&mut self) {
+        self.purse.sell();
     }
 
     /// A new direction by the curvature that was bought.
     pub(crate) fn turn_alone(&mut self, config: &SolverConfig) {
         let (mut direction, shares) = self.ask();
-        if let Some(own) = &mut self.own {
-            own.factor(&self.rho, self.c);
-            own.apply(&mut direction, self.outputs);
-        }
+        self.purse.apply(&mut direction, (&self.rho, self.c), self.outputs);
         self.turn(direction, &shares, config);
     }
 
@@ -268,8 +234,9 @@ impl<'a> Search<'a> {
     /// Takes up what was seen there.
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
-        self.rented += u64::from(self.precise);
-        self.rented_in_all += u64::from(self.precise);
+        if self.precise {
+            self.purse.spend();
+        }
         if self.first_loss.is_nan() {
             self.first_loss = view.loss;
         }
@@ -298,7 +265,7 @@ impl<'a> Search<'a> {
 
     /// From the penalties of its own set to those that the shared curvature has.
     fn rescale(&self, direction: &mut [f64]) {
-        if self.own.is_some() {
+        if self.purse.has_own() {
             return;
         }
         let rows = direction.chunks_exact_mut(self.outputs).zip(&self.ratio);
@@ -322,7 +289,7 @@ impl<'a> Search<'a> {
         }
         let before = std::mem::replace(&mut self.decrement, -0.5 * dot(&direction, &self.gradient));
         let goal = config.tolerance * self.value;
-        let [twice, once] = SETTLED[usize::from(self.precise) + usize::from(self.has_hessian)];
+        let [twice, once] = SETTLED[usize::from(self.precise) + usize::from(self.purse.has_hessian())];
         let settled = before.max(self.decrement) <= twice * goal || self.decrement <= once * goal;
         self.settled = settled && self.targets.is_smooth();
         self.direction = direction;
@@ -346,7 +313,7 @@ impl<'a> Search<'a> {
         }
         self.ends.push(Place { c: self.c, point: self.point.clone(), loss: self.view.loss });
         let excess = self.excess();
-        let (weights, intercept) = self.to_standardised();
+        let (weights, intercept) = self.moments.weights(self.units, &self.point, self.outputs);
         let roots = self.rho.iter().map(|rho| rho.sqrt()).chain([1.0]);
         let slope = self.gradient.chunks_exact(self.outputs).zip(roots);
         let square: f64 = slope.map(|(row, root)| row.iter().map(|g| (g / root).powi(2)).sum::<f64>()).sum();
@@ -460,33 +427,5 @@ impl<'a> Search<'a> {
     fn penalty(&self, point: &[f64]) -> f64 {
         let rows = point.chunks_exact(self.outputs).zip(&self.rho);
         0.5 / self.c * rows.map(|(weights, rho)| rho * dot(weights, weights)).sum::<f64>()
-    }
-
-    /// `v = w / (σ i)` and `b + Σ w (μ − m) / σ`, with mean `m` and scale `σ` of the set, `μ` and `i` the table's units.
-    fn to_table(&self, start: Start<'_>) -> Vec<f64> {
-        let mut point = Vec::with_capacity(self.point.len());
-        let mut intercept = start.intercept.to_vec();
-        for (column, weights) in start.weights.outer_iter().enumerate() {
-            let (mean, scale) = (self.moments.mean[column], self.moments.scale[column]);
-            let (centre, inverse) = (f64::from(self.units.mean[column]), f64::from(self.units.inverse[column]));
-            point.extend(weights.iter().map(|weight| weight / (scale * inverse)));
-            intercept.iter_mut().zip(weights).for_each(|(b, weight)| *b += weight * (centre - mean) / scale);
-        }
-        point.extend(intercept);
-        point
-    }
-
-    /// The way back: `w = v σ i` and `b − Σ w (μ − m) / σ`.
-    fn to_standardised(&self) -> (Array2<f64>, Array1<f64>) {
-        let columns = self.rho.len();
-        let (weights, intercept) = self.point.split_at(columns * self.outputs);
-        let mut weights = Array2::from_shape_vec((columns, self.outputs), weights.to_vec()).expect("columns × outputs");
-        let mut intercept = Array1::from_vec(intercept.to_vec());
-        for (column, mut weights) in weights.outer_iter_mut().enumerate() {
-            let (mean, scale) = (self.moments.mean[column], self.moments.scale[column]);
-            weights *= scale * f64::from(self.units.inverse[column]);
-            intercept.scaled_add((mean - f64::from(self.units.mean[column])) / scale, &weights);
-        }
-        (weights, intercept)
     }
 }

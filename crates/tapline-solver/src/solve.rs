@@ -222,7 +222,7 @@ impl Prepared<'_, '_, '_> {
         let outputs = self.loss.outputs();
         let mut preconditioner = None;
         loop {
-            let held: usize = searches.iter().map(Search::bytes_of_own).sum();
+            let held: usize = searches.iter().map(|search| search.purse().bytes()).sum();
             let mut active: Vec<&mut Search<'s>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
                 return;
@@ -230,8 +230,10 @@ impl Prepared<'_, '_, '_> {
             self.buy(&mut active, config.max_bytes.saturating_sub(held));
             // A search that forgets its past asks once more.
             while active.iter().any(|search| search.wants_direction()) {
-                let (mut own, mut sharing): (Vec<_>, Vec<_>) =
-                    active.iter_mut().filter(|search| search.wants_direction()).partition(|search| search.has_own());
+                let (mut own, mut sharing): (Vec<_>, Vec<_>) = active
+                    .iter_mut()
+                    .filter(|search| search.wants_direction())
+                    .partition(|search| search.purse().has_own());
                 own.par_iter_mut().for_each(|search| search.turn_alone(config));
                 if sharing.is_empty() {
                     continue;
@@ -258,8 +260,8 @@ impl Prepared<'_, '_, '_> {
         let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (self.loss.outputs() + 1) as f64;
         let mut buyers: Vec<(&mut &mut Search<'s>, Ware)> = Vec::new();
         for search in active.iter_mut().filter(|search| search.wants_direction()) {
-            let room = left + search.bytes_of_own();
-            if let Some((ware, bytes)) = search.wanted_ware(&self.ground, cost_of_look, room) {
+            let room = left + search.purse().bytes();
+            if let Some((ware, bytes)) = search.wanted(&self.ground, cost_of_look, room) {
                 left = room - bytes;
                 buyers.push((search, ware));
             }
