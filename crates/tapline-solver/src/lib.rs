@@ -65,8 +65,8 @@
 //! On 2,099 rows of 512 columns (SqueezeNet's fire9), 5 sets and 45 strengths, that takes half the time of float32 with shared
 //! curvature alone, which ended up to 1.9e-5 too high (`tests/goldens.rs` holds all 45 strengths against scikit-learn's Newton
 //! solver). Drawing rows by second derivatives, and a curvature for each output, took nine strengths of 37,500 rows, 2,048
-//! columns and 10 classes from more than 450 s to 50 to 70 s (`make bench ROWS=solver-50k`), against rows drawn evenly and one
-//! mean of all outputs.
+//! columns and 10 classes from about 450 s (as many rows drawn evenly, one mean of all outputs) to about 60 s (`make bench
+//! ROWS=solver-50k`).
 
 mod draw;
 mod error;
