@@ -113,7 +113,9 @@ pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan, scan_all};
 pub use shard::{Shard, ShardOf};
-pub use sources::{OpenTar, PictureTable, Place, RemoteTar, expand, expand_url, is_tar_url, is_url, tars_listing};
+pub use sources::{
+    OpenTar, PictureTable, Place, RemoteTar, expand, expand_url, is_parquet_url, is_tar_url, is_url, tars_listing,
+};
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
     FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Stamp, Stamps, Store, StoreWriter,

@@ -3,14 +3,14 @@
 //! The machinery for URLs is started only where a listing holds one.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use tapline_core::{
-    Digest, Listing, OpenTar, Place, RemoteTar, Sample, Stamp, Stamps, expand_url, hash_all_by, is_tar_url, is_url,
-    objects_listing, scan_all, tars_listing,
+    Digest, Listing, OpenTar, Place, RemoteTar, Sample, Stamp, Stamps, expand_url, hash_all_by, is_parquet_url,
+    is_tar_url, is_url, objects_listing, scan_all, tars_listing,
 };
 use tapline_remote::{Ahead, Config, Fault, Order, Remote, Wanted};
 
@@ -18,8 +18,6 @@ use crate::args::ExtractArgs;
 use crate::interrupt::Interrupt;
 use crate::progress::bar;
 
-/// Bytes of a tar file behind a URL that one request for its index asks for.
-const INDEX_BUFFER: usize = 4 << 20;
 /// Tar files behind URLs that are indexed at a time.
 const INDEXED_AT_ONCE: usize = 8;
 
@@ -44,8 +42,8 @@ impl Sources {
             for typed in &typed {
                 urls.extend(expand_url(typed)?);
             }
-            if let Some(url) = urls.iter().find(|url| is_parquet(url)) {
-                bail!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first");
+            if let Some(url) = urls.iter().find(|url| is_parquet_url(url)) {
+                return Err(not_read(url));
             }
             match (&urls[..], typed.len() == args.pictures.len()) {
                 (urls, true) if urls.iter().all(|url| is_tar_url(url)) => {
@@ -111,8 +109,8 @@ fn wanted(samples: &[Sample], rows: impl Iterator<Item = usize>) -> impl Iterato
     })
 }
 
-fn is_parquet(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".parquet")
+fn not_read(url: &str) -> anyhow::Error {
+    anyhow!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first")
 }
 
 /// The pictures below a prefix, or where it has tar files and no pictures, those in the tar files.
@@ -124,12 +122,10 @@ fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
         .filter(|object| is_tar_url(&object.url))
         .map(|object| RemoteTar { name: (&object.name).into(), url: object.url.as_str().into() })
         .collect();
-    let parquet = objects.iter().map(|object| object.url.clone()).find(|url| is_parquet(url));
+    let parquet = objects.iter().map(|object| object.url.clone()).find(|url| is_parquet_url(url));
     let each = objects.into_iter().map(|object| (object.name, Place::Url(object.url.into())));
     match (objects_listing(Path::new(prefix.trim_end_matches('/')), each), parquet) {
-        (Err(tapline_core::Error::EmptyFolder { .. }), Some(url)) => {
-            bail!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first")
-        }
+        (Err(tapline_core::Error::EmptyFolder { .. }), Some(url)) => Err(not_read(&url)),
         (Err(tapline_core::Error::EmptyFolder { .. }), None) if !shards.is_empty() => tars(remote, &shards),
         (listing, _) => Ok(listing?),
     }
@@ -140,7 +136,7 @@ fn tars(remote: &Remote, tars: &[RemoteTar]) -> anyhow::Result<Listing> {
     let open = |url: &str| {
         let file = remote.file(url).map_err(io::Error::other)?;
         let (bytes, version) = (file.bytes(), file.version());
-        Ok(OpenTar { reader: BufReader::with_capacity(INDEX_BUFFER, file), bytes, version })
+        Ok(OpenTar { reader: file, bytes, version })
     };
     let bar = bar("indexing", tars.len(), "shards");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(INDEXED_AT_ONCE).build()?;

@@ -16,7 +16,7 @@ pub use cells::PictureTable;
 pub use expand::{expand, expand_url};
 pub(crate) use parquet_file::{is_parquet, read_parquet};
 pub use place::{Place, is_url};
-pub use shards::{OpenTar, RemoteTar, is_tar_url, tars_listing};
+pub use shards::{OpenTar, RemoteTar, is_parquet_url, is_tar_url, tars_listing};
 pub(crate) use shards::{is_shard, read_shards};
 
 /// The column a value from a source goes to: its own name, unless the store writes a column of that name itself.

@@ -21,6 +21,9 @@ use crate::{Error, Listing, Sample, Skipped};
 /// The most columns that the side files of pictures may make together.
 const MAX_COLUMNS: usize = 1000;
 
+/// Bytes of a tar file behind a URL that one read for its index asks for.
+const REMOTE_BUFFER: usize = 4 << 20;
+
 /// A picture of a shard.
 pub(crate) struct Row {
     /// What it is called within the shard.
@@ -69,8 +72,8 @@ pub struct RemoteTar {
 
 /// The same, opened.
 pub struct OpenTar<R> {
-    /// Its bytes, to be gone through once.
-    pub reader: BufReader<R>,
+    /// Its bytes, to be gone through once in reads of a few MiB.
+    pub reader: R,
     /// How many these are.
     pub bytes: u64,
     /// Which version that is, where its source tells.
@@ -78,7 +81,7 @@ pub struct OpenTar<R> {
 }
 
 /// The pictures of tar files behind URLs, in the order of the files and of their members: [`Place::Part`] of each. All are
-/// opened by `open` first, then indexed on the threads of the pool that this runs in; `progress` is told how many are.
+/// opened by `open` first, then indexed on the threads of the pool that this runs in; `progress` is called after each.
 ///
 /// # Errors
 /// As [`scan_all`](crate::scan_all) for tar files; [`Error::Read`] with what `open` and its readers say.
@@ -95,12 +98,18 @@ pub fn tars_listing<R: Read + Seek + Send>(
     let read = |(tar, opened): (&RemoteTar, OpenTar<R>)| {
         let place =
             |offset, bytes| Place::Part { url: tar.url.clone(), offset, bytes, version: opened.version.clone() };
-        let shard = read_tar(Path::new(&*tar.url), (opened.reader, opened.bytes), &place)?;
+        let reader = BufReader::with_capacity(REMOTE_BUFFER, opened.reader);
+        let shard = read_tar(Path::new(&*tar.url), (reader, opened.bytes), &place)?;
         progress();
         Ok(shard)
     };
     let shards = tars.par_iter().zip(opened).map(read).collect::<Result<Vec<_>, Error>>()?;
     gather(&paths, names, shards.into_iter().map(Ok))
+}
+
+/// Whether a URL names a Parquet file.
+pub fn is_parquet_url(url: &str) -> bool {
+    is_url(url) && is_parquet(Path::new(url))
 }
 
 /// Whether a URL names a tar file.

@@ -20,8 +20,8 @@ use tapline_onnx::{DeviceRequest, Layout};
                  (gs, az) as a folder of either. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables (AWS_ENDPOINT
                  and AWS_ALLOW_HTTP for servers of your own), never from a URL. Pictures are fetched ahead of the work within
                  --prefetch-bytes
-Several shards: each as an argument, with wildcards, or with braces in quotes ('train-{000..146}.tar'), where all must be
-there. A picture of a shard is listed as \"SHARD: MEMBER\".
+Several shards: each as an argument, with wildcards (files alone), or with braces in quotes ('train-{000..146}.tar'), where
+all must be there. A picture of a shard is listed as \"SHARD: MEMBER\".
 
 Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
 Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
