@@ -79,6 +79,11 @@ impl<'a> Ground<'a> {
         self.table
     }
 
+    /// How many rows in use each of these rows stands for.
+    pub(crate) fn share(&self) -> f64 {
+        self.sample.as_ref().map_or(1.0, |sample| sample.share)
+    }
+
     /// Whether curvature is taken in the space of columns, with the intercept.
     pub(crate) fn is_by_columns(&self) -> bool {
         self.sample.is_none()
@@ -139,7 +144,7 @@ impl<'a> Ground<'a> {
     }
 
     /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`.
-    fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
+    pub(crate) fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
         let columns = self.table.columns;
         let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
         let sum = |run: &[(usize, f64)]| {

@@ -80,6 +80,7 @@ mod pass;
 mod precondition;
 mod purse;
 mod search;
+mod sketch;
 mod solve;
 mod table;
 mod target;

@@ -1,10 +1,11 @@
-//! A curvature that one problem has for itself, in double precision: Newton's method for what the shared curvature and the
-//! memory of steps are too coarse for.
+//! A curvature that one problem has for itself: Newton's method for what the shared curvature and the memory of steps are too
+//! coarse for.
 //!
-//! It comes at three prices: one curvature for all outputs, one for each output, and where classes exclude each other and
-//! weights are few, the whole Hessian, which holds how outputs bend each other. The first two are of rows drawn by their
-//! second derivatives; where all rows are in, and outputs have the same curvature or know nothing of each other, they are the
-//! Hessian as well.
+//! Outputs of the same curvature have one of theirs, in double precision. Others have one for each output: sketches of few rows
+//! in single precision, which grow from level to level, and in double precision blocks of more rows; and where classes exclude
+//! each other and weights are few, there is the whole Hessian, which holds how outputs bend each other. All but the last are of rows
+//! drawn by their second derivatives; where all rows are in, and outputs have the same curvature or know nothing of each other,
+//! those in double precision are the Hessian as well.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -14,6 +15,7 @@ use crate::draw::draw;
 use crate::ground::{Ground, PIECE};
 use crate::loss::Targets;
 use crate::precondition::{Preconditioner, Products, cholesky, solve};
+use crate::sketch::{self, Size, Sketch};
 
 /// Weights and intercepts of all outputs together that a whole Hessian is made for, at most.
 const UNKNOWNS: usize = 3072;
@@ -21,10 +23,12 @@ const UNKNOWNS: usize = 3072;
 /// Second derivatives of single rows to hold at a time.
 const ENTRIES: usize = 1 << 23;
 
-/// What one problem can buy.
+/// What one problem can buy, cheap ones first.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) enum Ware {
-    /// One curvature for all outputs: theirs where they have the same, else their mean.
+    /// One for each output, of few rows, in single precision: of this level of [`Size::of`].
+    Sketch(u32),
+    /// One curvature for all outputs, which have the same.
     One,
     /// One for each output.
     Blocks,
@@ -33,10 +37,13 @@ pub(crate) enum Ware {
 }
 
 impl Ware {
-    /// What there is for a loss, cheap ones first.
+    /// What there is in double precision for a loss.
     pub(crate) fn offered(ground: &Ground<'_>, targets: &Targets<'_>) -> Vec<Self> {
-        let mut offered = vec![Self::One];
-        if !targets.has_one_curvature() && ground.is_by_columns() {
+        if targets.has_one_curvature() {
+            return vec![Self::One];
+        }
+        let mut offered = Vec::new();
+        if ground.is_by_columns() {
             offered.push(Self::Blocks);
             if targets.are_coupled() && (ground.table().columns + 1) * targets.outputs <= UNKNOWNS {
                 offered.push(Self::Whole);
@@ -50,6 +57,10 @@ impl Ware {
         let (rows, outputs) = (ground.rows.len() as f64, targets.outputs as f64);
         let columns = ground.table().columns as f64;
         match self {
+            Self::Sketch(level) => {
+                let size = Size::of(level, ground);
+                size.map_or(f64::INFINITY, |size| outputs * size.cost(ground.table().columns))
+            }
             Self::One => ground.cost(),
             Self::Blocks => outputs * ground.cost(),
             Self::Whole => outputs * outputs * (rows * columns * columns + outputs * columns.powi(3) / 3.0),
@@ -58,9 +69,14 @@ impl Ware {
 
     /// Bytes of it while it is made.
     pub(crate) fn bytes(self, ground: &Ground<'_>, targets: &Targets<'_>) -> usize {
+        let of_rows = size_of::<f64>() * ground.rows.len();
         match self {
+            Self::Sketch(level) => {
+                let size = Size::of(level, ground);
+                size.map_or(usize::MAX, |size| targets.outputs * (size.bytes(ground.table().columns) + of_rows))
+            }
             Self::One => ground.bytes(),
-            Self::Blocks => targets.outputs * (ground.bytes() + 2 * size_of::<f64>() * ground.rows.len()),
+            Self::Blocks => targets.outputs * (ground.bytes() + 2 * of_rows),
             Self::Whole => {
                 let unknowns = (ground.table().columns + 1) * targets.outputs;
                 3 * size_of::<f64>() * unknowns * unknowns
@@ -83,12 +99,15 @@ pub(crate) struct Own<'a> {
 enum Taken<'a> {
     /// Products for each output, or one for all.
     Blocks(Vec<Products<'a, f64>>),
+    /// One for each output.
+    Sketches(Vec<Sketch<'a>>),
     /// The loss's Hessian by the weights of one output after the other, each with its intercept last: lower, without penalty.
     Whole(Mat<f64>),
 }
 
 enum Factor<'a> {
     Blocks(Vec<Preconditioner<'a, f64>>),
+    Sketches(Vec<sketch::Factor<'a>>),
     Whole(Mat<f64>),
 }
 
@@ -102,7 +121,18 @@ impl<'a> Own<'a> {
     ) -> Self {
         let outputs = targets.outputs;
         let scores = |row: usize| scores[row * outputs..(row + 1) * outputs].iter().map(|&score| f64::from(score));
+        // Of each output, made of its second derivatives.
+        fn of_outputs<T: Send>(all: &[f64], outputs: usize, make: impl Fn(Vec<f64>) -> T + Sync) -> Vec<T> {
+            let of = |output: usize| make(all.iter().skip(output).step_by(outputs).copied().collect());
+            (0..outputs).into_par_iter().map(of).collect()
+        }
         let (taken, is_hessian) = match ware {
+            Ware::Sketch(level) => {
+                let all = targets.curvatures(&ground.rows, scores);
+                let size = Size::of(level, ground).expect("a level that was offered");
+                let sketch = |d: Vec<f64>| Sketch::take(size, ground, &d, rho);
+                (Taken::Sketches(of_outputs(&all, outputs, sketch)), false)
+            }
             Ware::One => {
                 let mut d = vec![0.0; ground.rows.len()];
                 targets.add_curvature(&ground.rows, scores, &mut d);
@@ -112,11 +142,7 @@ impl<'a> Own<'a> {
             }
             Ware::Blocks => {
                 let all = targets.curvatures(&ground.rows, scores);
-                let of = |output: usize| {
-                    let d: Vec<f64> = all.iter().skip(output).step_by(outputs).copied().collect();
-                    ground.products(&d, rho, None)
-                };
-                let blocks: Vec<_> = (0..outputs).into_par_iter().map(of).collect();
+                let blocks = of_outputs(&all, outputs, |d| ground.products(&d, rho, None));
                 let is_whole = blocks.iter().all(|block| block.1);
                 let blocks = blocks.into_iter().map(|block| block.0).collect();
                 (Taken::Blocks(blocks), is_whole && !targets.are_coupled())
@@ -147,6 +173,9 @@ impl<'a> Own<'a> {
                 Taken::Blocks(blocks) => {
                     Factor::Blocks(blocks.par_iter().map(|products| products.factor(rho, c)).collect())
                 }
+                Taken::Sketches(sketches) => {
+                    Factor::Sketches(sketches.par_iter().map(|sketch| sketch.factor(rho, c)).collect())
+                }
                 Taken::Whole(hessian) => {
                     let mut penalised = hessian.clone();
                     let length = rho.len() + 1;
@@ -172,6 +201,10 @@ impl<'a> Own<'a> {
         let length = direction.len() / outputs;
         let mut right = Mat::from_fn(length, outputs, |row, output| direction[row * outputs + output]);
         match factor {
+            Factor::Sketches(sketches) => {
+                let columns = right.par_col_chunks_mut(1).zip(sketches);
+                columns.for_each(|(column, sketch)| sketch.apply(column.col_mut(0)));
+            }
             Factor::Blocks(blocks) if blocks.len() == 1 => blocks[0].apply(right.as_mut()),
             Factor::Blocks(blocks) => {
                 let columns = right.par_col_chunks_mut(1).zip(blocks);
@@ -193,7 +226,7 @@ impl<'a> Taken<'a> {
     fn into_one(self) -> Option<Products<'a, f64>> {
         match self {
             Self::Blocks(mut blocks) if blocks.len() == 1 => blocks.pop(),
-            Self::Blocks(_) | Self::Whole(_) => None,
+            Self::Blocks(_) | Self::Sketches(_) | Self::Whole(_) => None,
         }
     }
 }
@@ -290,7 +323,7 @@ mod tests {
         let sides = Array2::from_shape_fn((30, 3), |(row, output)| ((row + output) % 2) as f64);
         check(Ware::Whole, Aims::Class(&classes), 3, true);
         check(Ware::Blocks, Aims::Class(&classes), 3, false);
-        check(Ware::One, Aims::Class(&classes), 3, false);
+        check(Ware::Sketch(0), Aims::Class(&classes), 3, false);
         check(Ware::Blocks, Aims::Outputs(Shape::Logistic, sides.view()), 3, true);
         check(Ware::One, Aims::Outputs(Shape::SquaredError, sides.view()), 3, true);
         let one = sides.slice(s![.., ..1]);
@@ -303,8 +336,8 @@ mod tests {
         let table = Table::new(&made, &[true; 3], usize::MAX).unwrap();
         let ground = Ground::of(&table, &[true; 3], usize::MAX);
         let offered = |aims, outputs| Ware::offered(&ground, &Targets { aims, weights: &[1.0; 3], outputs });
-        assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::One, Ware::Blocks, Ware::Whole]);
-        assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::One, Ware::Blocks]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::Blocks, Ware::Whole]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::Blocks]);
         assert_eq!(offered(Aims::Class(&[0, 1, 1]), 1), [Ware::One]);
     }
 }

@@ -9,7 +9,7 @@ use crate::loss::Targets;
 use crate::moments::Moments;
 use crate::own::Ware;
 use crate::pass::{Look, View};
-use crate::purse::Purse;
+use crate::purse::{Asking, Purse};
 use crate::table::Units;
 use crate::{Solution, Solved, SolverConfig, Start};
 
@@ -144,7 +144,8 @@ impl<'a> Search<'a> {
         let before = std::mem::replace(&mut self.c, c);
         self.iterations = 0;
         // What needed a curvature of its own needs one for weaker regularisation too; the last one bought is a start.
-        self.arrive(self.purse.has_own());
+        self.arrive(self.purse.is_exact());
+        self.purse.move_on();
         if let Some(start) = start {
             self.trial = self.moments.point(self.units, start);
             self.history.clear();
@@ -166,7 +167,6 @@ impl<'a> Search<'a> {
     /// Wants to look at where it stands.
     fn arrive(&mut self, precise: bool) {
         self.precise = precise;
-        self.purse.move_on();
         (self.best, self.stuck) = ((f64::INFINITY, 0), false);
         (self.decrement, self.settled) = (f64::INFINITY, false);
         self.trial.copy_from_slice(&self.point);
@@ -185,9 +185,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The curvature of its own that is worth its price now, and its bytes: [`Purse::wanted`].
+    /// The curvature of its own that is worth its price now, and its bytes, at most `max_bytes`: [`Purse::wanted`].
     pub(crate) fn wanted(&self, ground: &Ground<'_>, cost_of_look: f64, max_bytes: usize) -> Option<(Ware, usize)> {
-        self.purse.wanted((ground, &self.targets), cost_of_look, max_bytes)
+        let is_precise = self.precise;
+        self.purse.wanted(&Asking { ground, targets: &self.targets, is_precise, cost_of_look, max_bytes })
     }
 
     /// Takes the curvature of its own loss, here.
@@ -234,9 +235,7 @@ impl<'a> Search<'a> {
     /// Takes up what was seen there.
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
-        if self.precise {
-            self.purse.spend();
-        }
+        self.purse.spend(self.precise);
         if self.first_loss.is_nan() {
             self.first_loss = view.loss;
         }
