@@ -67,13 +67,13 @@ impl Ware {
         }
     }
 
-    /// Bytes of it while it is made.
+    /// Bytes of it; in double precision, while it is made.
     pub(crate) fn bytes(self, ground: &Ground<'_>, targets: &Targets<'_>) -> usize {
         let of_rows = size_of::<f64>() * ground.rows.len();
         match self {
             Self::Sketch(level) => {
                 let size = Size::of(level, ground);
-                size.map_or(usize::MAX, |size| targets.outputs * (size.bytes(ground.table().columns) + of_rows))
+                size.map_or(usize::MAX, |size| targets.outputs * size.bytes(ground.table().columns))
             }
             Self::One => ground.bytes(),
             Self::Blocks => targets.outputs * (ground.bytes() + 2 * of_rows),

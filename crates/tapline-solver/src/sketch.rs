@@ -34,8 +34,9 @@ impl Size {
             // A look takes 4 · rows · columns operations for each output, the products of r rows r² · columns, or by
             // columns r · columns².
             let work = 4.0 * LOOKS * LARGER.powi(level) * rows as f64;
-            let by_rows = work.sqrt() < columns as f64;
-            let drawn = if by_rows { work.sqrt() } else { work / columns as f64 };
+            let few = work.sqrt().min(rows as f64);
+            let by_rows = few < columns as f64;
+            let drawn = if by_rows { few } else { work / columns as f64 };
             Self { rows: (drawn.ceil() as usize).min(rows), by_rows }
         };
         let level = i32::try_from(level).ok()?;
@@ -48,9 +49,9 @@ impl Size {
         side * side * (self.rows.max(columns) as f64 + side / 3.0)
     }
 
-    /// Bytes of products and factor, with what it takes to make the factor.
+    /// Bytes of products and factor. (What it takes to make them is there once for each thread.)
     pub(crate) fn bytes(self, columns: usize) -> usize {
-        3 * size_of::<f32>() * self.side(columns).pow(2) + 3 * size_of::<f64>() * self.rows
+        2 * size_of::<f32>() * self.side(columns).pow(2) + 2 * (size_of::<usize>() + size_of::<f32>()) * self.rows
     }
 
     fn side(self, columns: usize) -> usize {
@@ -251,6 +252,8 @@ mod tests {
         // √(8 · 500) rows, then twice as many; from 100 columns on, 8 · 16 · 500 / 200.
         assert_eq!(sizes(500, 200), [(64, true), (127, true), (320, false), (500, false)]);
         assert_eq!(sizes(500, 4), [(500, false)]);
+        // With more columns than rows, never by columns.
+        assert_eq!(sizes(100, 120), [(29, true), (57, true), (100, true)]);
     }
 
     #[test]
