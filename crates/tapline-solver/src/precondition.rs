@@ -2,8 +2,8 @@
 //!
 //! The Hessian of one output is `Xᵀ D X + ρ / C` with `D` the second derivatives of the rows' losses. All problems of a batch
 //! share the mean of these over outputs and training sets, in float32, factored anew for each strength; what the mean
-//! leaves out, the memory of steps learns. It need not be exact: it steers the search. A problem that float32 is too coarse
-//! for may buy a curvature of its own, in double precision ([`crate::own`]).
+//! leaves out, the memory of steps learns. It need not be exact: it steers the search. A problem that this is too coarse
+//! for may buy a curvature of its own ([`crate::own`]).
 
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::matmul::matmul;

@@ -1,4 +1,4 @@
-//! What a search spends on looks in double precision, and the curvature of its own that it buys once it spent as much.
+//! What a search spends on looks, and the curvature of its own that it buys once it spent as much.
 //!
 //! Whether to go on with what there is or to pay for better is the ski rental: to pay once as much was spent costs at most twice
 //! what it costs to know the future (Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching", 1988).

@@ -143,7 +143,7 @@ impl<'a> Search<'a> {
     pub(crate) fn begin(&mut self, c: f64, start: Option<Start<'_>>) {
         let before = std::mem::replace(&mut self.c, c);
         self.iterations = 0;
-        // What needed a curvature of its own needs one for weaker regularisation too; the last one bought is a start.
+        // What needed double precision needs it for weaker regularisation too; the last curvature bought is a start.
         self.arrive(self.purse.is_exact());
         self.purse.move_on();
         if let Some(start) = start {

@@ -254,8 +254,8 @@ impl Prepared<'_, '_, '_> {
         }
     }
 
-    /// Gives a curvature of their own to searches that spent as much in double precision as it costs, those first that come
-    /// first, as long as there are bytes `left`.
+    /// Gives a curvature of their own to searches that spent as much as it costs, those first that come first, as long as there
+    /// are bytes `left`.
     fn buy<'s>(&'s self, active: &mut [&mut Search<'s>], mut left: usize) {
         let cost_of_look = 8.0 * (self.table.rows * self.table.columns) as f64 * (self.loss.outputs() + 1) as f64;
         let mut buyers: Vec<(&mut &mut Search<'s>, Ware)> = Vec::new();
