@@ -28,7 +28,7 @@ const ENTRIES: usize = 1 << 23;
 pub(crate) enum Ware {
     /// One for each output, of few rows, in single precision: of this level of [`Size::of`].
     Sketch(u32),
-    /// One curvature for all outputs, which have the same.
+    /// One curvature for all outputs: theirs where they have the same, else their mean.
     One,
     /// One for each output.
     Blocks,
@@ -39,17 +39,20 @@ pub(crate) enum Ware {
 impl Ware {
     /// What there is in double precision for a loss.
     pub(crate) fn offered(ground: &Ground<'_>, targets: &Targets<'_>) -> Vec<Self> {
-        if targets.has_one_curvature() {
-            return vec![Self::One];
-        }
-        let mut offered = Vec::new();
-        if ground.is_by_columns() {
+        let mut offered = vec![Self::One];
+        if !targets.has_one_curvature() && ground.is_by_columns() {
             offered.push(Self::Blocks);
             if targets.are_coupled() && (ground.table().columns + 1) * targets.outputs <= UNKNOWNS {
                 offered.push(Self::Whole);
             }
         }
         offered
+    }
+
+    /// Whether sketches fit a loss: where outputs differ; in the space of rows, where single precision ends where C is large, only
+    /// for classes that exclude each other, which more columns than rows tell apart, so that little bends then.
+    pub(crate) fn has_sketches(ground: &Ground<'_>, targets: &Targets<'_>) -> bool {
+        !targets.has_one_curvature() && (ground.is_by_columns() || targets.are_coupled())
     }
 
     /// Floating-point operations to make and factor it.
@@ -336,8 +339,25 @@ mod tests {
         let table = Table::new(&made, &[true; 3], usize::MAX).unwrap();
         let ground = Ground::of(&table, &[true; 3], usize::MAX);
         let offered = |aims, outputs| Ware::offered(&ground, &Targets { aims, weights: &[1.0; 3], outputs });
-        assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::Blocks, Ware::Whole]);
-        assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::Blocks]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), 3), [Ware::One, Ware::Blocks, Ware::Whole]);
+        assert_eq!(offered(Aims::Class(&[0, 1, 2]), UNKNOWNS), [Ware::One, Ware::Blocks]);
         assert_eq!(offered(Aims::Class(&[0, 1, 1]), 1), [Ware::One]);
+    }
+
+    #[test]
+    fn in_the_space_of_rows_only_classes_that_exclude_each_other_have_sketches() {
+        let sides = Array2::from_shape_fn((3, 3), |(row, output)| ((row + output) % 2) as f64);
+        let check = |columns: usize, aims, expected: bool| {
+            let made = Array2::from_shape_fn((3, columns), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
+            let table = Table::new(&made, &[true; 3], usize::MAX).unwrap();
+            let ground = Ground::of(&table, &[true; 3], usize::MAX);
+            let targets = Targets { aims, weights: &[1.0; 3], outputs: 3 };
+            assert_eq!(Ware::has_sketches(&ground, &targets), expected);
+            assert_eq!(Ware::offered(&ground, &targets)[0], Ware::One);
+        };
+        check(2, Aims::Outputs(Shape::SquaredHinge, sides.view()), true);
+        check(5, Aims::Outputs(Shape::SquaredHinge, sides.view()), false);
+        check(5, Aims::Class(&[0, 1, 2]), true);
+        check(2, Aims::Outputs(Shape::SquaredError, sides.view()), false);
     }
 }

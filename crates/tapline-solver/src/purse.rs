@@ -10,6 +10,9 @@ use crate::own::{Own, Ware};
 /// Looks that a curvature is good for: with one that fits, a strength takes four to eight. Found by trying: 8 to 20 are nearly as good.
 const ENOUGH: u64 = 10;
 
+/// Looks at one strength after which sketches have failed.
+const TOO_MANY: u64 = 40;
+
 /// Looks of one search, and what it has for them.
 #[derive(Default)]
 pub(crate) struct Purse<'a> {
@@ -17,9 +20,11 @@ pub(crate) struct Purse<'a> {
     own: Option<Own<'a>>,
     /// Whether that was taken at this strength.
     is_fresh: bool,
-    /// Looks since; as long as nothing was bought, at this strength.
+    /// Looks since it was bought; before the first, looks at this strength.
     looks: u64,
-    /// Looks in double precision since.
+    /// Looks at this strength.
+    here: u64,
+    /// Looks in double precision since it was bought.
     since: u64,
     /// Looks in double precision in all.
     in_all: u64,
@@ -41,6 +46,7 @@ impl<'a> Purse<'a> {
     /// A look was taken.
     pub(crate) fn spend(&mut self, is_precise: bool) {
         self.looks += 1;
+        self.here += 1;
         if is_precise {
             self.since += 1;
             self.in_all += 1;
@@ -49,12 +55,12 @@ impl<'a> Purse<'a> {
 
     /// What is worth its price now, and its bytes.
     pub(crate) fn wanted(&self, asking: &Asking<'_, '_, '_>) -> Option<(Ware, usize)> {
-        let has_one_curvature = asking.targets.has_one_curvature();
-        if !has_one_curvature && self.looks < ENOUGH {
+        let has_sketches = Ware::has_sketches(asking.ground, asking.targets);
+        if has_sketches && self.looks < ENOUGH {
             return None;
         }
         let exact = if asking.is_precise { self.wanted_exact(asking) } else { None };
-        let sketches = !has_one_curvature && !self.is_exact();
+        let sketches = has_sketches && !self.is_exact();
         exact.or_else(|| if sketches { self.wanted_sketch(asking) } else { None })
     }
 
@@ -62,8 +68,13 @@ impl<'a> Purse<'a> {
     /// it was looked as long as that takes.
     fn wanted_exact(&self, asking: &Asking<'_, '_, '_>) -> Option<(Ware, usize)> {
         let [since, in_all] = [self.since, self.in_all].map(|looks| looks as f64 * asking.cost_of_look);
+        // The mean of outputs that differ is worse than a sketch of each, unless these fail.
+        let has_failed = self.is_exact() || self.here >= TOO_MANY;
+        let is_fair =
+            |ware: &Ware| *ware != Ware::One || has_failed || !Ware::has_sketches(asking.ground, asking.targets);
         let (ware, cost, bytes) = Ware::offered(asking.ground, asking.targets)
             .into_iter()
+            .filter(is_fair)
             .map(|ware| asking.priced(ware))
             .rfind(|&(_, cost, bytes)| cost <= in_all && bytes <= asking.max_bytes)?;
         let is_dearer = self.own.as_ref().is_none_or(|own| own.ware() < ware);
@@ -105,7 +116,7 @@ impl<'a> Purse<'a> {
 
     /// Another strength is to come: what was bought is kept, and is no longer that of where the search stands.
     pub(crate) fn move_on(&mut self) {
-        self.is_fresh = false;
+        (self.is_fresh, self.here) = (false, 0);
         if self.own.is_none() {
             self.looks = 0;
         }
@@ -217,6 +228,15 @@ mod tests {
         let levels: Vec<Ware> = found.iter().map(|(_, ware)| *ware).collect();
         assert_eq!(levels[..4], [Ware::Sketch(0), Ware::Sketch(1), Ware::Sketch(2), Ware::Sketch(2)], "{found:?}");
         assert_eq!(found[0].0, 10);
+    }
+
+    #[test]
+    fn where_no_sketch_is_good_enough_and_blocks_do_not_fit_outputs_share_their_mean() {
+        let one = 24 * 60 * 60;
+        let found = bought((60, 5), true, one, (200, 1000));
+        let first = found.iter().find(|(_, ware)| *ware == Ware::One).expect("the mean in double precision");
+        assert!(first.0 >= TOO_MANY as usize, "{found:?}");
+        assert!(found.iter().all(|(_, ware)| *ware <= Ware::One), "{found:?}");
     }
 
     #[test]
