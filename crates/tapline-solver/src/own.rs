@@ -2,10 +2,10 @@
 //! coarse for.
 //!
 //! Outputs of the same curvature have one of theirs, in double precision. Others have one for each output: sketches of few rows
-//! in single precision, which grow from level to level, and in double precision blocks of more rows; and where classes exclude
-//! each other and weights are few, there is the whole Hessian, which holds how outputs bend each other. All but the last are of rows
-//! drawn by their second derivatives; where all rows are in, and outputs have the same curvature or know nothing of each other,
-//! those in double precision are the Hessian as well.
+//! in single precision, which grow from level to level; in double precision, in the space of columns, blocks of more rows, or the
+//! outputs' mean where neither serves; and where classes exclude each other and weights are few, the whole Hessian, which
+//! holds how outputs bend each other. All but the last are of rows drawn by their second derivatives; where all rows are in, and
+//! outputs have the same curvature or know nothing of each other, those in double precision are the Hessian as well.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};

@@ -81,7 +81,8 @@ impl<'a> Purse<'a> {
         (is_dearer || cost <= since).then_some((ware, bytes))
     }
 
-    /// The sketch anew, where it was taken at an earlier strength; the next level where it was taken here and is still too coarse.
+    /// The sketch anew, where it was taken at an earlier strength; the next level where it was taken here and is still too coarse,
+    /// or anew where there is none.
     fn wanted_sketch(&self, asking: &Asking<'_, '_, '_>) -> Option<(Ware, usize)> {
         let spent = self.looks as f64 * asking.cost_of_look / 2.0;
         let last = match self.own.as_ref().map(Own::ware) {

@@ -21,8 +21,8 @@ const ROUNDING: f64 = 1e-5;
 const SHORTENED: usize = 30;
 /// Looks that brought the minimum no nearer after which there is nothing left to gain.
 const PATIENCE: u64 = 60;
-/// Share of the tolerance that the decrement has to stay below, for two turns together or for one: by the shared curvature in
-/// float32, which then hands over to double precision; there by the shared curvature or one bought at an earlier strength; by
+/// Share of the tolerance that the decrement has to stay below, for two turns together or for one: by the shared curvature or
+/// a sketch in float32, which then hands over to double precision; there by the shared curvature or one bought at an earlier strength; by
 /// the Hessian itself, whose decrement is the distance to second order.
 const SETTLED: [[f64; 2]; 3] = [[0.1, 0.01], [0.001, 0.0001], [0.3, 0.1]];
 /// Share of the first loss that counts as nothing.
@@ -277,7 +277,7 @@ impl<'a> Search<'a> {
         self.history.up(&mut direction, shares);
         let slope = dot(&direction, &self.gradient);
         if slope.is_nan() || slope >= 0.0 {
-            // The shared curvature alone, or straight down where even that fails.
+            // The curvature alone, without the memory of steps, or straight down where even that fails.
             if self.history.is_empty() {
                 direction = self.gradient.iter().map(|g| -g).collect();
                 self.stuck = true;
