@@ -139,7 +139,7 @@ impl<'a> Ground<'a> {
     }
 
     /// The values of rows drawn, by their places among these.
-    pub(crate) fn lend(&self, drawn: &[(usize, f64)]) -> Lent<'_> {
+    pub(crate) fn lend(&self, drawn: &[(usize, f64)]) -> Lent<'a> {
         self.table.lend(drawn.iter().map(|&(place, _)| self.rows[place]).collect())
     }
 

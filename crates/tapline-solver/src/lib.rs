@@ -59,7 +59,8 @@
 //!
 //! Products are float32 in units of each column's spread, summed in float64 over blocks; losses, gradients, steps and proofs
 //! are float64. `faer` factors and solves, which `ndarray` does not; its products are as fast as `ndarray`'s (60 to 90 Gflop/s
-//! in float32 on one core, both). Where regularisation is weak, float32 proves too little: a search that ends there, or whose
+//! in float32 on one core, both). With many classes and few columns most of a pass is exponentials: eight at a time (`pulp` picks the
+//! processor's widest vectors), 45 strengths of 3,929 rows, 24 columns and 100 classes take a third of the time. Where regularisation is weak, float32 proves too little: a search that ends there, or whose
 //! loss is nearly nothing, goes on in double precision over the rows as they came, and once it has spent as much as that
 //! costs, takes a curvature of its own: one for all outputs or for each, as memory allows, then the whole Hessian (Newton's
 //! method). Where outputs have curvatures of their own, a search that takes long has, in either precision, a sketch of each from the
@@ -84,6 +85,7 @@ mod precondition;
 mod purse;
 mod search;
 mod sketch;
+mod softmax;
 mod solve;
 mod table;
 mod target;

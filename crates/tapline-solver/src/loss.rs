@@ -4,7 +4,10 @@
 //! output has a loss of its own. Rows of weight 0 are passed over, so nothing that is in them can reach a fit.
 
 use ndarray::ArrayView2;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::softmax::softmax;
 
 /// Rows that one thread differentiates at a time.
 const RUN: usize = 256;
@@ -70,11 +73,9 @@ impl Targets<'_> {
         let mut curvatures = vec![0.0; sampled.len() * self.outputs];
         let each = curvatures.par_chunks_mut(RUN * self.outputs).zip(sampled.par_chunks(RUN));
         each.for_each(|(curvatures, sampled)| {
-            let mut own = vec![0.0; self.outputs];
-            for (curvature, &row) in curvatures.chunks_exact_mut(self.outputs).zip(sampled) {
-                own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
-                self.differentiate(row, &mut own, curvature);
-            }
+            let mut own = curvatures.chunks_exact_mut(self.outputs);
+            let keep = |curvature: &[f64]| own.next().into_iter().for_each(|own| own.copy_from_slice(curvature));
+            Arch::new().dispatch(Bend { targets: self, sampled, scores: &scores, keep });
         });
         curvatures
     }
@@ -88,13 +89,10 @@ impl Targets<'_> {
     ) {
         let each = sums.par_chunks_mut(RUN).zip(sampled.par_chunks(RUN));
         each.for_each(|(sums, sampled)| {
-            let (mut own, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
-            for (sum, &row) in sums.iter_mut().zip(sampled) {
-                own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
-                curvature.fill(0.0);
-                self.differentiate(row, &mut own, &mut curvature);
-                *sum += curvature.iter().sum::<f64>() / self.outputs as f64;
-            }
+            let mut sums = sums.iter_mut();
+            let mean = |curvature: &[f64]| curvature.iter().sum::<f64>() / self.outputs as f64;
+            let keep = |curvature: &[f64]| sums.next().into_iter().for_each(|sum| *sum += mean(curvature));
+            Arch::new().dispatch(Bend { targets: self, sampled, scores: &scores, keep });
         });
     }
 
@@ -122,6 +120,7 @@ impl Targets<'_> {
     /// Classes that exclude each other: `ℓ = ln Σ e^(sₖ) − s_class`, `ℓ′ = p − y`, `ℓ″ = p (1 − p)`; the row's own maximum is
     /// taken out before the exponentials (Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax
     /// functions", 2021).
+    #[inline(always)]
     pub(crate) fn differentiate(&self, row: usize, scores: &mut [f64], curvature: &mut [f64]) -> f64 {
         let weight = self.weights[row];
         if weight == 0.0 {
@@ -157,6 +156,30 @@ impl Targets<'_> {
     }
 }
 
+/// Asks the rows `sampled` for their second derivatives `[outputs]` at their scores, one after the other.
+struct Bend<'a, 't, S, K> {
+    targets: &'a Targets<'t>,
+    sampled: &'a [usize],
+    scores: &'a S,
+    keep: K,
+}
+
+impl<I: Iterator<Item = f64>, S: Fn(usize) -> I, K: FnMut(&[f64])> WithSimd for Bend<'_, '_, S, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { targets, sampled, scores, mut keep } = self;
+        let (mut own, mut curvature) = (vec![0.0; targets.outputs], vec![0.0; targets.outputs]);
+        for &row in sampled {
+            own.iter_mut().zip(scores(row)).for_each(|(own, score)| *own = score);
+            curvature.fill(0.0);
+            targets.differentiate(row, &mut own, &mut curvature);
+            keep(&curvature);
+        }
+    }
+}
+
 impl Shape {
     /// `ℓ`, `ℓ′` and `ℓ″` by the score.
     ///
@@ -188,19 +211,6 @@ fn two_classes(score: f64, label: usize) -> (f64, f64) {
     let probability = if score >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
     let against = if label == 1 { -score } else { score };
     (against.max(0.0) + small.ln_1p(), probability)
-}
-
-/// Turns the scores of a row into probabilities and returns its loss.
-fn softmax(scores: &mut [f64], label: usize) -> f64 {
-    let highest = scores.iter().fold(f64::NEG_INFINITY, |highest, &score| highest.max(score));
-    let gap = highest - scores[label];
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - highest).exp();
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|share| *share /= sum);
-    sum.ln() + gap
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ const ROUNDING: f64 = 1e-12;
 pub(crate) fn moments(table: &Table<'_>, sets: &[Vec<f64>], scaling: Scaling) -> Vec<Moments> {
     let columns = table.columns;
     let mut sums = vec![vec![[0.0f64; 2]; columns]; sets.len()];
-    let mut buffer = Vec::new();
+    let mut buffer: Vec<f32> = Vec::new();
     for block in table.blocks() {
         let values = table.block(block.clone(), &mut buffer);
         sums.par_iter_mut().zip(sets).for_each(|(sums, weights)| {

@@ -76,7 +76,8 @@ impl Ware {
         match self {
             Self::Sketch(level) => {
                 let size = Size::of(level, ground);
-                size.map_or(usize::MAX, |size| targets.outputs * size.bytes(ground.table().columns))
+                // With the second derivatives of all outputs.
+                size.map_or(usize::MAX, |size| targets.outputs * (size.bytes(ground.table()) + of_rows))
             }
             Self::One => ground.bytes(),
             Self::Blocks => targets.outputs * (ground.bytes() + 2 * of_rows),
@@ -331,6 +332,28 @@ mod tests {
         check(Ware::One, Aims::Outputs(Shape::SquaredError, sides.view()), 3, true);
         let one = sides.slice(s![.., ..1]);
         check(Ware::One, Aims::Outputs(Shape::Logistic, one), 1, true);
+    }
+
+    #[test]
+    fn sketches_of_all_rows_are_the_blocks_in_single_precision() {
+        let made = Array2::from_shape_fn((30, 4), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
+        let classes: Vec<usize> = (0..30).map(|row| row % 3).collect();
+        let targets = Targets { aims: Aims::Class(&classes), weights: &[1.5; 30], outputs: 3 };
+        let scores: Vec<f32> = (0..90).map(|place| (place * 7 % 11) as f32 / 11.0 - 0.4).collect();
+        for max_bytes in [0, usize::MAX] {
+            let table = Table::new(&made, &[true; 30], max_bytes).unwrap();
+            let ground = Ground::of(&table, &[true; 30], usize::MAX);
+            let direction = |ware| {
+                let mut own = Own::take(ware, (&ground, &targets), &scores, (&[0.5, 1.0, 1.5, 2.0], None));
+                own.factor(&[0.5, 1.0, 1.5, 2.0], 0.7);
+                let mut direction: Vec<f64> = (0..15).map(|place| f64::from(place % 4) - 1.3).collect();
+                own.apply(&mut direction, 3);
+                direction
+            };
+            let (blocks, sketches) = (direction(Ware::Blocks), direction(Ware::Sketch(0)));
+            let near = |(one, two): (&f64, &f64)| (one - two).abs() < 1e-4 * one.abs().max(1.0);
+            assert!(blocks.iter().zip(&sketches).all(near), "{blocks:?} {sketches:?}");
+        }
     }
 
     #[test]

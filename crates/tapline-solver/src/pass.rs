@@ -2,6 +2,7 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::loss::Targets;
@@ -48,10 +49,10 @@ pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_,
             scores: vec![0.0; table.rows * outputs],
         })
         .collect();
-    let mut buffer = Vec::new();
+    let mut buffer: Vec<T> = Vec::new();
     let mut gradient = vec![0.0f64; columns * width];
     for block in table.blocks() {
-        let values = T::block(table, block.clone(), &mut buffer);
+        let values = table.block(block.clone(), &mut buffer);
         let mut residuals = vec![T::default(); block.len() * width];
         // Scores first, then what each row makes of them.
         let sums: Vec<Vec<Part>> = residuals
@@ -67,7 +68,10 @@ pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_,
                 looks
                     .iter()
                     .enumerate()
-                    .map(|(place, look)| Part::of(look, outputs, first, Strided { values: residuals, width, place }))
+                    .map(|(place, look)| {
+                        let table = Strided { values: &mut *residuals, width, place };
+                        Arch::new().dispatch(Fill { look, outputs, first, table })
+                    })
                     .collect()
             })
             .collect();
@@ -121,12 +125,24 @@ struct Part {
     scores: Vec<f32>,
 }
 
-impl Part {
-    /// Turns the scores of a chunk, but for intercepts, into residuals.
-    fn of<T: Real>(look: &Look<'_, '_>, outputs: usize, first: usize, table: Strided<'_, T>) -> Self {
+/// What turns the scores of a chunk, but for intercepts, into residuals.
+struct Fill<'a, 'b, 't, T> {
+    look: &'a Look<'b, 't>,
+    outputs: usize,
+    /// The chunk's first row.
+    first: usize,
+    table: Strided<'a, T>,
+}
+
+impl<T: Real> WithSimd for Fill<'_, '_, '_, T> {
+    type Output = Part;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Part {
+        let Self { look, outputs, first, table } = self;
         let intercepts = &look.point[look.point.len() - outputs..];
         let rows = table.values.len() / table.width;
-        let mut part = Self {
+        let mut part = Part {
             loss: 0.0,
             residuals: vec![0.0; outputs],
             curvature: vec![0.0; outputs],
@@ -137,8 +153,8 @@ impl Part {
             let own = &mut values[table.place * outputs..(table.place + 1) * outputs];
             for ((score, &value), &intercept) in scores.iter_mut().zip(&*own).zip(intercepts) {
                 *score = value.into() + intercept;
-                part.scores.push(*score as f32);
             }
+            part.scores.extend(scores.iter().map(|&score| score as f32));
             part.loss += look.targets.differentiate(first + row, &mut scores, &mut part.curvature);
             for ((value, &residual), sum) in own.iter_mut().zip(&scores).zip(&mut part.residuals) {
                 *value = T::of(residual);

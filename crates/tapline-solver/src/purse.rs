@@ -84,7 +84,7 @@ impl<'a> Purse<'a> {
     /// The sketch anew, where it was taken at an earlier strength; the next level where it was taken here and is still too coarse,
     /// or anew where there is none.
     fn wanted_sketch(&self, asking: &Asking<'_, '_, '_>) -> Option<(Ware, usize)> {
-        let spent = self.looks as f64 * asking.cost_of_look / 2.0;
+        let spent = (self.looks + self.since.min(self.looks)) as f64 * asking.cost_of_look / 2.0;
         let last = match self.own.as_ref().map(Own::ware) {
             Some(Ware::Sketch(level)) => Some(level),
             _ => None,
@@ -106,7 +106,8 @@ impl<'a> Purse<'a> {
         scores: &[f32],
         rho: &[f64],
     ) {
-        self.own = Some(Own::take(ware, (ground, targets), scores, (rho, self.own.take())));
+        let before = self.own.take().filter(|_| ware == Ware::One);
+        self.own = Some(Own::take(ware, (ground, targets), scores, (rho, before)));
         (self.is_fresh, self.looks, self.since) = (true, 0, 0);
     }
 
@@ -229,6 +230,29 @@ mod tests {
         let levels: Vec<Ware> = found.iter().map(|(_, ware)| *ware).collect();
         assert_eq!(levels[..4], [Ware::Sketch(0), Ware::Sketch(1), Ware::Sketch(2), Ware::Sketch(2)], "{found:?}");
         assert_eq!(found[0].0, 10);
+    }
+
+    #[test]
+    fn in_double_precision_blocks_follow_a_sketch() {
+        let made = Array2::from_shape_fn((200, 6), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
+        let labels: Vec<usize> = (0..200).map(|row| row % 5).collect();
+        let table = Table::new(&made, &[true; 200], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 200], usize::MAX);
+        let targets = Targets { aims: Aims::Class(&labels), weights: &[1.0; 200], outputs: 5 };
+        let mut purse = Purse::default();
+        let mut bought = Vec::new();
+        for look in 0..30 {
+            let is_precise = look >= 12;
+            purse.spend(is_precise);
+            let asking =
+                Asking { ground: &ground, targets: &targets, is_precise, cost_of_look: 1e4, max_bytes: usize::MAX };
+            if let Some((ware, _)) = purse.wanted(&asking) {
+                purse.buy(ware, (&ground, &targets), &[0.1; 1000], &[1.0; 6]);
+                bought.push(ware);
+            }
+        }
+        assert_eq!(bought[..2], [Ware::Sketch(0), Ware::Blocks], "{bought:?}");
+        assert!(purse.is_exact());
     }
 
     #[test]

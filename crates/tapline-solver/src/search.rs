@@ -277,14 +277,17 @@ impl<'a> Search<'a> {
         self.history.up(&mut direction, shares);
         let slope = dot(&direction, &self.gradient);
         if slope.is_nan() || slope >= 0.0 {
-            // The curvature alone, without the memory of steps, or straight down where even that fails.
-            if self.history.is_empty() {
-                direction = self.gradient.iter().map(|g| -g).collect();
-                self.stuck = true;
-            } else {
+            // The curvature alone, without the memory of steps; the shared one, where a sketch fails; or straight down.
+            if !self.history.is_empty() {
                 self.history.clear();
                 return;
             }
+            if self.purse.has_own() && !self.purse.is_exact() {
+                self.purse.sell();
+                return;
+            }
+            direction = self.gradient.iter().map(|g| -g).collect();
+            self.stuck = true;
         }
         let before = std::mem::replace(&mut self.decrement, -0.5 * dot(&direction, &self.gradient));
         let goal = config.tolerance * self.value;
@@ -426,5 +429,38 @@ impl<'a> Search<'a> {
     fn penalty(&self, point: &[f64]) -> f64 {
         let rows = point.chunks_exact(self.outputs).zip(&self.rho);
         0.5 / self.c * rows.map(|(weights, rho)| rho * dot(weights, weights)).sum::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scaling;
+    use crate::loss::Aims;
+    use crate::moments::moments;
+    use crate::table::Table;
+
+    /// A sketch that leads nowhere makes way for the shared curvature; where that leads nowhere either, straight down is last.
+    #[test]
+    fn a_sketch_that_fails_is_given_up_before_the_search() {
+        let made = Array2::from_shape_fn((60, 5), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
+        let labels: Vec<usize> = (0..60).map(|row| row % 3).collect();
+        let table = Table::new(&made, &[true; 60], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 60], usize::MAX);
+        let moments = moments(&table, &[vec![1.0; 60]], Scaling::Standardise);
+        let targets = Targets { aims: Aims::Class(&labels), weights: &[1.0; 60], outputs: 3 };
+        let config = SolverConfig::default();
+        let mut search = Search::new(targets, &moments[0], &table.units, &[1.0; 5]);
+        search.begin(1.0, None);
+        let seen = |search: &Search<'_>| crate::pass::look::<f32>(&table, 3, &[search.look()]).remove(0);
+        search.see(seen(&search), &config);
+        for fails in [vec![f64::NAN; 18], search.gradient.clone()] {
+            search.buy(Ware::Sketch(0), &ground);
+            search.turn(fails.clone(), &[], &config);
+            assert!(search.wants_direction() && !search.purse().has_own() && !search.stuck);
+            search.turn(fails, &[], &config);
+            assert!(search.stuck);
+            (search.next, search.stuck) = (Next::Turn, false);
+        }
     }
 }

@@ -5,12 +5,14 @@
 //! Newton methods", 2019): they cost as much as two looks, and save most of the others. Fewer rows than columns are multiplied
 //! in their own space, so that a sketch takes little memory however many columns there are.
 
+use std::sync::Arc;
+
 use faer::{ColMut, Mat};
 
 use crate::draw::{Drawn, draw};
 use crate::ground::Ground;
 use crate::precondition::{Preconditioner, Products, add_gram, cholesky, solve};
-use crate::table::Table;
+use crate::table::{Lent, Real, Table};
 
 /// Looks that the products of the smallest sketch take as long as.
 const LOOKS: f64 = 2.0;
@@ -18,6 +20,8 @@ const LOOKS: f64 = 2.0;
 const LARGER: f64 = 4.0;
 /// Penalty of the intercept, as a share of its curvature: what is free must have some to be taken in the space of rows.
 const LOOSE: f64 = 0.01;
+/// The least penalty.
+const LEAST: f64 = 1e-30;
 
 /// How many rows a sketch is drawn of, and in which space it is taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,9 +53,14 @@ impl Size {
         side * side * (self.rows.max(columns) as f64 + side / 3.0)
     }
 
-    /// Bytes of products and factor. (What it takes to make them is there once for each thread.)
-    pub(crate) fn bytes(self, columns: usize) -> usize {
-        2 * size_of::<f32>() * self.side(columns).pow(2) + 2 * (size_of::<usize>() + size_of::<f32>()) * self.rows
+    /// Bytes of products and factor, and of the rows where these are not lent. (What it takes to make them is there once for
+    /// each thread.)
+    pub(crate) fn bytes(self, table: &Table<'_>) -> usize {
+        let of_products = 2 * size_of::<f32>() * (self.side(table.columns).pow(2) + table.columns);
+        let of_row = size_of::<usize>() + size_of::<f32>();
+        let is_copied = self.by_rows && f32::kept(table).is_none();
+        let of_values = if is_copied { size_of::<f32>() * table.columns } else { 0 };
+        of_products + self.rows * (of_row + of_values)
     }
 
     fn side(self, columns: usize) -> usize {
@@ -67,7 +76,7 @@ pub(crate) enum Sketch<'a> {
 
 /// Rows in their own space.
 pub(crate) struct Few<'a> {
-    drawn: Weighted<'a>,
+    drawn: Arc<Weighted<'a>>,
     /// `√D X ρ⁻¹ Xᵀ √D`, lower.
     gram: Mat<f32>,
     /// `τ`, the penalty that the intercept is taken to have.
@@ -75,10 +84,8 @@ pub(crate) struct Few<'a> {
 }
 
 /// Rows of a table, ascending, each with the root of its weight, `√D`.
-#[derive(Clone)]
 struct Weighted<'a> {
-    table: &'a Table<'a>,
-    rows: Vec<usize>,
+    values: Lent<'a>,
     roots: Vec<f32>,
 }
 
@@ -90,7 +97,7 @@ pub(crate) enum Factor<'a> {
 
 /// The factor of rows in their own space.
 pub(crate) struct Woodbury<'a> {
-    drawn: Weighted<'a>,
+    drawn: Arc<Weighted<'a>>,
     /// `√(C / ρ)` of each weight and `1 / √τ` of the intercept `[columns + 1]`.
     scale: Vec<f32>,
     /// Cholesky factor of `I + C gram + √D 1 1ᵀ √D / τ`, lower.
@@ -129,23 +136,22 @@ impl Factor<'_> {
 
 impl<'a> Few<'a> {
     fn of(ground: &'a Ground<'_>, drawn: &Drawn, rho: &[f64]) -> Self {
-        let table = ground.table();
-        let drawn_total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
+        let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
         let drawn = Weighted {
-            table,
-            rows: drawn.rows.iter().map(|&(place, _)| ground.rows[place]).collect(),
+            values: ground.lend(&drawn.rows),
             roots: drawn.rows.iter().map(|&(_, d)| d.sqrt() as f32).collect(),
         };
         let scale: Vec<f32> = rho.iter().map(|rho| (1.0 / rho.sqrt()) as f32).collect();
-        let values = table.lend(drawn.rows.clone());
-        let mut scaled = Mat::zeros(table.columns, drawn.rows.len());
+        let mut scaled = Mat::zeros(scale.len(), drawn.roots.len());
         for (place, root) in drawn.roots.iter().enumerate() {
             let out = scaled.col_as_slice_mut(place).iter_mut();
-            out.zip(values.row(place)).zip(&scale).for_each(|((out, value), scale)| *out = root * value * scale);
+            out.zip(drawn.values.row(place)).zip(&scale).for_each(|((out, value), scale)| *out = root * value * scale);
         }
-        let mut gram = Mat::zeros(drawn.rows.len(), drawn.rows.len());
+        let mut gram = Mat::zeros(drawn.roots.len(), drawn.roots.len());
         add_gram(&mut gram, scaled.as_ref());
-        Self { drawn, gram, penalty: if drawn_total > 0.0 { LOOSE * drawn_total } else { 1.0 } }
+        // Where next to nothing bends, single precision still holds its inverse.
+        let penalty = if total > 0.0 { (LOOSE * total).max(LEAST) } else { 1.0 };
+        Self { drawn: Arc::new(drawn), gram, penalty }
     }
 
     fn factor(&self, rho: &[f64], c: f64) -> Woodbury<'a> {
@@ -159,19 +165,18 @@ impl<'a> Few<'a> {
             below.for_each(|(value, other)| *value = *value * c + root * other * of_intercept);
             inner[(column, column)] += 1.0;
         }
-        Woodbury { drawn: self.drawn.clone(), scale, inner: cholesky(inner) }
+        Woodbury { drawn: Arc::clone(&self.drawn), scale, inner: cholesky(inner) }
     }
 }
 
 impl Woodbury<'_> {
     /// `S (I + Aᵀ A)⁻¹ S g = S (q − Aᵀ (I + A Aᵀ)⁻¹ A q)` with `A = √D (X, 1) S` and `q = S g` (Woodbury's identity).
     fn apply(&self, gradient: &mut [f32]) {
-        let Weighted { table, rows, roots } = &self.drawn;
-        let columns = table.columns;
-        let values = table.lend(rows.clone());
+        let Weighted { values, roots } = &*self.drawn;
+        let columns = gradient.len() - 1;
         let whole: Vec<f32> = gradient.iter().zip(&self.scale).map(|(value, scale)| value * scale * scale).collect();
         let score = |place: usize| roots[place] * (dot(values.row(place), &whole[..columns]) + whole[columns]);
-        let mut inner = Mat::from_fn(rows.len(), 1, |place, _| score(place));
+        let mut inner = Mat::from_fn(roots.len(), 1, |place, _| score(place));
         solve(self.inner.as_ref(), inner.as_mut());
         let mut taken = vec![0.0f32; columns + 1];
         for (place, root) in roots.iter().enumerate() {
@@ -241,6 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_not_kept_give_the_same_and_are_counted() {
+        let (rows, columns) = (50, 70);
+        let made = made(rows, columns);
+        let (rho, d) = (vec![1.0; columns], vec![0.2; rows]);
+        let size = Size { rows: 20, by_rows: true };
+        let of = |max_bytes: usize| {
+            let table = Table::new(&made, &vec![true; rows], max_bytes).unwrap();
+            let ground = Ground::of(&table, &vec![true; rows], usize::MAX);
+            let mut direction = Mat::from_fn(columns + 1, 1, |row, _| (row % 3) as f64 - 1.0);
+            Sketch::take(size, &ground, &d, &rho).factor(&rho, 2.0).apply(direction.col_mut(0));
+            (direction, size.bytes(&table))
+        };
+        let (kept, read) = (of(usize::MAX), of(0));
+        assert_eq!(kept.0, read.0);
+        assert_eq!(kept.1 + 4 * columns * size.rows, read.1);
+    }
+
+    #[test]
     fn sizes_grow_until_all_rows_are_in() {
         let sizes = |rows: usize, columns: usize| {
             let made = made(rows, columns);
@@ -267,6 +290,19 @@ mod tests {
             let mut direction = Mat::from_fn(31, 1, |_, _| 1.0);
             factor.apply(direction.col_mut(0));
             assert!((0..30).all(|row| (direction[(row, 0)] - 2.0).abs() < 1e-6), "{by_rows}");
+            assert!((0.0..=1.0).contains(&direction[(30, 0)]), "{by_rows}");
         }
+    }
+
+    #[test]
+    fn next_to_nothing_at_an_enormous_strength_is_a_number() {
+        let made = made(20, 30);
+        let table = Table::new(&made, &[true; 20], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 20], usize::MAX);
+        let rho = [1.0; 30];
+        let factor = Sketch::take(Size { rows: 10, by_rows: true }, &ground, &[1e-44; 20], &rho).factor(&rho, 1e30);
+        let mut direction = Mat::from_fn(31, 1, |_, _| 1e-3);
+        factor.apply(direction.col_mut(0));
+        assert!(direction.col_as_slice(0).iter().all(|value| value.is_finite()), "{direction:?}");
     }
 }

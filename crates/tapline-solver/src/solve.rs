@@ -249,8 +249,8 @@ impl Prepared<'_, '_, '_> {
             // Double precision takes twice as long.
             quick.chunks(at_once).for_each(|searches| curvature.spend(searches.len() * outputs));
             precise.chunks(at_once).for_each(|searches| curvature.spend(2 * searches.len() * outputs));
-            quick.chunks_mut(at_once).for_each(|searches| self.look::<f32>(config, searches));
-            precise.chunks_mut(at_once).for_each(|searches| self.look::<f64>(config, searches));
+            self.look::<f32>(config, &mut quick, at_once);
+            self.look::<f64>(config, &mut precise, at_once);
         }
     }
 
@@ -269,11 +269,18 @@ impl Prepared<'_, '_, '_> {
         buyers.into_par_iter().for_each(|(search, ware)| search.buy(ware, &self.ground));
     }
 
-    /// Lets `searches` look where they want to.
-    fn look<T: Real>(&self, config: &SolverConfig, searches: &mut [&mut Search<'_>]) {
-        let looks: Vec<Look<'_, '_>> = searches.iter().map(|search| search.look()).collect();
-        let views = look::<T>(self.table, self.loss.outputs(), &looks);
-        searches.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+    /// Lets `searches` look where they want to, so many in one pass; where all rows are kept, the passes go side by side.
+    fn look<T: Real>(&self, config: &SolverConfig, searches: &mut [&mut Search<'_>], at_once: usize) {
+        let pass = |searches: &mut [&mut Search<'_>]| {
+            let looks: Vec<Look<'_, '_>> = searches.iter().map(|search| search.look()).collect();
+            let views = look::<T>(self.table, self.loss.outputs(), &looks);
+            searches.par_iter_mut().zip(views).for_each(|(search, view)| search.see(view, config));
+        };
+        if searches.len() > at_once && T::kept(self.table).is_some() {
+            searches.par_chunks_mut(at_once).for_each(pass);
+        } else {
+            searches.chunks_mut(at_once).for_each(pass);
+        }
     }
 }
 

@@ -33,8 +33,11 @@ pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
     /// The number nearest to `value`.
     fn of(value: f64) -> Self;
 
-    /// The rows of a block `[block, columns]`: lent where they are kept in this precision, else read into `buffer`.
-    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self];
+    /// All rows in this precision `[rows, columns]`, where they fit.
+    fn kept<'b>(table: &'b Table<'_>) -> Option<&'b [Self]>;
+
+    /// As [`RowSource::read`].
+    fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]);
 }
 
 impl Real for f32 {
@@ -44,8 +47,12 @@ impl Real for f32 {
         value as f32
     }
 
-    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self] {
-        table.block(block, buffer)
+    fn kept<'b>(table: &'b Table<'_>) -> Option<&'b [Self]> {
+        table.kept.as_deref()
+    }
+
+    fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
+        source.read(first, units, out);
     }
 }
 
@@ -56,31 +63,16 @@ impl Real for f64 {
         value
     }
 
-    fn block<'b>(table: &'b Table<'_>, block: Range<usize>, buffer: &'b mut Vec<Self>) -> &'b [Self] {
-        let read = |first, out: &mut [f64]| table.source.read_f64(first, &table.units, out);
+    fn kept<'b>(table: &'b Table<'_>) -> Option<&'b [Self]> {
         if table.kept.is_none() || table.rows * table.columns * size_of::<f64>() > table.max_bytes {
-            return fill(table.columns, block, buffer, read);
+            return None;
         }
-        let all = table.kept_f64.get_or_init(|| {
-            let mut all = Vec::new();
-            fill(table.columns, 0..table.rows, &mut all, read);
-            all
-        });
-        &all[block.start * table.columns..block.end * table.columns]
+        Some(table.kept_f64.get_or_init(|| table.read(0..table.rows)))
     }
-}
 
-/// Reads a block into `buffer`, a chunk at a time.
-fn fill<T: Copy + Default + Send>(
-    columns: usize,
-    block: Range<usize>,
-    buffer: &mut Vec<T>,
-    read: impl Fn(usize, &mut [T]) + Sync,
-) -> &[T] {
-    buffer.resize(block.len() * columns, T::default());
-    let chunks = buffer.par_chunks_mut(CHUNK * columns).enumerate();
-    chunks.for_each(|(chunk, out)| read(block.start + chunk * CHUNK, out));
-    buffer
+    fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
+        source.read_f64(first, units, out);
+    }
 }
 
 /// The unit of each column: `(x − mean) · inverse`.
@@ -156,11 +148,7 @@ impl<'a> Table<'a> {
         let mut table = Self { source, rows, columns, units, kept: None, kept_f64: OnceLock::new(), max_bytes };
         table.units = table.measure(used)?;
         if rows * columns * size_of::<f32>() <= max_bytes {
-            let mut kept = vec![0.0; rows * columns];
-            kept.par_chunks_mut(CHUNK * columns)
-                .enumerate()
-                .for_each(|(chunk, out)| source.read(chunk * CHUNK, &table.units, out));
-            table.kept = Some(kept);
+            table.kept = Some(table.read(0..rows));
         }
         Ok(table)
     }
@@ -173,12 +161,26 @@ impl<'a> Table<'a> {
         (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
     }
 
-    /// The rows of a block `[block, columns]`: lent where they are kept, else read into `buffer`.
-    pub(crate) fn block<'b>(&'b self, block: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
-        if let Some(kept) = &self.kept {
+    /// The rows of a block `[block, columns]`: lent where they are kept in this precision, else read into `buffer`.
+    pub(crate) fn block<'b, T: Real>(&'b self, block: Range<usize>, buffer: &'b mut Vec<T>) -> &'b [T] {
+        if let Some(kept) = T::kept(self) {
             return &kept[block.start * self.columns..block.end * self.columns];
         }
-        fill(self.columns, block, buffer, |first, out| self.source.read(first, &self.units, out))
+        self.read_into(block, buffer);
+        buffer
+    }
+
+    /// Reads a block, a chunk at a time.
+    fn read<T: Real>(&self, block: Range<usize>) -> Vec<T> {
+        let mut values = Vec::new();
+        self.read_into(block, &mut values);
+        values
+    }
+
+    fn read_into<T: Real>(&self, block: Range<usize>, values: &mut Vec<T>) {
+        values.resize(block.len() * self.columns, T::default());
+        let chunks = values.par_chunks_mut(CHUNK * self.columns).enumerate();
+        chunks.for_each(|(chunk, out)| T::read(self.source, block.start + chunk * CHUNK, &self.units, out));
     }
 
     /// The rows `wanted`, ascending, one after the other.
@@ -314,8 +316,8 @@ mod tests {
         let (kept, read) = (kept.unwrap(), read.unwrap());
         assert_eq!(kept.units, read.units);
         for block in read.blocks() {
-            let mut buffer = Vec::new();
-            assert_eq!(kept.block(block.clone(), &mut Vec::new()), read.block(block, &mut buffer));
+            let mut buffer: Vec<f32> = Vec::new();
+            assert_eq!(kept.block(block.clone(), &mut Vec::<f32>::new()), read.block(block, &mut buffer));
         }
     }
 }

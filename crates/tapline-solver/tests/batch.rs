@@ -53,7 +53,7 @@ fn a_batch_is_its_problems_one_by_one() {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    for made in [Made::new(700, 12, 2), Made::new(700, 12, 4), Made::new(60, 700, 3)] {
+    for made in [Made::new(700, 12, 2), Made::new(700, 12, 4), Made::new(60, 700, 3), Made::new(400, 40, 36)] {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let little = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
