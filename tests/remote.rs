@@ -110,15 +110,15 @@ fn a_source_that_dies_is_named_and_the_run_goes_on_once_it_is_back() {
     assert_eq!(contents(&scratch.path("store")), contents(&scratch.path("whole")));
 }
 
-/// Tar shards in a scratch folder's `packed/`, and the same as objects of a bucket.
-fn shards() -> (Scratch, HashMap<String, Vec<u8>>) {
+/// Shards in a scratch folder's `packed/`, and those that begin with `first` as objects of a bucket.
+fn shards(first: &str) -> (Scratch, HashMap<String, Vec<u8>>) {
     let scratch = Scratch::new();
     let pictures = scratch.two_classes(7);
     ran(python("tests/reference/shards.py", &[&pictures, &scratch.text("packed")])).ok();
     let packed = contents(&scratch.path("packed"));
     let path = |name: &std::path::Path| format!("/bucket/shards/{}", name.display());
-    let tars = packed.into_iter().filter(|(name, _)| name.to_string_lossy().starts_with("web-"));
-    let objects = tars.map(|(name, bytes)| (path(&name), bytes)).collect();
+    let found = packed.into_iter().filter(|(name, _)| name.to_string_lossy().starts_with(first));
+    let objects = found.map(|(name, bytes)| (path(&name), bytes)).collect();
     (scratch, objects)
 }
 
@@ -131,7 +131,7 @@ fn from(server: &Server, pictures: &[&str], store: &str, more: &[&str]) -> Comma
 
 #[test]
 fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
-    let (scratch, objects) = shards();
+    let (scratch, objects) = shards("web-");
     let server = Server::start(objects, Some(KEY));
     let local = scratch.text("local");
     run(extract(&scratch.text("packed/web-{000..002}.tar"), &local, &[])).ok();
@@ -156,9 +156,7 @@ fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
 
 #[test]
 fn below_a_prefix_hidden_files_are_left_out_and_names_are_those_of_files() {
-    let (scratch, objects) = shards();
-    let packed = contents(&scratch.path("packed"));
-    let (_, parquet) = packed.iter().find(|(name, _)| name.ends_with("plain.parquet")).expect("a Parquet file");
+    let (scratch, objects) = shards("web-");
     let tar = |name: &str| objects[&format!("/bucket/shards/{name}")].clone();
     fs::create_dir(scratch.path("named")).expect("a folder");
     let mut named = HashMap::new();
@@ -167,19 +165,16 @@ fn below_a_prefix_hidden_files_are_left_out_and_names_are_those_of_files() {
         named.insert(format!("/bucket/named/{name}"), bytes);
     }
     named.insert("/bucket/named/._my shard.tar".to_owned(), vec![7; 4000]);
-    named.insert("/bucket/tables/a.parquet".to_owned(), parquet.clone());
     let server = Server::start(named, Some(KEY));
     run(extract(&scratch.text("named"), &scratch.text("local"), &[])).ok();
     run(from(&server, &["s3://bucket/named"], &scratch.text("remote"), &[])).ok();
     let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
     assert_eq!(listing("remote"), listing("local"));
-    let ran = run(from(&server, &["s3://bucket/tables"], &scratch.text("none"), &[]));
-    ran.fails_with(&["s3://bucket/tables/a.parquet is a Parquet file", "copy it"]);
 }
 
 #[test]
 fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
-    let (scratch, mut objects) = shards();
+    let (scratch, mut objects) = shards("web-");
     let whole = objects["/bucket/shards/web-000.tar"].clone();
     objects.insert("/cut.tar".to_owned(), whole[..1500].to_vec());
     objects.insert("/none.tar".to_owned(), vec![7; 4000]);
@@ -195,7 +190,7 @@ fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
         ran.fails_with(words);
     }
     let mixed = [&server.url("/cut.tar"), "pictures"];
-    run(from(&server, &mixed, &store, &[])).fails_with(&["is a URL", "give tar files or one prefix"]);
+    run(from(&server, &mixed, &store, &[])).fails_with(&["is a URL", "give shards or one prefix"]);
     let url = server.url("/bucket/shards/web-000.tar");
     let from_url = |more: &[&str]| run(from(&server, &[&url], &store, more));
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Silence; 10]);
@@ -205,7 +200,116 @@ fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
     from_url(&["--workers", "1"]).fails_with(&[&url, "has changed since its index was read"]);
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Whole; 20]);
     from_url(&["--retries", "0"]).fails_with(&[&url, "cannot be read in parts"]);
-    run(from(&server, &["s3://bucket/a.parquet"], &store, &[])).fails_with(&["a.parquet is a Parquet file", "copy it"]);
+}
+
+#[test]
+fn parquet_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
+    let (scratch, objects) = shards("t");
+    assert_eq!(objects.len(), 2);
+    let server = Server::start(objects, Some(KEY));
+    run(extract(&scratch.text("packed/t*.parquet"), &scratch.text("local"), &[])).ok();
+    let each = ["s3://bucket/shards/test-00000-of-00001.parquet", "s3://bucket/shards/train-00000-of-00001.parquet"];
+    for (name, pictures, more) in [
+        ("prefix", &["s3://bucket/shards"][..], &["--workers", "3"][..]),
+        ("each", &each, &["--workers", "1", "--batch", "5"]),
+        ("narrow", &each, &["--workers", "3", "--prefetch-bytes", "1"]),
+        ("half", &each, &["--workers", "2", "--shard", "0/2"]),
+    ] {
+        server.trouble(each[1].trim_start_matches("s3:/"), &[Trouble::Cut, Trouble::Status(503), Trouble::Cut]);
+        let store = scratch.text(name);
+        run(from(&server, pictures, &store, more)).ok();
+        let rows = if name == "half" { 7 } else { 14 };
+        if name != "half" {
+            assert_eq!(
+                contents(&scratch.path(name).join("features")),
+                contents(&scratch.path("local/features")),
+                "{name}"
+            );
+            let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
+            assert_eq!(listing(name), listing("local"), "{name}");
+        }
+        let again = run(from(&server, pictures, &store, &[more, &["--json"]].concat()));
+        let (reused, computed) = (again.json()["reused"].as_u64(), again.json()["computed"].as_u64());
+        assert_eq!((reused, computed), (Some(rows), Some(0)), "{name}");
+    }
+    assert!(is_discreet(&scratch.path("each")));
+}
+
+#[test]
+fn a_damaged_page_is_skipped_by_its_rows_and_behind_a_url_with_the_rest_of_its_row_group() {
+    let (scratch, mut objects) = shards("plain");
+    let path = "/bucket/shards/plain.parquet";
+    let mut bytes = objects.remove(path).expect("a Parquet file");
+    // A picture's page: Zstandard frames begin with this number.
+    let frames: Vec<usize> =
+        bytes.windows(4).enumerate().filter(|(_, w)| *w == b"\x28\xb5\x2f\xfd").map(|(place, _)| place).collect();
+    let picture = frames[frames.len() - 8];
+    bytes[picture..picture + 8].fill(0xee);
+    fs::write(scratch.path("packed/plain.parquet"), &bytes).expect("written");
+    objects.insert(path.to_owned(), bytes);
+    let server = Server::start(objects, Some(KEY));
+    let local = run(extract(&scratch.text("packed/plain.parquet"), &scratch.text("local"), &["--json"]));
+    let remote = run(from(&server, &["s3://bucket/shards/plain.parquet"], &scratch.text("remote"), &["--json"]));
+    assert_eq!((local.code, remote.code), (3, 3), "{}", remote.stderr);
+    let skipped = |json: serde_json::Value| json["skipped"].as_array().expect("a list").clone();
+    let (local, remote) = (skipped(local.json()), skipped(remote.json()));
+    assert_eq!((local.len(), remote.len()), (1, 8), "{remote:?}");
+    assert_eq!(local[0]["path"], remote[0]["path"]);
+    for (row, skipped) in remote.iter().enumerate() {
+        assert_eq!(skipped["path"], format!("plain.parquet: row {}", row + 6));
+        let reason = skipped["reason"].as_str().expect("a reason");
+        assert!(reason.starts_with(local[0]["reason"].as_str().expect("a reason")), "{reason}");
+        assert!(reason.ends_with("(row 6, and with it the rest of its row group)"), "{reason}");
+    }
+}
+
+#[test]
+fn a_parquet_shard_behind_a_url_that_dies_changes_or_is_damaged_is_one_sentence() {
+    let (scratch, mut objects) = shards("t");
+    let path = "/bucket/shards/train-00000-of-00001.parquet";
+    let whole = objects[path].clone();
+    objects.insert("/cut.parquet".to_owned(), whole[..whole.len() - 9].to_vec());
+    objects.insert("/short.parquet".to_owned(), b"PAR1".to_vec());
+    let words: Vec<u8> = fs::read(scratch.path("packed/listing.parquet")).expect("a listing");
+    objects.insert("/words.parquet".to_owned(), words);
+    let server = Server::start(objects, None);
+    let store = scratch.text("store");
+    for (path, words) in [
+        ("/gone.parquet", &["/gone.parquet does not exist"][..]),
+        ("/cut.parquet", &["/cut.parquet cannot be used"]),
+        ("/short.parquet", &["/short.parquet cannot be used"]),
+        ("/words.parquet", &["/words.parquet", "it has no column of pictures"]),
+    ] {
+        let ran = run(from(&server, &[&server.url(path)], &store, &[]));
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        ran.fails_with(words);
+    }
+    let (first, url) = (server.url("/bucket/shards/test-00000-of-00001.parquet"), server.url(path));
+    let before = server.served().0;
+    run(from(&server, &[&url], &scratch.text("alone"), &[])).ok();
+    // Seven rows in groups of three, each a request.
+    let of_index = server.served().0 - before - 3;
+    let from_urls = |store: &str, more: &[&str]| {
+        run(from(
+            &server,
+            &[&first, &url],
+            &scratch.text(store),
+            &[&["--workers", "1", "--retries", "0"], more].concat(),
+        ))
+    };
+    for (store, fault, words) in [
+        ("changed", Trouble::Status(412), "has changed since its index was read"),
+        ("dead", Trouble::Silence, "run the same command again once the source is back"),
+        ("whole", Trouble::Whole, "cannot be read in parts"),
+    ] {
+        server.trouble(path, &[vec![Trouble::Fine; of_index], vec![fault; 9]].concat());
+        from_urls(store, &[]).fails_with(&[&url, words]);
+        server.trouble(path, &[]);
+        let again = from_urls(store, &["--json"]);
+        assert!(again.json()["reused"].as_u64() >= Some(7), "what was computed before is kept: {}", again.stdout);
+        run(extract(&scratch.text("packed/t*.parquet"), &scratch.text("local"), &[])).ok();
+        assert_eq!(features(&scratch.text(store)), features(&scratch.text("local")), "{store}");
+    }
 }
 
 #[test]

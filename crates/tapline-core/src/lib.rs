@@ -114,7 +114,8 @@ pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan, scan_all};
 pub use shard::{Shard, ShardOf};
 pub use sources::{
-    OpenTar, PictureTable, Place, RemoteTar, expand, expand_url, is_parquet_url, is_tar_url, is_url, tars_listing,
+    CellStream, Holder, NextBlock, OpenShard, PictureTable, Place, RemoteShard, expand, expand_url, is_shard_url,
+    is_url, shards_listing,
 };
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{

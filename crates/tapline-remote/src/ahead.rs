@@ -92,6 +92,8 @@ struct State {
     /// Positions that somebody waits for.
     wanted: BTreeSet<usize>,
     arrived: BTreeMap<usize, Result<Vec<u8>, Fault>>,
+    /// Positions that nobody will take, and that are not yet behind.
+    forgotten: BTreeSet<usize>,
     /// The most bytes ever held.
     peak: u64,
 }
@@ -142,6 +144,22 @@ impl Ahead {
         }
     }
 
+    /// Lets go of objects that nobody will take: what has come makes room, what has not been asked for is not.
+    pub fn forget(&self, positions: Range<usize>) {
+        let mut state = self.shared.lock();
+        for position in positions {
+            match state.arrived.remove(&position) {
+                Some(arrived) => {
+                    state.open.remove(&position);
+                    state.held -= arrived.map_or(0, |bytes| bytes.len() as u64);
+                }
+                None => drop(state.forgotten.insert(position)),
+            }
+        }
+        drop(state);
+        self.shared.taken.notify_waiters();
+    }
+
     /// The most bytes that were held at a time.
     pub fn peak(&self) -> u64 {
         self.shared.lock().peak
@@ -164,6 +182,16 @@ impl Shared {
     fn is_full(&self, position: usize) -> bool {
         let state = self.lock();
         state.open.len() >= AHEAD && state.wanted.last().is_none_or(|&wanted| wanted < position)
+    }
+
+    /// Whether nobody will take the object at a position; asked once, when its turn comes.
+    fn is_forgotten(&self, position: usize) -> bool {
+        let mut state = self.lock();
+        let is_forgotten = state.forgotten.remove(&position);
+        if is_forgotten {
+            state.open.remove(&position);
+        }
+        is_forgotten
     }
 
     /// Whether there is room for `bytes` of the object at `position`; they are held from then on.
@@ -190,14 +218,22 @@ async fn drive(shared: Arc<Shared>, targets: Vec<(Target, GetOptions)>) {
             tokio::time::timeout(GLANCE, taken).await.ok();
         }
         while tasks.try_join_next().is_some() {}
+        if shared.is_forgotten(position) {
+            continue;
+        }
         shared.lock().open.insert(position);
         let shared = shared.clone();
         tasks.spawn(async move {
             let (fetched, admitted) = fetch(&shared, position, target).await;
             let mut state = shared.lock();
             // A failed body gives back the room it was let in with.
-            state.held -= admitted - fetched.as_ref().map_or(0, |bytes| bytes.len() as u64);
-            state.arrived.insert(position, fetched);
+            if state.forgotten.remove(&position) {
+                state.open.remove(&position);
+                state.held -= admitted;
+            } else {
+                state.held -= admitted - fetched.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                state.arrived.insert(position, fetched);
+            }
             drop(state);
             shared.arrived.notify_all();
             shared.taken.notify_waiters();
@@ -237,6 +273,9 @@ async fn fetch(
         let taken = shared.taken.notified();
         if shared.admit(position, bytes) {
             break;
+        }
+        if shared.lock().forgotten.contains(&position) {
+            return (Err(Fault::GivenUp), 0);
         }
         tokio::time::timeout(GLANCE, taken).await.ok();
     }

@@ -1,9 +1,10 @@
-//! An object as a file that is read and sought in: for the index of a shard, whose members are fetched later.
+//! An object as a file that is read and sought in: for the index of a shard, whose pictures are fetched later.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
+use tokio::runtime::Handle;
 
 use crate::stores::Target;
 use crate::{Fault, Remote, Wanted};
@@ -11,8 +12,9 @@ use crate::{Fault, Remote, Wanted};
 /// An object that is read from where it is asked for, a request for each read: to be put behind a large buffer.
 ///
 /// Reads fail with a [`Fault`] inside [`io::Error`]; [`Fault::inside`] gets it out.
-pub struct RemoteFile<'a> {
-    remote: &'a Remote,
+pub struct RemoteFile {
+    runtime: Handle,
+    retries: usize,
     target: Target,
     bytes: u64,
     version: Option<Arc<str>>,
@@ -24,17 +26,18 @@ impl Remote {
     ///
     /// # Errors
     /// Where it is not there, or its source refuses or does not answer.
-    pub fn file(&self, url: &str) -> Result<RemoteFile<'_>, Fault> {
+    pub fn file(&self, url: &str) -> Result<RemoteFile, Fault> {
         let target = self.target(&url.into())?;
         let meta = self.runtime.block_on(target.store.head(&target.path));
         let meta = meta.map_err(|error| Fault::of(url, self.config.retries, &error))?;
         // A weak tag tells nothing about bytes.
         let version = meta.e_tag.filter(|tag| !tag.starts_with("W/")).map(Arc::from);
-        Ok(RemoteFile { remote: self, target, bytes: meta.size, version, at: 0 })
+        let (runtime, retries) = (self.runtime.handle().clone(), self.config.retries);
+        Ok(RemoteFile { runtime, retries, target, bytes: meta.size, version, at: 0 })
     }
 }
 
-impl RemoteFile<'_> {
+impl RemoteFile {
     /// Its size in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -46,17 +49,17 @@ impl RemoteFile<'_> {
     }
 }
 
-impl Read for RemoteFile<'_> {
+impl Read for RemoteFile {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let range = self.at..self.bytes.min(self.at + out.len() as u64);
         if range.is_empty() {
             return Ok(0);
         }
-        let Self { remote, target, .. } = self;
+        let Self { runtime, retries, target, .. } = self;
         let wanted = Wanted { url: target.url.clone(), range: Some(range), version: self.version.clone() };
         let read = async { target.store.get_opts(&target.path, wanted.options()).await?.bytes().await };
-        let read = remote.runtime.block_on(read);
-        let read = read.map_err(|error| io::Error::other(Fault::of(&target.url, remote.config.retries, &error)))?;
+        let read = runtime.block_on(read);
+        let read = read.map_err(|error| io::Error::other(Fault::of(&target.url, *retries, &error)))?;
         let count = read.len().min(out.len());
         out[..count].copy_from_slice(&read[..count]);
         self.at += count as u64;
@@ -64,7 +67,7 @@ impl Read for RemoteFile<'_> {
     }
 }
 
-impl Seek for RemoteFile<'_> {
+impl Seek for RemoteFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),

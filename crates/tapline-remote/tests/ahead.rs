@@ -64,6 +64,22 @@ fn a_slow_object_holds_up_no_other() {
 }
 
 #[test]
+fn what_is_forgotten_makes_room() {
+    let (server, urls) = serve(200, 1000);
+    server.trouble("/3", &[Trouble::Slow]);
+    let remote = remote(0);
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 2000, max_bytes: 1000 }).expect("URLs");
+    ahead.take(0, &|| false).expect("bytes");
+    // What has come, what is on its way, and what is not yet asked for.
+    ahead.forget(1..150);
+    for position in 150..200 {
+        assert_eq!(ahead.take(position, &|| false).expect("bytes")[0], position as u8);
+    }
+    assert!(ahead.peak() <= 3000, "{}", ahead.peak());
+    assert!(server.served().0 < 150, "{} were asked for", server.served().0);
+}
+
+#[test]
 fn what_concerns_one_object_is_told_from_what_concerns_the_source() {
     let (server, mut urls) = serve(3, 3000);
     urls.push(Wanted::from(Arc::from(server.url("/none"))));

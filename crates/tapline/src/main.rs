@@ -7,6 +7,7 @@ mod accuracy;
 mod args;
 mod baselines;
 mod calibrate;
+mod cells;
 mod classes;
 mod commands;
 mod comparison;

@@ -4,21 +4,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use tapline_core::{
-    Digest, Listing, OpenTar, Place, RemoteTar, Sample, Stamp, Stamps, expand_url, hash_all_by, is_parquet_url,
-    is_tar_url, is_url, objects_listing, scan_all, tars_listing,
+    Digest, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url, hash_all_by,
+    is_shard_url, is_url, objects_listing, scan_all, shards_listing,
 };
 use tapline_remote::{Ahead, Config, Fault, Order, Remote, Wanted};
 
 use crate::args::ExtractArgs;
+use crate::cells::{Group, Picture, remote};
 use crate::interrupt::Interrupt;
 use crate::progress::bar;
 
-/// Tar files behind URLs that are indexed at a time.
+/// Shards behind URLs that are indexed at a time.
 const INDEXED_AT_ONCE: usize = 8;
 
 /// What pictures are read with.
@@ -42,17 +43,14 @@ impl Sources {
             for typed in &typed {
                 urls.extend(expand_url(typed)?);
             }
-            if let Some(url) = urls.iter().find(|url| is_parquet_url(url)) {
-                return Err(not_read(url));
-            }
             match (&urls[..], typed.len() == args.pictures.len()) {
-                (urls, true) if urls.iter().all(|url| is_tar_url(url)) => {
-                    let named = |url: &String| RemoteTar { name: url.into(), url: url.as_str().into() };
-                    tars(remote, &urls.iter().map(named).collect::<Vec<_>>())?
+                (urls, true) if urls.iter().all(|url| is_shard_url(url)) => {
+                    let named = |url: &String| RemoteShard { name: url.into(), url: url.as_str().into() };
+                    shards(remote, &urls.iter().map(named).collect::<Vec<_>>())?
                 }
                 ([prefix], true) => below(remote, prefix)?,
                 _ => bail!(
-                    "{} is a URL, and several sources were given: give tar files or one prefix, or list all in a CSV file",
+                    "{} is a URL, and several sources were given: give shards or one prefix, or list all in a CSV file",
                     typed[0]
                 ),
             }
@@ -71,14 +69,30 @@ impl Sources {
     pub fn hash(
         &self,
         (listing, stamps): (&Listing, &Stamps),
-        progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
+        interrupt: &Interrupt,
+        progress: &(dyn Fn(usize) + Sync),
     ) -> anyhow::Result<Vec<Option<Digest>>> {
+        let on = |done: usize| {
+            progress(done);
+            interrupt.flow()
+        };
         let hash = |row: usize, place: &Place| stamps.digest(row, place);
-        let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, progress)) };
-        let (rows, objects): (Vec<usize>, Vec<Wanted>) = wanted(&listing.samples, 0..listing.samples.len()).unzip();
-        let mut digests = hash_all_by(listing, &hash, &|_| progress(0));
-        let hashed = remote.hash(&objects, &mut |done| progress(done).is_continue())?;
-        rows.into_iter().zip(hashed).for_each(|(row, digest)| digests[row] = digest);
+        let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, &on)) };
+        let samples = &listing.samples;
+        let mut digests = hash_all_by(listing, &hash, &|_| on(0));
+        let (rows, objects): (Vec<usize>, Vec<Wanted>) =
+            (0..samples.len()).filter_map(|row| Some((row, object(&samples[row].place)?))).unzip();
+        let hashed = remote.hash(&objects, &mut |done| on(done).is_continue())?;
+        rows.iter().zip(hashed).for_each(|(&row, digest)| digests[row] = digest);
+        let cells: Vec<usize> = (0..samples.len()).filter(|&row| cell(&samples[row].place).is_some()).collect();
+        let reader = self.reader(samples, &cells, (u64::MAX, interrupt))?;
+        for (done, row) in cells.into_iter().enumerate() {
+            let Some(picture) = reader.read(row)? else { break };
+            digests[row] = picture.ok().map(|bytes| Digest::of(&bytes));
+            if on(rows.len() + done + 1).is_break() {
+                break;
+            }
+        }
         Ok(digests)
     }
 
@@ -89,58 +103,74 @@ impl Sources {
         rows: &[usize],
         (max_bytes, interrupt): (u64, &'a Interrupt),
     ) -> anyhow::Result<Reader<'a>> {
-        let (remote, objects): (Vec<usize>, Vec<Wanted>) = wanted(samples, rows.iter().copied()).unzip();
-        let positions = remote.into_iter().enumerate().map(|(position, row)| (row, position)).collect();
+        let (mut objects, mut groups, mut sources) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut known: HashMap<(*const PictureTable, usize), usize> = HashMap::new();
+        for &row in rows {
+            if let Some(object) = object(&samples[row].place) {
+                sources.insert(row, Source::Object(objects.len()));
+                objects.push(object);
+            } else if let Some((table, cell)) = cell(&samples[row].place) {
+                let index = table.group(cell);
+                let group = *known.entry((Arc::as_ptr(table), index)).or_insert_with(|| {
+                    groups.push(Group::new(table, index, &mut objects, max_bytes));
+                    groups.len() - 1
+                });
+                groups[group].want(cell);
+                sources.insert(row, Source::Cell(group, cell));
+            }
+        }
         let order = Order { objects, bytes_in_flight: self.prefetch_bytes, max_bytes };
-        let ahead = self.remote.as_ref().map(|remote| remote.fetch(order)).transpose()?;
-        Ok(Reader { samples, max_bytes, interrupt, positions, ahead })
+        let ahead = self.remote.as_ref().map(|remote| remote.fetch(order)).transpose()?.map(Arc::new);
+        Ok(Reader { samples, max_bytes, interrupt, sources, groups, ahead })
     }
 }
 
-/// Rows whose pictures lie behind URLs.
-fn wanted(samples: &[Sample], rows: impl Iterator<Item = usize>) -> impl Iterator<Item = (usize, Wanted)> {
-    rows.filter_map(|row| match &samples[row].place {
-        Place::Url(url) => Some((row, url.clone().into())),
+/// What is fetched for a picture alone.
+fn object(place: &Place) -> Option<Wanted> {
+    match place {
+        Place::Url(url) => Some(url.clone().into()),
         Place::Part { url, offset, bytes, version } => {
             let range = Some(*offset..offset + bytes);
-            Some((row, Wanted { url: url.clone(), range, version: version.clone() }))
+            Some(Wanted { url: url.clone(), range, version: version.clone() })
         }
         _ => None,
-    })
+    }
 }
 
-fn not_read(url: &str) -> anyhow::Error {
-    anyhow!("{url} is a Parquet file, which is not read behind a URL: copy it to a disk first")
+/// The cell of a Parquet file behind a URL that holds a picture.
+fn cell(place: &Place) -> Option<(&Arc<PictureTable>, usize)> {
+    match place {
+        Place::Cell { table, row } if remote(table).is_some() => Some((table, *row)),
+        _ => None,
+    }
 }
 
-/// The pictures below a prefix, or where it has tar files and no pictures, those in the tar files.
+/// The pictures below a prefix, or where it has shards and no pictures, those in the shards.
 fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
     let mut objects = remote.list(prefix)?;
     objects.retain(|object| !object.name.split('/').any(|part| part.starts_with('.')));
-    let shards: Vec<RemoteTar> = objects
+    let found: Vec<RemoteShard> = objects
         .iter()
-        .filter(|object| is_tar_url(&object.url))
-        .map(|object| RemoteTar { name: (&object.name).into(), url: object.url.as_str().into() })
+        .filter(|object| is_shard_url(&object.url))
+        .map(|object| RemoteShard { name: (&object.name).into(), url: object.url.as_str().into() })
         .collect();
-    let parquet = objects.iter().map(|object| object.url.clone()).find(|url| is_parquet_url(url));
     let each = objects.into_iter().map(|object| (object.name, Place::Url(object.url.into())));
-    match (objects_listing(Path::new(prefix.trim_end_matches('/')), each), parquet) {
-        (Err(tapline_core::Error::EmptyFolder { .. }), Some(url)) => Err(not_read(&url)),
-        (Err(tapline_core::Error::EmptyFolder { .. }), None) if !shards.is_empty() => tars(remote, &shards),
-        (listing, _) => Ok(listing?),
+    match objects_listing(Path::new(prefix.trim_end_matches('/')), each) {
+        Err(tapline_core::Error::EmptyFolder { .. }) if !found.is_empty() => shards(remote, &found),
+        listing => Ok(listing?),
     }
 }
 
-/// The pictures of tar files, whose indexes are read now.
-fn tars(remote: &Remote, tars: &[RemoteTar]) -> anyhow::Result<Listing> {
+/// The pictures of shards, whose indexes are read now.
+fn shards(remote: &Remote, shards: &[RemoteShard]) -> anyhow::Result<Listing> {
     let open = |url: &str| {
         let file = remote.file(url).map_err(io::Error::other)?;
         let (bytes, version) = (file.bytes(), file.version());
-        Ok(OpenTar { reader: file, bytes, version })
+        Ok(OpenShard { reader: file, bytes, version })
     };
-    let bar = bar("indexing", tars.len(), "shards");
+    let bar = bar("indexing", shards.len(), "shards");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(INDEXED_AT_ONCE).build()?;
-    let listing = pool.install(|| tars_listing(tars, &open, &|| bar.inc(1)));
+    let listing = pool.install(|| shards_listing(shards, &open, &|| bar.inc(1)));
     bar.finish_and_clear();
     listing.map_err(|error| match &error {
         tapline_core::Error::Read { source, .. } => match Fault::inside(source) {
@@ -156,9 +186,19 @@ pub struct Reader<'a> {
     samples: &'a [Sample],
     max_bytes: u64,
     interrupt: &'a Interrupt,
-    /// Where each row stands in the order of objects.
-    positions: HashMap<usize, usize>,
-    ahead: Option<Ahead>,
+    /// For each row behind a URL, what brings it.
+    sources: HashMap<usize, Source>,
+    groups: Vec<Group>,
+    ahead: Option<Arc<Ahead>>,
+}
+
+/// What brings a picture from behind a URL.
+#[derive(Clone, Copy)]
+enum Source {
+    /// Its position in the order of objects.
+    Object(usize),
+    /// Its group, and its row in the file.
+    Cell(usize, usize),
 }
 
 impl Reader<'_> {
@@ -176,9 +216,15 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// Where a source behind URLs is dead or refuses its credentials, which concerns all pictures.
-    pub fn read(&self, row: usize) -> anyhow::Result<Option<Result<Vec<u8>, String>>> {
-        let (Some(ahead), Some(&position)) = (&self.ahead, self.positions.get(&row)) else {
+    pub fn read(&self, row: usize) -> anyhow::Result<Option<Picture>> {
+        let (Some(ahead), Some(&source)) = (&self.ahead, self.sources.get(&row)) else {
             return Ok(Some(self.samples[row].place.read(self.max_bytes)));
+        };
+        let position = match source {
+            Source::Object(position) => position,
+            Source::Cell(group, cell) => {
+                return Ok(self.groups[group].read(cell, (ahead, self.interrupt), self.max_bytes)?);
+            }
         };
         match ahead.take(position, &|| self.interrupt.caught().is_some()) {
             Ok(bytes) => Ok(Some(Ok(bytes))),

@@ -1,11 +1,13 @@
 //! Pictures in the cells of a Parquet file, read on demand: a cursor walks a row group's pages and is kept for the next row.
 //!
 //! Pages cannot be entered in the middle, but rows are asked for nearly in order, by few threads at a time: each ends up with
-//! a cursor of its own, and memory holds a page for each.
+//! a cursor of its own, and memory holds a page for each. Of a file behind a URL the caller brings a row group's bytes, block
+//! after block, and takes its rows one after the other.
 
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::column::page::PageReader;
@@ -13,9 +15,11 @@ use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::place::check_size;
+use super::ranges::{NextBlock, Ranges};
 use crate::store::without_panics;
 
 /// The most cursors that wait for their next row, each with a page in memory.
@@ -23,12 +27,26 @@ const MAX_CURSORS: usize = 64;
 
 /// A column of pictures in a Parquet file.
 pub struct PictureTable {
-    path: PathBuf,
+    holder: Holder,
     metadata: Arc<ParquetMetaData>,
     column: usize,
     /// The first row of each row group, and the end of the last.
     starts: Vec<usize>,
     cursors: Mutex<Vec<Cursor>>,
+}
+
+/// Where a Parquet file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// On this machine.
+    File(PathBuf),
+    /// Behind a URL, which this crate cannot read.
+    Url {
+        /// Its URL.
+        url: Arc<str>,
+        /// Which version of the file its index is of, where its source tells (an entity tag).
+        version: Option<Arc<str>>,
+    },
 }
 
 /// A place in a row group from which rows are read onwards.
@@ -41,17 +59,55 @@ struct Cursor {
 
 impl PictureTable {
     /// The pictures of the leaf column at `column`.
-    pub(crate) fn new(path: &Path, metadata: Arc<ParquetMetaData>, column: usize) -> Self {
+    pub(crate) fn new(holder: Holder, metadata: Arc<ParquetMetaData>, column: usize) -> Self {
         let mut starts = vec![0];
         for group in metadata.row_groups() {
             starts.push(starts[starts.len() - 1] + usize::try_from(group.num_rows()).unwrap_or(0));
         }
-        Self { path: path.to_owned(), metadata, column, starts, cursors: Mutex::default() }
+        Self { holder, metadata, column, starts, cursors: Mutex::default() }
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where the file is.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The row group that holds a row.
+    pub fn group(&self, row: usize) -> usize {
+        self.starts.partition_point(|&start| start <= row) - 1
+    }
+
+    /// The bytes of the file that the pictures of a row group take.
+    ///
+    /// # Errors
+    /// Where the file's index contradicts itself.
+    pub fn range(&self, group: usize) -> Result<Range<u64>, String> {
+        let range = without_panics(|| Ok(self.metadata.row_group(group).column(self.column).byte_range()));
+        let (start, bytes) = range.map_err(|error| error.to_string())?;
+        Ok(start..start.saturating_add(bytes))
+    }
+
+    /// Checks that row groups lie within a file of so many bytes, and do not share them.
+    pub(crate) fn check_ranges(&self, bytes: u64) -> Result<(), String> {
+        let mut sum = 0u64;
+        for group in 0..self.starts.len() - 1 {
+            let range = self.range(group)?;
+            sum = sum.saturating_add(range.end - range.start);
+            if range.end > bytes || sum > bytes {
+                return Err(format!("row group {group} reaches beyond its {bytes} bytes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pictures of a row group, one after the other, from the blocks that [`PictureTable::range`] is cut into.
+    ///
+    /// # Errors
+    /// Why none of them can be read.
+    pub fn stream(&self, group: usize, next: NextBlock) -> Result<CellStream, String> {
+        let range = self.range(group)?;
+        let cursor = without_panics(|| self.open(group, Ranges::of_blocks(&range, next)));
+        Ok(CellStream { cursor: cursor.map_err(unreadable)? })
     }
 
     /// The bytes of a row's picture, at most `max_bytes` of them.
@@ -65,19 +121,12 @@ impl PictureTable {
             self.keep(cursor);
             Ok(found)
         });
-        match read {
-            Ok(Some(bytes)) => {
-                check_size(bytes.len() as u64, max_bytes)?;
-                Ok(bytes.data().to_vec())
-            }
-            Ok(None) => Err("has no bytes: the cell is empty".to_owned()),
-            Err(error) => Err(format!("cannot be read: {error}")),
-        }
+        cell(read.map_err(unreadable)?, max_bytes)
     }
 
     /// The waiting cursor nearest before a row, or a new one at the start of its row group.
     fn cursor(&self, row: usize) -> Result<Cursor, ParquetError> {
-        let group = self.starts.partition_point(|&start| start <= row) - 1;
+        let group = self.group(row);
         {
             let mut waiting = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
             let usable = waiting.iter().enumerate().filter(|(_, c)| c.group == group && c.next <= row);
@@ -85,12 +134,18 @@ impl PictureTable {
                 return Ok(waiting.remove(nearest));
             }
         }
-        let metadata = self.metadata.row_group(group);
-        let file = Arc::new(File::open(&self.path)?);
+        match &self.holder {
+            Holder::File(path) => self.open(group, File::open(path)?),
+            Holder::Url { url, .. } => Err(ParquetError::General(format!("{url} is no file of this machine"))),
+        }
+    }
+
+    /// A cursor at the start of a row group.
+    fn open(&self, group: usize, file: impl ChunkReader + 'static) -> Result<Cursor, ParquetError> {
+        let metadata = self.metadata.row_group(group).column(self.column);
         let rows = self.starts[group + 1] - self.starts[group];
-        let pages: Box<dyn PageReader> =
-            Box::new(SerializedPageReader::new(file, metadata.column(self.column), rows, None)?);
-        let reader = ColumnReaderImpl::new(metadata.column(self.column).column_descr_ptr(), pages);
+        let pages: Box<dyn PageReader> = Box::new(SerializedPageReader::new(Arc::new(file), metadata, rows, None)?);
+        let reader = ColumnReaderImpl::new(metadata.column_descr_ptr(), pages);
         Ok(Cursor { group, next: self.starts[group], reader })
     }
 
@@ -123,16 +178,146 @@ impl Cursor {
     }
 }
 
+/// The pictures of one row group of a file that is not on this machine, from front to back.
+pub struct CellStream {
+    cursor: Cursor,
+}
+
+impl CellStream {
+    /// The row of the file that comes next.
+    pub fn next_row(&self) -> usize {
+        self.cursor.next
+    }
+
+    /// The bytes of the next row's picture, at most `max_bytes` of them, or why it has none.
+    ///
+    /// # Errors
+    /// Why neither it nor any row after it can be read.
+    pub fn read_next(&mut self, max_bytes: u64) -> Result<Result<Vec<u8>, String>, String> {
+        let read = without_panics(|| self.cursor.read(self.cursor.next));
+        Ok(cell(read.map_err(unreadable)?, max_bytes))
+    }
+}
+
+fn unreadable(error: ParquetError) -> String {
+    format!("cannot be read: {error}")
+}
+
+fn cell(found: Option<ByteArray>, max_bytes: u64) -> Result<Vec<u8>, String> {
+    let bytes = found.ok_or("has no bytes: the cell is empty")?;
+    check_size(bytes.len() as u64, max_bytes)?;
+    Ok(bytes.data().to_vec())
+}
+
 impl fmt::Debug for PictureTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PictureTable").field("path", &self.path).field("column", &self.column).finish_non_exhaustive()
+        f.debug_struct("PictureTable")
+            .field("holder", &self.holder)
+            .field("column", &self.column)
+            .finish_non_exhaustive()
     }
 }
 
 impl PartialEq for PictureTable {
     fn eq(&self, other: &Self) -> bool {
-        (&self.path, self.column) == (&other.path, other.column)
+        (&self.holder, self.column) == (&other.holder, other.column)
     }
 }
 
 impl Eq for PictureTable {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Cursor as Bytes;
+
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::super::Place;
+    use super::super::parquet_file::{read_pictures, read_pictures_at};
+    use super::*;
+
+    /// The picture of a row; every seventh has none, every fifth is the same.
+    fn picture(row: usize) -> Option<Vec<u8>> {
+        let (size, factor) = if row.is_multiple_of(5) { (50, 1) } else { (200 + 37 * row, row) };
+        (row % 7 != 3).then(|| (0..size).map(|place| (place * factor) as u8).collect())
+    }
+
+    /// Two row groups of so many rows, in many pages.
+    fn written(rows: usize, has_dictionary: bool) -> Vec<u8> {
+        let schema = parse_message_type("message rows { optional binary image; }").expect("a schema");
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(has_dictionary)
+            .set_dictionary_page_size_limit(3000)
+            .set_data_page_size_limit(700)
+            .set_write_batch_size(1)
+            .build();
+        let mut file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).expect("a writer");
+        for group in 0..2 {
+            let pictures: Vec<_> = (group * rows..(group + 1) * rows).map(picture).collect();
+            let levels: Vec<i16> = pictures.iter().map(|picture| picture.is_some().into()).collect();
+            let present: Vec<ByteArray> = pictures.into_iter().flatten().map(ByteArray::from).collect();
+            let mut group = file.next_row_group().expect("a group");
+            let mut column = group.next_column().expect("a column").expect("one");
+            column.typed::<ByteArrayType>().write_batch(&present, Some(&levels), None).expect("written");
+            column.close().expect("closed");
+            group.close().expect("closed");
+        }
+        file.into_inner().expect("bytes")
+    }
+
+    /// The pictures of a file behind a URL, with blocks of so many bytes.
+    fn streamed(file: &[u8], block: usize) -> Vec<Result<Vec<u8>, String>> {
+        let holder = Holder::Url { url: "s3://bucket/a.parquet".into(), version: None };
+        let (ranges, bytes) = (Ranges::of_file(Bytes::new(file.to_vec()), file.len() as u64), file.len() as u64);
+        let rows = read_pictures_at("s3://bucket/a.parquet".as_ref(), (ranges, bytes), holder).expect("pictures").0;
+        let mut found = Vec::new();
+        for group in 0..2 {
+            let Place::Cell { table, .. } = &rows[0].place else { panic!("a cell") };
+            let range = table.range(group).expect("a range");
+            let blocks: Vec<Vec<u8>> =
+                file[range.start as usize..range.end as usize].chunks(block).map(<[u8]>::to_vec).collect();
+            let mut blocks = blocks.into_iter();
+            let mut stream =
+                table.stream(group, Box::new(move || Ok(blocks.next().unwrap_or_default()))).expect("rows");
+            while table.group(stream.next_row()) == group && stream.next_row() < rows.len() {
+                found.push(stream.read_next(u64::MAX).expect("a row"));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn blocks_of_any_size_give_what_the_file_gives() {
+        for has_dictionary in [false, true] {
+            let file = written(40, has_dictionary);
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("a.parquet");
+            fs::write(&path, &file).expect("written");
+            let rows = read_pictures(&path).expect("pictures").0;
+            let local: Vec<_> = rows.iter().map(|row| row.place.read(u64::MAX)).collect();
+            assert_eq!(local.len(), 80);
+            for (row, found) in local.iter().enumerate() {
+                assert_eq!(found.clone().ok(), picture(row), "{row}");
+            }
+            for block in [1, 100, 1000, 1 << 20] {
+                assert!(streamed(&file, block) == local, "{has_dictionary} {block}");
+            }
+        }
+    }
+
+    #[test]
+    fn row_groups_that_share_bytes_or_reach_beyond_the_end_are_refused() {
+        let file = written(40, false);
+        let holder = Holder::Url { url: "s3://bucket/a.parquet".into(), version: None };
+        let read = |bytes: u64| {
+            let ranges = Ranges::of_file(Bytes::new(file.clone()), file.len() as u64);
+            read_pictures_at("s3://bucket/a.parquet".as_ref(), (ranges, bytes), holder.clone()).map(|_| ())
+        };
+        assert!(read(file.len() as u64).is_ok());
+        let message = read(20_000).expect_err("a smaller file").to_string();
+        assert!(message.contains("row group 0 reaches beyond its 20000 bytes"), "{message}");
+    }
+}

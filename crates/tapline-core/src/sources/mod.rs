@@ -8,15 +8,17 @@ mod columns;
 mod expand;
 mod parquet_file;
 mod place;
+mod ranges;
 mod shards;
 mod tar_file;
 mod webdataset;
 
-pub use cells::PictureTable;
+pub use cells::{CellStream, Holder, PictureTable};
 pub use expand::{expand, expand_url};
 pub(crate) use parquet_file::{is_parquet, read_parquet};
 pub use place::{Place, is_url};
-pub use shards::{OpenTar, RemoteTar, is_parquet_url, is_tar_url, tars_listing};
+pub use ranges::NextBlock;
+pub use shards::{OpenShard, RemoteShard, is_shard_url, shards_listing};
 pub(crate) use shards::{is_shard, read_shards};
 
 /// The column a value from a source goes to: its own name, unless the store writes a column of that name itself.

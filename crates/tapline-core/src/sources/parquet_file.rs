@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::Type as PhysicalType;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 use serde_json::Value;
 
 use super::columns::{is_text, texts, unread};
 use super::shards::{Row, read_shards};
-use super::{PictureTable, Place, column_name};
+use super::{Holder, PictureTable, Place, column_name};
 use crate::store::without_panics;
 use crate::table::first_repeat;
 use crate::{Error, Listing, Sample, Skipped};
@@ -40,13 +41,34 @@ pub(crate) fn read_parquet(path: &Path) -> Result<Listing, Error> {
 
 /// The pictures that a Parquet file holds, in its order, and the columns that were passed over.
 pub(crate) fn read_pictures(path: &Path) -> Result<(Vec<Row>, Vec<Skipped>), Error> {
-    let table = Table::open(path)?;
+    pictures(path, Table::open(path)?, Holder::File(path.to_owned()))
+}
+
+/// The same of a file of `bytes` bytes that lies elsewhere, at `holder`.
+pub(crate) fn read_pictures_at<R: ChunkReader + 'static>(
+    path: &Path,
+    (file, bytes): (R, u64),
+    holder: Holder,
+) -> Result<(Vec<Row>, Vec<Skipped>), Error> {
+    pictures(path, Table::of(path, file, bytes)?, holder)
+}
+
+fn pictures<R: ChunkReader + 'static>(
+    path: &Path,
+    table: Table<R>,
+    holder: Holder,
+) -> Result<(Vec<Row>, Vec<Skipped>), Error> {
     let Some(column) = table.pictures(path)? else {
         let what = format!("it has no column of pictures, only {}: name that column image", table.names());
         return Err(Error::BadParquet { path: path.to_owned(), what });
     };
+    let is_elsewhere = matches!(holder, Holder::Url { .. });
     let metadata = Arc::new(table.file.metadata().clone());
-    let pictures = Arc::new(PictureTable::new(path, metadata, column));
+    let pictures = Arc::new(PictureTable::new(holder, metadata, column));
+    if is_elsewhere {
+        let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
+        pictures.check_ranges(table.bytes).map_err(bad)?;
+    }
     let place = |row: usize| Place::Cell { table: pictures.clone(), row };
     let mut rows: Vec<Row> = (0..table.rows)
         .map(|row| Row { name: format!("row {row}"), place: place(row), label: None, split: None, extra: Vec::new() })
@@ -72,19 +94,27 @@ struct Words {
     passed_over: Vec<Skipped>,
 }
 
-struct Table {
-    file: SerializedFileReader<File>,
+struct Table<R: ChunkReader> {
+    file: SerializedFileReader<R>,
+    bytes: u64,
     leaves: Vec<Arc<ColumnDescriptor>>,
     rows: usize,
 }
 
-impl Table {
+impl Table<File> {
     fn open(path: &Path) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.to_owned(), source };
-        let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
         let file = File::open(path).map_err(read)?;
         let bytes = file.metadata().map_err(read)?.len();
-        let file = without_panics(|| SerializedFileReader::new(file)).map_err(|error| bad(error.to_string()))?;
+        Self::of(path, file, bytes)
+    }
+}
+
+impl<R: ChunkReader + 'static> Table<R> {
+    /// Of a file of `bytes` bytes.
+    fn of(path: &Path, file: R, bytes: u64) -> Result<Self, Error> {
+        let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
+        let file = without_panics(|| SerializedFileReader::new(file)).map_err(|error| fault(path, error, ""))?;
         let metadata = file.metadata();
         let claimed = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
         let rows = claimed.sum::<Option<u64>>().filter(|&rows| rows <= bytes.max(FREE_ROWS));
@@ -93,7 +123,7 @@ impl Table {
             return Err(Error::EmptyTable { path: path.to_owned() });
         }
         let leaves = metadata.file_metadata().schema_descr().columns().to_vec();
-        Ok(Self { leaves, rows: rows as usize, file })
+        Ok(Self { bytes, leaves, rows: rows as usize, file })
     }
 
     /// The leaf with the pictures: `bytes` of a struct, or a column of bytes; none where there is none.
@@ -147,7 +177,7 @@ impl Table {
                 continue;
             }
             let values = without_panics(|| texts(&self.file, index))
-                .map_err(|error| bad(format!("column {name:?} cannot be read: {error}")))?;
+                .map_err(|error| fault(path, error, &format!("column {name:?} cannot be read: ")))?;
             if words.columns.iter().any(|(known, _)| *known == name) {
                 return Err(bad(format!("it has the column {name:?} twice: rename one of them")));
             }
@@ -224,6 +254,18 @@ impl Table {
             )));
         }
         Ok(Listing { samples, columns, skipped: words.passed_over })
+    }
+}
+
+/// What the Parquet library says of a file, or where its bytes could not be had, what the system says.
+fn fault(path: &Path, error: ParquetError, what: &str) -> Error {
+    let path = path.to_owned();
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+            Ok(source) => Error::Read { path, source: *source },
+            Err(cause) => Error::BadParquet { path, what: format!("{what}{cause}") },
+        },
+        error => Error::BadParquet { path, what: format!("{what}{error}") },
     }
 }
 

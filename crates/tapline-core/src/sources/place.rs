@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::PictureTable;
+use super::{Holder, PictureTable};
 use crate::Digest;
 use crate::digest::hash_reader;
 
@@ -108,7 +108,10 @@ impl Place {
         match self {
             Self::File(path) => Some(path),
             Self::Member { shard, .. } => Some(shard),
-            Self::Cell { table, .. } => Some(table.path()),
+            Self::Cell { table, .. } => match table.holder() {
+                Holder::File(path) => Some(path),
+                Holder::Url { .. } => None,
+            },
             Self::Url(_) | Self::Part { .. } => None,
         }
     }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::parquet_file::{is_parquet, read_pictures};
+use super::parquet_file::{is_parquet, read_pictures, read_pictures_at};
+use super::ranges::Ranges;
 use super::webdataset::{Shard, read_tar, read_tars};
-use super::{Place, is_url};
+use super::{Holder, Place, is_url};
 use crate::folder::{is_split, split_and_class};
 use crate::samples::path_text;
 use crate::{Error, Listing, Sample, Skipped};
@@ -61,9 +62,9 @@ pub(crate) fn read_shards(paths: &[PathBuf]) -> Result<Listing, Error> {
     gather(paths, names, paths.iter().map(read))
 }
 
-/// A tar file behind a URL.
+/// A tar or Parquet file behind a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteTar {
+pub struct RemoteShard {
     /// What it is called beside the others: a URL, or the path below the folder that was given.
     pub name: PathBuf,
     /// Where it is.
@@ -71,8 +72,8 @@ pub struct RemoteTar {
 }
 
 /// The same, opened.
-pub struct OpenTar<R> {
-    /// Its bytes, to be gone through once in reads of a few MiB.
+pub struct OpenShard<R> {
+    /// Its bytes: those of a tar file are gone through once in reads of a few MiB, of a Parquet file parts are read.
     pub reader: R,
     /// How many these are.
     pub bytes: u64,
@@ -80,41 +81,44 @@ pub struct OpenTar<R> {
     pub version: Option<Arc<str>>,
 }
 
-/// The pictures of tar files behind URLs, in the order of the files and of their members: [`Place::Part`] of each. All are
-/// opened by `open` first, then indexed on the threads of the pool that this runs in; `progress` is called after each.
+/// The pictures of shards behind URLs, in the order of the shards and of their members: a [`Place::Part`] of each tar file, or
+/// a [`Place::Cell`] of each Parquet file. All are opened by `open` first, then indexed on the threads of the pool that this runs in;
+/// `progress` is called after each.
 ///
 /// # Errors
-/// As [`scan_all`](crate::scan_all) for tar files; [`Error::Read`] with what `open` and its readers say.
-pub fn tars_listing<R: Read + Seek + Send>(
-    tars: &[RemoteTar],
-    open: &(dyn Fn(&str) -> io::Result<OpenTar<R>> + Sync),
+/// As [`scan_all`](crate::scan_all) for shards; [`Error::Read`] with what `open` and its readers say.
+pub fn shards_listing<R: Read + Seek + Send + 'static>(
+    shards: &[RemoteShard],
+    open: &(dyn Fn(&str) -> io::Result<OpenShard<R>> + Sync),
     progress: &(dyn Fn() + Sync),
 ) -> Result<Listing, Error> {
-    let paths: Vec<PathBuf> = tars.iter().map(|tar| tar.name.clone()).collect();
+    let paths: Vec<PathBuf> = shards.iter().map(|shard| shard.name.clone()).collect();
     let names = names(&paths)?;
-    let failed = |tar: &RemoteTar, source| Error::Read { path: PathBuf::from(&*tar.url), source };
-    let opened = tars.par_iter().map(|tar| open(&tar.url).map_err(|source| failed(tar, source)));
+    let failed = |shard: &RemoteShard, source| Error::Read { path: PathBuf::from(&*shard.url), source };
+    let opened = shards.par_iter().map(|shard| open(&shard.url).map_err(|source| failed(shard, source)));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
-    let read = |(tar, opened): (&RemoteTar, OpenTar<R>)| {
-        let place =
-            |offset, bytes| Place::Part { url: tar.url.clone(), offset, bytes, version: opened.version.clone() };
-        let reader = BufReader::with_capacity(REMOTE_BUFFER, opened.reader);
-        let shard = read_tar(Path::new(&*tar.url), (reader, opened.bytes), &place)?;
+    let read = |(shard, opened): (&RemoteShard, OpenShard<R>)| {
+        let OpenShard { reader, bytes, version } = opened;
+        let (url, path) = (&shard.url, Path::new(&*shard.url));
+        let read = if is_tar(path) {
+            let place = |offset, bytes| Place::Part { url: url.clone(), offset, bytes, version: version.clone() };
+            read_tar(path, (BufReader::with_capacity(REMOTE_BUFFER, reader), bytes), &place)
+        } else if is_parquet(path) {
+            let holder = Holder::Url { url: url.clone(), version };
+            read_pictures_at(path, (Ranges::of_file(reader, bytes), bytes), holder)
+        } else {
+            Err(Error::NotAShard { path: path.to_owned() })
+        };
         progress();
-        Ok(shard)
+        read
     };
-    let shards = tars.par_iter().zip(opened).map(read).collect::<Result<Vec<_>, Error>>()?;
+    let shards = shards.par_iter().zip(opened).map(read).collect::<Result<Vec<_>, Error>>()?;
     gather(&paths, names, shards.into_iter().map(Ok))
 }
 
-/// Whether a URL names a Parquet file.
-pub fn is_parquet_url(url: &str) -> bool {
-    is_url(url) && is_parquet(Path::new(url))
-}
-
-/// Whether a URL names a tar file.
-pub fn is_tar_url(url: &str) -> bool {
-    is_url(url) && is_tar(Path::new(url))
+/// Whether a URL names a tar or Parquet file.
+pub fn is_shard_url(url: &str) -> bool {
+    is_url(url) && is_shard(Path::new(url))
 }
 
 fn gather(paths: &[PathBuf], names: Vec<String>, shards: impl Iterator<Item = Shard>) -> Result<Listing, Error> {

@@ -16,7 +16,7 @@ use tapline_onnx::{DeviceRequest, Layout};
                  without either, a packed folder of class folders
   Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
                  split and other columns; the names of classes are read from the file's metadata
-  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or tar shards; or s3://BUCKET/PREFIX
+  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or shards; or s3://BUCKET/PREFIX
                  (gs, az) as a folder of either. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables (AWS_ENDPOINT
                  and AWS_ALLOW_HTTP for servers of your own), never from a URL. Pictures are fetched ahead of the work within
                  --prefetch-bytes

@@ -193,10 +193,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let stamps = Stamps::read(&args.store, &plan.listing, !args.verify);
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
-        let digests = settled.sources.hash((listing, &stamps), &|hashed| {
-            bar.set_position(hashed as u64);
-            interrupt.flow()
-        });
+        let digests = settled.sources.hash((listing, &stamps), interrupt, &|hashed| bar.set_position(hashed as u64));
         bar.finish_and_clear();
         digests
     };
