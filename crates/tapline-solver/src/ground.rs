@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use faer::{Mat, MatRef};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::draw::{Drawn, draw};
@@ -15,9 +16,6 @@ const ROWS: usize = 4096;
 const ROWS_OF_COLUMN: usize = 4;
 /// Rows that are weighted together before they enter a product.
 pub(crate) const PIECE: usize = 1024;
-/// Rows whose mean one thread sums.
-const RUN: usize = 256;
-
 /// The rows that curvature is taken from.
 pub(crate) struct Ground<'a> {
     table: &'a Table<'a>,
@@ -143,39 +141,40 @@ impl<'a> Ground<'a> {
         self.table.lend(drawn.iter().map(|&(place, _)| self.rows[place]).collect())
     }
 
-    /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`.
+    /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`, as `Xᵀ D X − Σ D m mᵀ`, so that each is read
+    /// once: in the table's units `m` is hardly larger than the spread, and nothing is lost.
     pub(crate) fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
         let columns = self.table.columns;
         let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
-        let sum = |run: &[(usize, f64)]| {
-            let values = self.lend(run);
-            let mut sums = vec![0.0f64; columns];
-            for (place, &(_, d)) in run.iter().enumerate() {
-                sums.iter_mut().zip(values.row(place)).for_each(|(sum, &value)| *sum += d / total * f64::from(value));
-            }
-            sums
-        };
-        let parts: Vec<Vec<f64>> = drawn.rows.par_chunks(RUN).map(sum).collect();
-        let mut mean = vec![0.0; columns];
-        parts.iter().for_each(|part| mean.iter_mut().zip(part).for_each(|(mean, part)| *mean += part));
-        let mean: Vec<T> = mean.into_iter().map(T::of).collect();
+        let mut mean = vec![0.0f64; columns];
         let mut gram = Mat::zeros(columns, columns);
         let mut weighted = Mat::zeros(columns, PIECE.min(drawn.rows.len()));
         for piece in drawn.rows.chunks(PIECE) {
             let values = self.lend(piece);
+            let roots = Mat::from_fn(piece.len(), 1, |place, _| T::of(piece[place].1.sqrt()));
             let mut weighted = weighted.as_mut().subcols_mut(0, piece.len());
             weighted.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
                 for column in 0..rows.ncols() {
                     let place = tile * TILE + column;
-                    let root = T::of(piece[place].1.sqrt());
                     let out = rows.as_mut().col_mut(column).iter_mut();
-                    out.zip(values.row(place)).zip(&mean).for_each(|((out, &value), &mean)| {
-                        *out = root * (T::of(f64::from(value)) - mean);
-                    });
+                    out.zip(values.row(place))
+                        .for_each(|(out, &value)| *out = roots[(place, 0)] * T::of(f64::from(value)));
                 }
             });
+            let mut sums = Mat::zeros(columns, 1);
+            matmul(sums.as_mut(), Accum::Replace, weighted.as_ref(), roots.as_ref(), T::of(1.0), Par::Seq);
+            mean.iter_mut().zip(sums.col_as_slice(0)).for_each(|(mean, &sum)| *mean += sum.into() / total);
             add_gram(&mut gram, weighted.as_ref().transpose());
         }
+        let mean: Vec<T> = mean.into_iter().map(T::of).collect();
+        gram.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut part)| {
+            for place in 0..part.ncols() {
+                let column = tile * TILE + place;
+                let taken = T::of(total) * mean[column];
+                let below = part.as_mut().col_mut(place).subrows_mut(column, columns - column);
+                below.iter_mut().zip(&mean[column..]).for_each(|(value, &mean)| *value -= taken * mean);
+            }
+        });
         Products::Columns { gram, mean, total }
     }
 }
