@@ -114,6 +114,43 @@ fn numbers_are_predicted_in_their_own_unit() {
 }
 
 #[test]
+fn a_table_beside_the_listing_holds_numbers_of_pictures_or_of_classes() {
+    let scratch = Scratch::new();
+    let row = |class: &str, seed: u32| format!("{class},{},{}", if class == "dark" { 1.5 } else { -2.0 }, seed);
+    let store = stored(&scratch, "label,v1,v2", &row);
+    let table = scratch.text("vectors.csv");
+    std::fs::write(&table, "label,v1,v3\nlight,-2.0,8\ndark,1.5,4\nowl,3,\n").expect("written");
+    let of = |more: &[&str]| {
+        let mut report = probe(&store, &[&["--regression", "--json"], more].concat()).json();
+        report["taps"].as_array_mut().expect("taps").iter_mut().for_each(|tap| tap["seconds"] = 0.into());
+        report
+    };
+    // The same numbers, wherever they come from.
+    assert_eq!(of(&["--target-table", &table, "--target", "v1"]), of(&["--target", "v1"]));
+    let all = of(&["--target-table", &table]);
+    let names = all["targets"].as_array().expect("targets").iter().map(|target| target["name"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["v1", "v3"]);
+    assert_eq!(of(&["--target", "v*"])["targets"][1]["name"], "v2");
+    // A picture that the table does not know is left out.
+    let table = scratch.text("some.tsv");
+    let lines: Vec<String> =
+        (0..16).map(|i| format!("pictures/{}/{}.png\t{}", ["dark", "light"][i / 8], i % 8, i % 5)).collect();
+    std::fs::write(&table, format!("path\tnumber\n{}\n", lines.join("\n"))).expect("written");
+    let some = of(&["--target-table", &table, "--tap", "conv1"]);
+    assert_eq!((&some["pictures"], &some["left_out"]["unlabelled"]), (&16.into(), &2.into()), "{some}");
+    let refuse = |text: &str, more: &[&str], words: &[&str]| {
+        std::fs::write(scratch.path("bad.csv"), text).expect("written");
+        let bad = scratch.text("bad.csv");
+        probe(&store, &[&["--regression", "--target-table", &bad], more].concat()).fails_with(words);
+    };
+    refuse("label,x\ncat,1\n", &[], &["bad.csv has a row for none of the pictures: it is joined by label", "\"dark\""]);
+    refuse("label,x\ndark,1\nlight,tall\n", &[], &["\"x\" of", "bad.csv for pictures/light/0.png is \"tall\""]);
+    refuse("label,x\ndark,1\n", &["--target", "y*"], &["\"y*\" is no column of", "bad.csv", "it has x"]);
+    refuse("name,x\ndark,1\n", &[], &["bad.csv has neither a column path nor label, only \"name\", \"x\""]);
+    assert_eq!(probe(&store, &["--target-table", &table, "--tap", "conv1"]).code, 2);
+}
+
+#[test]
 fn groups_splits_and_shuffles_part_these_pictures_too() {
     let scratch = Scratch::new();
     let row = |class: &str, seed: u32| {

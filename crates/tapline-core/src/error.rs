@@ -175,6 +175,20 @@ pub enum Error {
         /// Its columns.
         found: Vec<String>,
     },
+    /// A table of values that does not say what its rows are about.
+    #[error("{path} has neither a column path nor label, only {}: name the one that says what a row is about so", quoted(.found))]
+    NoKeyColumn {
+        /// The table.
+        path: PathBuf,
+        /// Its columns.
+        found: Vec<String>,
+    },
+    /// A table of values of another kind than can be read.
+    #[error("{path} is no .csv or .tsv file: give one of these")]
+    NotATable {
+        /// The file.
+        path: PathBuf,
+    },
     /// A column whose name the store needs for itself, or that has none.
     #[error("{path} has a column {column:?}, which {why}: rename it")]
     BadColumn {

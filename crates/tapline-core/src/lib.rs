@@ -98,6 +98,7 @@ mod precision;
 mod preprocess;
 mod samples;
 mod shard;
+mod side_table;
 mod sources;
 mod space;
 mod store;
@@ -113,6 +114,7 @@ pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
 pub use samples::{Listing, Sample, Skipped, scan, scan_all};
 pub use shard::{Shard, ShardOf};
+pub use side_table::SideTable;
 pub use sources::{
     CellStream, Holder, NextBlock, OpenShard, PictureTable, Place, RemoteShard, expand, expand_url, is_shard_url,
     is_url, shards_listing,

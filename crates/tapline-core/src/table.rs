@@ -16,28 +16,60 @@ pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "
 ///
 /// Fields are parted by tabs in a `.tsv` file; otherwise by the first of comma, tab and semicolon the header holds.
 pub fn read_csv(path: &Path) -> Result<Listing, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(path, bytes)).from_reader(bytes);
-    let bad_row = |error: csv::Error| bad_row((path, bytes), &error);
-    let header = reader.headers().map_err(bad_row)?.clone();
-    let columns = Columns::of(path, &header)?;
-
     let mut samples = Vec::new();
-    let mut lines = Lines::default();
-    for record in reader.records() {
-        let record = record.map_err(bad_row)?;
-        lines.note(bytes, record.position());
-        samples.push(columns.sample(path, &record, lines.last())?);
-    }
+    let (columns, lines) = each_record(path, Columns::of, |columns, record, line| {
+        samples.push(columns.sample(path, record, line)?);
+        Ok(())
+    })?;
     if let Some((first, second)) = first_repeat(&samples) {
-        let (picture, first, second) = (samples[second].path.clone(), lines.of[first], lines.of[second]);
+        let (picture, first, second) = (samples[second].path.clone(), lines[first], lines[second]);
         return Err(Error::RepeatedPath { path: path.to_owned(), picture, first, second });
     }
     if samples.is_empty() {
         return Err(Error::EmptyTable { path: path.to_owned() });
     }
     Ok(Listing { samples, columns: columns.extra_names, skipped: Vec::new() })
+}
+
+/// Takes a table's header, and then each of its records with the line that it starts on; returns what became of the header, and
+/// the lines of all records.
+pub(crate) fn each_record<C>(
+    path: &Path,
+    header: impl FnOnce(&Path, &[&str]) -> Result<C, Error>,
+    mut record: impl FnMut(&C, &StringRecord, u64) -> Result<(), Error>,
+) -> Result<(C, Vec<u64>), Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(path, bytes)).from_reader(bytes);
+    let bad_row = |error: csv::Error| bad_row((path, bytes), &error);
+    let names = reader.headers().map_err(bad_row)?.clone();
+    let columns = header(path, &names.iter().map(str::trim).collect::<Vec<_>>())?;
+    let mut lines = Lines::default();
+    for found in reader.records() {
+        let found = found.map_err(bad_row)?;
+        lines.note(bytes, found.position());
+        record(&columns, &found, lines.last())?;
+    }
+    Ok((columns, lines.of))
+}
+
+/// Checks that all columns have a name, each its own, and none that `refused` gives a reason against.
+pub(crate) fn check_names(
+    file: &Path,
+    names: &[&str],
+    refused: impl Fn(&str) -> Option<&'static str>,
+) -> Result<(), Error> {
+    for (i, name) in names.iter().enumerate() {
+        let why = match *name {
+            "" => Some("has no name"),
+            _ if names[..i].contains(name) => Some("appears twice"),
+            _ => refused(name),
+        };
+        if let Some(why) = why {
+            return Err(Error::BadColumn { path: file.to_owned(), column: (*name).to_owned(), why });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file is a table by its name.
@@ -55,22 +87,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(file: &Path, header: &StringRecord) -> Result<Self, Error> {
-        let names: Vec<&str> = header.iter().map(str::trim).collect();
+    fn of(file: &Path, names: &[&str]) -> Result<Self, Error> {
         let position = |name: &str| names.iter().position(|found| *found == name);
         let path = position("path").ok_or_else(|| Error::NoPathColumn {
             path: file.to_owned(),
             found: names.iter().map(|&name| name.to_owned()).collect(),
         })?;
-        for (i, name) in names.iter().enumerate() {
-            let why = match *name {
-                "" => "has no name",
-                _ if names[..i].contains(name) => "appears twice",
-                "sha256" | "skipped" => "the store writes itself",
-                _ => continue,
-            };
-            return Err(Error::BadColumn { path: file.to_owned(), column: (*name).to_owned(), why });
-        }
+        let is_ours = |name: &str| ["sha256", "skipped"].contains(&name);
+        check_names(file, names, |name| is_ours(name).then_some("the store writes itself"))?;
         let extra: Vec<usize> = (0..names.len()).filter(|&i| !OWN_COLUMNS.contains(&names[i])).collect();
         let extra_names = extra.iter().map(|&i| names[i].to_owned()).collect();
         Ok(Self { path, label: position("label"), split: position("split"), extra, extra_names })

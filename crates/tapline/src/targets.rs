@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, anyhow, bail};
+use glob::Pattern;
 use ndarray::Array2;
 use serde::Serialize;
-use tapline_core::StoredListing;
+use tapline_core::{SideTable, StoredListing};
 use tapline_probe::{Error, Role, RowSource, Targets};
 
 use crate::classes::{Labelled, chosen};
@@ -71,33 +72,48 @@ impl Targeted {
         })
     }
 
-    /// The numbers in `columns` of the pictures with features that have one in each.
-    pub fn numbers(listing: &StoredListing, columns: &[String], split: Option<&[Role]>) -> anyhow::Result<Self> {
-        if let Some(twice) = (1..columns.len()).find(|&i| columns[..i].contains(&columns[i])) {
-            bail!("--target names column {:?} twice: name it once", columns[twice]);
-        }
-        let texts = columns.iter().map(|column| find(listing, column)).collect::<anyhow::Result<Vec<_>>>()?;
-        let text = |row: usize, column: usize| texts[column][row].as_deref().map(str::trim).filter(|t| !t.is_empty());
+    /// The numbers in the columns that `typed` names or stands for, of the listing or of a table `beside` it, of the pictures with
+    /// features that have one in each.
+    pub fn numbers(
+        listing: &StoredListing,
+        (beside, typed): (Option<&SideTable>, &[String]),
+        split: Option<&[Role]>,
+    ) -> anyhow::Result<Self> {
+        let known: Vec<&str> = match beside {
+            Some(table) => table.names().iter().map(String::as_str).collect(),
+            None => std::iter::once("label").chain(listing.extra.iter().map(|(name, _)| name.as_str())).collect(),
+        };
+        let columns = columns(&known, beside, typed)?;
+        let text = |row: usize, column: usize| {
+            let text = match (beside, columns[column]) {
+                (Some(table), at) => table.value(listing, row, at),
+                (None, 0) => listing.label[row].as_deref(),
+                (None, at) => listing.extra[at - 1].1[row].as_deref(),
+            };
+            text.map(str::trim).filter(|text| !text.is_empty())
+        };
+        let names: Vec<&str> = columns.iter().map(|&at| known[at]).collect();
         let complete = |row: usize| (0..columns.len()).all(|column| text(row, column).is_some());
         let (rows, split, left_out) = chosen(listing, split, complete)?;
         if rows.is_empty() {
-            bail!("no picture with features has a number in {}: fill the column in", columns.join(" and in "));
+            return Err(none_complete(listing, beside, &names));
         }
         let mut values = Array2::zeros((rows.len(), columns.len()));
         for ((i, column), value) in values.indexed_iter_mut() {
             let (row, typed) = (rows[i], text(rows[i], column).unwrap_or_default());
             *value = typed.parse().ok().filter(|number: &f64| number.is_finite()).with_context(|| {
-                let (column, path) = (&columns[column], &listing.path[row]);
-                format!(
-                    "{column:?} of row {} ({path}) is {}, not a finite number: correct it, or leave it empty",
-                    row + 1,
-                    quoted(typed)
-                )
+                let of = match beside {
+                    Some(table) => format!("{} for {}", table.path().display(), listing.path[row]),
+                    None => format!("row {} ({})", row + 1, listing.path[row]),
+                };
+                let (column, typed) = (names[column], quoted(typed));
+                format!("{column:?} of {of} is {typed}, not a finite number: correct it, or leave it empty")
             })?;
         }
+        let names = names.into_iter().map(str::to_owned).collect();
         let pictures =
             Labelled { labels: vec![0; rows.len()], names: vec![String::new()], rows, split, groups: None, left_out };
-        Ok(Self { task: Task::Regression, pictures, names: columns.to_vec(), values })
+        Ok(Self { task: Task::Regression, pictures, names, values })
     }
 
     /// What the probes learn, with the features of its pictures.
@@ -158,18 +174,56 @@ fn joined(labels: &BTreeSet<&str>) -> String {
     labels.iter().copied().collect::<Vec<_>>().join("|")
 }
 
-fn find<'a>(listing: &'a StoredListing, column: &str) -> anyhow::Result<&'a [Option<String>]> {
-    let own = listing.extra.iter().find(|(name, _)| name == column).map(|(_, values)| values.as_slice());
-    if let Some(values) = own.or((column == "label").then_some(listing.label.as_slice())) {
-        return Ok(values);
+/// The places among the columns `known` of what was typed: names or globs, or all of a table where nothing was.
+fn columns(known: &[&str], beside: Option<&SideTable>, typed: &[String]) -> anyhow::Result<Vec<usize>> {
+    let mut found: Vec<usize> = Vec::new();
+    for (i, name) in typed.iter().enumerate() {
+        if typed[..i].contains(name) {
+            bail!("--target names column {name:?} twice: name it once");
+        }
+        let matches: Vec<usize> = match known.iter().position(|known| known == name) {
+            Some(place) => vec![place],
+            None => {
+                let glob = Pattern::new(name).ok().filter(|_| name.contains(['*', '?', '[']));
+                let fits = |place: &usize| glob.as_ref().is_some_and(|glob| glob.matches(known[*place]));
+                (0..known.len()).filter(fits).collect()
+            }
+        };
+        if matches.is_empty() {
+            let (of, remedy) = match beside {
+                Some(table) => (table.path().display().to_string(), "correct one of them"),
+                None => ("the listing".to_owned(), "extract again from a CSV with the column (features are reused)"),
+            };
+            let known = shortened(known);
+            bail!("--target {name:?} is no column of {of} that could hold numbers; it has {known}: {remedy}");
+        }
+        found.extend(matches.into_iter().filter(|place| !found.contains(place)).collect::<Vec<_>>());
     }
-    let names: Vec<&str> =
-        std::iter::once("label").chain(listing.extra.iter().map(|(name, _)| name.as_str())).collect();
-    bail!(
-        "--target {column:?} is no column of the listing that could hold numbers; it has {}: extract again from a CSV with \
-         the column (features are reused)",
-        names.join(", ")
-    )
+    Ok(if typed.is_empty() { (0..known.len()).collect() } else { found })
+}
+
+/// Why no picture has all numbers.
+fn none_complete(listing: &StoredListing, beside: Option<&SideTable>, names: &[&str]) -> anyhow::Error {
+    match beside {
+        Some(table) if !(0..listing.rows()).any(|row| table.has(listing, row)) => {
+            let key = table.key();
+            let first = if key == "path" { listing.path.first() } else { listing.label.iter().flatten().next() };
+            let first = first.map_or("empty".to_owned(), |first| quoted(first));
+            anyhow!(
+                "{} has a row for none of the pictures: it is joined by {key}, which in the store is such as {first}",
+                table.path().display()
+            )
+        }
+        _ => anyhow!("no picture with features has a number in {}: fill the column in", names.join(" and in ")),
+    }
+}
+
+/// Names with commas, the first of many.
+fn shortened(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    let more = names.len().saturating_sub(MOST);
+    let shown = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 #[cfg(test)]
@@ -207,7 +261,7 @@ mod tests {
     #[test]
     fn numbers_are_read_and_pictures_without_one_are_left_out() {
         let listing = listing(&["", "2", "3", "4"], &[("x", &["", " 1.5", "-2e3", ""])]);
-        let found = Targeted::numbers(&listing, &["x".to_owned(), "label".to_owned()], None).unwrap();
+        let found = Targeted::numbers(&listing, (None, &["x".to_owned(), "label".to_owned()]), None).unwrap();
         assert_eq!(found.values, ndarray::array![[1.5, 2.0], [-2000.0, 3.0]]);
         assert_eq!((found.pictures.left_out.skipped, found.pictures.left_out.unlabelled), (1, 1));
     }
@@ -217,11 +271,22 @@ mod tests {
         let listing = listing(&["", "", ""], &[("x", &["", "1", "NaN"]), ("y", &["", "tall", ""])]);
         let check = |columns: &[&str], expected: &str| {
             let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
-            assert_eq!(Targeted::numbers(&listing, &columns, None).unwrap_err().to_string(), expected);
+            assert_eq!(Targeted::numbers(&listing, (None, &columns), None).unwrap_err().to_string(), expected);
         };
         check(&["x"], "\"x\" of row 3 (2.png) is \"NaN\", not a finite number: correct it, or leave it empty");
         check(&["y"], "\"y\" of row 2 (1.png) is \"tall\", not a finite number: correct it, or leave it empty");
         check(&["label"], "no picture with features has a number in label: fill the column in");
         check(&["x", "x"], "--target names column \"x\" twice: name it once");
+        let none = "it has label, x, y: extract again from a CSV with the column (features are reused)";
+        check(&["z*"], &format!("--target \"z*\" is no column of the listing that could hold numbers; {none}"));
+    }
+
+    #[test]
+    fn a_glob_stands_for_columns_in_their_order_each_once() {
+        let typed = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let places = |names: &[&str]| columns(&["label", "v1", "w", "v2", "v*"], None, &typed(names)).unwrap();
+        assert_eq!(places(&["v?"]), [1, 3, 4]);
+        assert_eq!(places(&["v2", "v[0-9]", "w"]), [3, 1, 2]);
+        assert_eq!(places(&["v*"]), [4], "a name that is there is no glob");
     }
 }

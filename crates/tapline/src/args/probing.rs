@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 use tapline_probe::Solver;
 
 /// How probes are chosen and scored.
@@ -108,11 +108,13 @@ Examples:
   tapline probe cells.store --tap blocks.11
   tapline probe scenes.store --multi-label
   tapline probe faces.store --regression --target age,height --tap head --predictions head.csv
+  tapline probe birds.store --regression --target-table word-vectors.csv --target 'v*'
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split --predictions head.csv
   tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
   tapline probe cells.store --tap head --shuffles 10 --test-share 0.25
   tapline probe cells.store --tap head --shots 1,2,5,10,30 --repeats 10")]
+#[command(group(ArgGroup::new("numbers").multiple(true).args(["target", "target_table"])))]
 pub struct ProbeArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -126,11 +128,15 @@ pub struct ProbeArgs {
     pub multi_label: bool,
     /// Predict the numbers in the columns of --target by ridge regression; pictures without all of them are left out. Without
     /// --tap, all taps in one table
-    #[arg(long, requires = "target", conflicts_with_all = ["baselines", "shots", "balanced", "control"])]
+    #[arg(long, requires = "numbers", conflicts_with_all = ["baselines", "shots", "balanced", "control"])]
     pub regression: bool,
-    /// Columns of the listing that hold the numbers of --regression, separated by commas
+    /// Columns of the listing that hold the numbers of --regression, separated by commas; 'v*' stands for all whose names fit
     #[arg(long, value_delimiter = ',', value_name = "COLUMN[,COLUMN...]", requires = "regression")]
     pub target: Vec<String>,
+    /// A .csv or .tsv file that holds the columns instead, joined to the listing by its column path, or else label: a row for
+    /// each picture, or for each class (word vectors). Without --target, all its columns
+    #[arg(long, value_name = "FILE", requires = "regression")]
+    pub target_table: Option<PathBuf>,
     /// Also score the nearest class mean and the 1, 5 and 20 nearest neighbours (each by itself, none is chosen), by Euclidean
     /// and cosine distance of the same transformed features, on the same pictures
     #[arg(long)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
-use tapline_core::{Store, TapInfo, Views};
+use tapline_core::{SideTable, Store, TapInfo, Views};
 use tapline_probe::{
     NotConverged, ProtocolConfig, Shuffles, TargetChoice, TargetEvaluation, TargetFit, fit_final_targets,
 };
@@ -102,7 +102,10 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let split = args.protocol.split.then(|| roles(listing)).transpose()?;
     let mut data = match args.multi_label {
         true => Targeted::labels(listing, split.as_deref())?,
-        false => Targeted::numbers(listing, &args.target, split.as_deref())?,
+        false => {
+            let beside = args.target_table.as_deref().map(SideTable::read).transpose()?;
+            Targeted::numbers(listing, (beside.as_ref(), &args.target), split.as_deref())?
+        }
     };
     let plan = Plan::of_targets(listing, data.pictures.clone(), args)?;
     data.pictures = plan.data.clone();
