@@ -197,7 +197,7 @@ fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
     from_url(&["--retries", "1"]).fails_with(&[&url, "with 1 retries"]);
     // The index is read, then the tar file is another one.
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Fine, Trouble::Fine, Trouble::Status(412)]);
-    from_url(&["--workers", "1"]).fails_with(&[&url, "has changed since its index was read"]);
+    from_url(&["--workers", "1"]).fails_with(&[&url, "has changed, or is gone, since its index was read"]);
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Whole; 20]);
     from_url(&["--retries", "0"]).fails_with(&[&url, "cannot be read in parts"]);
 }
@@ -207,27 +207,24 @@ fn parquet_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
     let (scratch, objects) = shards("t");
     assert_eq!(objects.len(), 2);
     let server = Server::start(objects, Some(KEY));
-    run(extract(&scratch.text("packed/t*.parquet"), &scratch.text("local"), &[])).ok();
     let each = ["s3://bucket/shards/test-00000-of-00001.parquet", "s3://bucket/shards/train-00000-of-00001.parquet"];
     for (name, pictures, more) in [
         ("prefix", &["s3://bucket/shards"][..], &["--workers", "3"][..]),
         ("each", &each, &["--workers", "1", "--batch", "5"]),
         ("narrow", &each, &["--workers", "3", "--prefetch-bytes", "1"]),
-        ("half", &each, &["--workers", "2", "--shard", "0/2"]),
+        // Row groups of three, of which one row or two are wanted.
+        ("third", &each, &["--workers", "2", "--shard", "1/3"]),
+        ("bytes", &each, &["--workers", "2", "--precision", "int8", "--device", "cpu"]),
     ] {
         server.trouble(each[1].trim_start_matches("s3:/"), &[Trouble::Cut, Trouble::Status(503), Trouble::Cut]);
-        let store = scratch.text(name);
+        let (store, local) = (scratch.text(name), scratch.text(&format!("{name}.local")));
         run(from(&server, pictures, &store, more)).ok();
-        let rows = if name == "half" { 7 } else { 14 };
-        if name != "half" {
-            assert_eq!(
-                contents(&scratch.path(name).join("features")),
-                contents(&scratch.path("local/features")),
-                "{name}"
-            );
-            let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
-            assert_eq!(listing(name), listing("local"), "{name}");
-        }
+        run(extract(&scratch.text("packed/t*.parquet"), &local, more)).ok();
+        let features = |store: &str| contents(&std::path::Path::new(store).join("features"));
+        assert_eq!(features(&store), features(&local), "{name}");
+        let listing = |store: &str| fs::read(std::path::Path::new(store).join("listing.parquet")).expect("a listing");
+        assert_eq!(listing(&store), listing(&local), "{name}");
+        let rows = if name == "third" { 5 } else { 14 };
         let again = run(from(&server, pictures, &store, &[more, &["--json"]].concat()));
         let (reused, computed) = (again.json()["reused"].as_u64(), again.json()["computed"].as_u64());
         assert_eq!((reused, computed), (Some(rows), Some(0)), "{name}");
@@ -298,7 +295,8 @@ fn a_parquet_shard_behind_a_url_that_dies_changes_or_is_damaged_is_one_sentence(
         ))
     };
     for (store, fault, words) in [
-        ("changed", Trouble::Status(412), "has changed since its index was read"),
+        ("changed", Trouble::Status(412), "has changed, or is gone, since its index was read"),
+        ("gone", Trouble::Status(404), "has changed, or is gone, since its index was read"),
         ("dead", Trouble::Silence, "run the same command again once the source is back"),
         ("whole", Trouble::Whole, "cannot be read in parts"),
     ] {

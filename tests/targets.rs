@@ -52,6 +52,12 @@ fn several_labels_are_told_each_from_the_rest() {
     assert!(table.contains("multi-label probes on 18 pictures (9 dark, 8 odd), 3 folds, seed 0"), "{table}");
     assert!(table.contains("mAP %  95 % interval  micro F1 %  macro F1 %  log loss  strength"), "{table}");
     assert_eq!(table, probe(&store, &["--multi-label"]).ok());
+    let classes = probe(&store, &["--tap", "conv1"]);
+    assert!(
+        classes.stderr.contains("\"dark | odd\" is taken for one class; where | parts labels"),
+        "{}",
+        classes.stderr
+    );
 }
 
 #[test]

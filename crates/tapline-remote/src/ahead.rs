@@ -194,6 +194,23 @@ impl Shared {
         is_forgotten
     }
 
+    /// Waits for room for `bytes` of the object at `position`; they are held from then on.
+    async fn let_in(&self, position: usize, bytes: u64) -> Result<(), Fault> {
+        if bytes > self.max_bytes {
+            return Err(Fault::TooLarge { bytes, max_bytes: self.max_bytes });
+        }
+        loop {
+            let taken = self.taken.notified();
+            if self.admit(position, bytes) {
+                return Ok(());
+            }
+            if self.lock().forgotten.contains(&position) {
+                return Err(Fault::GivenUp);
+            }
+            tokio::time::timeout(GLANCE, taken).await.ok();
+        }
+    }
+
     /// Whether there is room for `bytes` of the object at `position`; they are held from then on.
     fn admit(&self, position: usize, bytes: u64) -> bool {
         let mut state = self.lock();
@@ -249,43 +266,39 @@ async fn fetch(
     (target, options): (Target, GetOptions),
 ) -> (Result<Vec<u8>, Fault>, u64) {
     let part = part(&options);
-    match &part {
-        // Clients refuse to ask for nothing.
-        Some(part) if part.is_empty() => return (Ok(Vec::new()), 0),
-        Some(part) if part.end - part.start > shared.max_bytes => {
-            return (Err(Fault::TooLarge { bytes: part.end - part.start, max_bytes: shared.max_bytes }), 0);
-        }
-        _ => {}
+    let mut admitted = 0;
+    // Clients refuse to ask for nothing.
+    if part.as_ref().is_some_and(Range::is_empty) {
+        return (Ok(Vec::new()), 0);
     }
-    let wrap = |error: object_store::Error| Fault::of(&target.url, shared.retries, &error);
+    // Where the size is known no source is kept waiting.
+    if let Some(part) = &part {
+        admitted = part.end - part.start;
+        if let Err(fault) = shared.let_in(position, admitted).await {
+            return (Err(fault), 0);
+        }
+    }
     let answer = match target.store.get_opts(&target.path, options).await {
         Ok(answer) => answer,
-        Err(error) => return (Err(wrap(error)), 0),
+        Err(error) => return (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
     };
-    if part.is_some_and(|part| part != answer.range) {
-        return (Err(Fault::Changed { url: target.url.to_string() }), 0);
+    if part.as_ref().is_some_and(|part| *part != answer.range) {
+        return (Err(Fault::Changed { url: target.url.to_string() }), admitted);
     }
     let bytes = answer.range.end - answer.range.start;
-    if bytes > shared.max_bytes {
-        return (Err(Fault::TooLarge { bytes, max_bytes: shared.max_bytes }), 0);
-    }
-    loop {
-        let taken = shared.taken.notified();
-        if shared.admit(position, bytes) {
-            break;
+    if part.is_none() {
+        if let Err(fault) = shared.let_in(position, bytes).await {
+            return (Err(fault), 0);
         }
-        if shared.lock().forgotten.contains(&position) {
-            return (Err(Fault::GivenUp), 0);
-        }
-        tokio::time::timeout(GLANCE, taken).await.ok();
+        admitted = bytes;
     }
     match answer.bytes().await {
-        Ok(body) if body.len() as u64 == bytes => (Ok(body.into()), bytes),
+        Ok(body) if body.len() as u64 == bytes => (Ok(body.into()), admitted),
         Ok(body) => {
             let cause = format!("{} bytes came of {bytes}", body.len());
             let tried = format!("with {} retries", shared.retries);
-            (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), bytes)
+            (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), admitted)
         }
-        Err(error) => (Err(wrap(error)), bytes),
+        Err(error) => (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
     }
 }

@@ -49,7 +49,7 @@ pub enum Fault {
         cause: String,
     },
     /// An object that is not the one whose index was read.
-    #[error("{url} has changed since its index was read: run the same command again")]
+    #[error("{url} has changed, or is gone, since its index was read: run the same command again")]
     Changed {
         /// The object.
         url: String,

@@ -88,9 +88,9 @@ async fn digest((target, options): (Target, GetOptions), retries: usize) -> Resu
     if part.as_ref().is_some_and(Range::is_empty) {
         return Ok(Digest::of(&[]));
     }
-    let wrap = |error: object_store::Error| Fault::of(&target.url, retries, &error);
+    let wrap = |error: object_store::Error| target.fault(part.as_ref(), retries, &error);
     let answer = target.store.get_opts(&target.path, options).await.map_err(wrap)?;
-    if part.is_some_and(|part| part != answer.range) {
+    if part.as_ref().is_some_and(|part| *part != answer.range) {
         return Err(Fault::Changed { url: target.url.to_string() });
     }
     let mut pieces = answer.into_stream();

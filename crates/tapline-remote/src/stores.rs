@@ -3,6 +3,7 @@
 //! The one place with a runtime for asynchronous work: it starts when the first URL is met, never for local files.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,16 @@ pub(crate) struct Target {
     pub url: Arc<str>,
     pub store: Arc<dyn ObjectStore>,
     pub path: Path,
+}
+
+impl Target {
+    /// What an error means for it: where a `part` was asked for, its index was read, so that it is not missing but gone.
+    pub(crate) fn fault(&self, part: Option<&Range<u64>>, retries: usize, error: &object_store::Error) -> Fault {
+        match Fault::of(&self.url, retries, error) {
+            Fault::Missing { url } if part.is_some() => Fault::Changed { url },
+            fault => fault,
+        }
+    }
 }
 
 impl Remote {

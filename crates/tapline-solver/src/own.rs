@@ -70,7 +70,7 @@ impl Ware {
         }
     }
 
-    /// Bytes of it; in double precision, while it is made.
+    /// Bytes of it while it is made, which it is charged as long as it is held.
     pub(crate) fn bytes(self, ground: &Ground<'_>, targets: &Targets<'_>) -> usize {
         let of_rows = size_of::<f64>() * ground.rows.len();
         match self {

@@ -69,8 +69,8 @@ pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_,
                     .iter()
                     .enumerate()
                     .map(|(place, look)| {
-                        let table = Strided { values: &mut *residuals, width, place };
-                        Arch::new().dispatch(Fill { look, outputs, first, table })
+                        let own = Strided { values: &mut *residuals, width, place };
+                        Arch::new().dispatch(Fill { look, outputs, first, own })
                     })
                     .collect()
             })
@@ -131,7 +131,7 @@ struct Fill<'a, 'b, 't, T> {
     outputs: usize,
     /// The chunk's first row.
     first: usize,
-    table: Strided<'a, T>,
+    own: Strided<'a, T>,
 }
 
 impl<T: Real> WithSimd for Fill<'_, '_, '_, T> {
@@ -139,9 +139,9 @@ impl<T: Real> WithSimd for Fill<'_, '_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Part {
-        let Self { look, outputs, first, table } = self;
+        let Self { look, outputs, first, own: Strided { values, width, place } } = self;
         let intercepts = &look.point[look.point.len() - outputs..];
-        let rows = table.values.len() / table.width;
+        let rows = values.len() / width;
         let mut part = Part {
             loss: 0.0,
             residuals: vec![0.0; outputs],
@@ -149,8 +149,8 @@ impl<T: Real> WithSimd for Fill<'_, '_, '_, T> {
             scores: Vec::with_capacity(rows * outputs),
         };
         let mut scores = vec![0.0f64; outputs];
-        for (row, values) in table.values.chunks_exact_mut(table.width).enumerate() {
-            let own = &mut values[table.place * outputs..(table.place + 1) * outputs];
+        for (row, values) in values.chunks_exact_mut(width).enumerate() {
+            let own = &mut values[place * outputs..(place + 1) * outputs];
             for ((score, &value), &intercept) in scores.iter_mut().zip(&*own).zip(intercepts) {
                 *score = value.into() + intercept;
             }

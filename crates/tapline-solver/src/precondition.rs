@@ -16,6 +16,9 @@ use crate::table::Real;
 /// Columns of a product that one thread works on.
 pub(crate) const TILE: usize = 128;
 
+/// The least curvature of an intercept, where there is any: single precision still holds its inverse.
+pub(crate) const LEAST: f64 = 1e-30;
+
 /// A factor of the curvature at one strength, ready to be applied.
 pub(crate) struct Preconditioner<'a, T> {
     /// `√(C / ρ)` of each weight `[columns]`: the problem is scaled so that the penalty is the identity.
@@ -57,7 +60,7 @@ impl<'a, T: Real> Products<'a, T> {
                 (Factor::Rows(cholesky(scaled(gram, &scale)), roots, *values), total)
             }
         };
-        Preconditioner { scale, factor, intercept: T::of(if *total > 0.0 { 1.0 / total } else { 0.0 }) }
+        Preconditioner { scale, factor, intercept: T::of(if *total > 0.0 { 1.0 / total.max(LEAST) } else { 0.0 }) }
     }
 }
 

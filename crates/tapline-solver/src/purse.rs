@@ -114,13 +114,14 @@ impl<'a> Purse<'a> {
     /// Gives up what was bought.
     pub(crate) fn sell(&mut self) {
         self.own = None;
+        (self.looks, self.since) = (0, 0);
     }
 
     /// Another strength is to come: what was bought is kept, and is no longer that of where the search stands.
     pub(crate) fn move_on(&mut self) {
         (self.is_fresh, self.here) = (false, 0);
         if self.own.is_none() {
-            self.looks = 0;
+            (self.looks, self.since) = (0, 0);
         }
         self.own.iter_mut().for_each(Own::unfactor);
     }
@@ -230,6 +231,14 @@ mod tests {
         let levels: Vec<Ware> = found.iter().map(|(_, ware)| *ware).collect();
         assert_eq!(levels[..4], [Ware::Sketch(0), Ware::Sketch(1), Ware::Sketch(2), Ware::Sketch(2)], "{found:?}");
         assert_eq!(found[0].0, 10);
+    }
+
+    #[test]
+    fn looks_in_double_precision_pay_twice_for_a_sketch() {
+        // Blocks do not fit.
+        let [quick, precise] = [false, true].map(|is_precise| bought((60, 5), is_precise, 300_000, (40, 1000)));
+        assert_eq!((quick[1].1, precise[1].1), (Ware::Sketch(1), Ware::Sketch(1)));
+        assert!(precise[1].0 < quick[1].0, "{precise:?} {quick:?}");
     }
 
     #[test]

@@ -276,14 +276,13 @@ impl<'a> Search<'a> {
         self.rescale(&mut direction);
         self.history.up(&mut direction, shares);
         let slope = dot(&direction, &self.gradient);
-        if slope.is_nan() || slope >= 0.0 {
+        if !slope.is_finite() || slope >= 0.0 {
             // The curvature alone, without the memory of steps; the shared one, where a sketch fails; or straight down.
             if !self.history.is_empty() {
                 self.history.clear();
                 return;
             }
-            if self.purse.has_own() && !self.purse.is_exact() {
-                self.purse.sell();
+            if self.give_up_sketch() {
                 return;
             }
             direction = self.gradient.iter().map(|g| -g).collect();
@@ -366,12 +365,22 @@ impl<'a> Search<'a> {
             // The zero of the slope, as a line through its two ends has it.
             let zero = if after > slope { -slope / (after - slope) } else { 0.5 };
             self.try_step(share * zero.clamp(0.1, 0.6), shortened + 1);
-        } else if self.history.is_empty() {
+        } else if self.history.is_empty() && !self.give_up_sketch() {
             self.rest(config);
         } else {
             self.history.clear();
             self.next = Next::Turn;
         }
+    }
+
+    /// Gives up a sketch that leads nowhere, and what it said of the way that is left; says whether there was one.
+    fn give_up_sketch(&mut self) -> bool {
+        let has_sketch = self.purse.has_own() && !self.purse.is_exact();
+        if has_sketch {
+            self.purse.sell();
+            self.decrement = f64::INFINITY;
+        }
+        has_sketch
     }
 
     fn settle(&mut self, view: View, value: f64) {
@@ -454,7 +463,8 @@ mod tests {
         search.begin(1.0, None);
         let seen = |search: &Search<'_>| crate::pass::look::<f32>(&table, 3, &[search.look()]).remove(0);
         search.see(seen(&search), &config);
-        for fails in [vec![f64::NAN; 18], search.gradient.clone()] {
+        let steep = search.gradient.iter().map(|g| -g * f64::INFINITY).collect();
+        for fails in [vec![f64::NAN; 18], search.gradient.clone(), steep] {
             search.buy(Ware::Sketch(0), &ground);
             search.turn(fails.clone(), &[], &config);
             assert!(search.wants_direction() && !search.purse().has_own() && !search.stuck);

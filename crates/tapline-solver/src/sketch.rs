@@ -11,7 +11,7 @@ use faer::{ColMut, Mat};
 
 use crate::draw::{Drawn, draw};
 use crate::ground::Ground;
-use crate::precondition::{Preconditioner, Products, add_gram, cholesky, solve};
+use crate::precondition::{LEAST, Preconditioner, Products, add_gram, cholesky, solve};
 use crate::table::{Lent, Real, Table};
 
 /// Looks that the products of the smallest sketch take as long as.
@@ -20,8 +20,6 @@ const LOOKS: f64 = 2.0;
 const LARGER: f64 = 4.0;
 /// Penalty of the intercept, as a share of its curvature: what is free must have some to be taken in the space of rows.
 const LOOSE: f64 = 0.01;
-/// The least penalty.
-const LEAST: f64 = 1e-30;
 
 /// How many rows a sketch is drawn of, and in which space it is taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,7 +147,6 @@ impl<'a> Few<'a> {
         }
         let mut gram = Mat::zeros(drawn.roots.len(), drawn.roots.len());
         add_gram(&mut gram, scaled.as_ref());
-        // Where next to nothing bends, single precision still holds its inverse.
         let penalty = if total > 0.0 { (LOOSE * total).max(LEAST) } else { 1.0 };
         Self { drawn: Arc::new(drawn), gram, penalty }
     }
@@ -300,9 +297,11 @@ mod tests {
         let table = Table::new(&made, &[true; 20], usize::MAX).unwrap();
         let ground = Ground::of(&table, &[true; 20], usize::MAX);
         let rho = [1.0; 30];
-        let factor = Sketch::take(Size { rows: 10, by_rows: true }, &ground, &[1e-44; 20], &rho).factor(&rho, 1e30);
-        let mut direction = Mat::from_fn(31, 1, |_, _| 1e-3);
-        factor.apply(direction.col_mut(0));
-        assert!(direction.col_as_slice(0).iter().all(|value| value.is_finite()), "{direction:?}");
+        for by_rows in [true, false] {
+            let factor = Sketch::take(Size { rows: 10, by_rows }, &ground, &[1e-44; 20], &rho).factor(&rho, 1e30);
+            let mut direction = Mat::from_fn(31, 1, |_, _| 1e-3);
+            factor.apply(direction.col_mut(0));
+            assert!(direction.col_as_slice(0).iter().all(|value| value.is_finite()), "{by_rows} {direction:?}");
+        }
     }
 }

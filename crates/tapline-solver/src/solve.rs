@@ -228,7 +228,7 @@ impl Prepared<'_, '_, '_> {
                 return;
             }
             self.buy(&mut active, config.max_bytes.saturating_sub(held));
-            // A search that forgets its past asks once more.
+            // A search that forgets its past, or gives up its sketch, asks once more.
             while active.iter().any(|search| search.wants_direction()) {
                 let (mut own, mut sharing): (Vec<_>, Vec<_>) = active
                     .iter_mut()

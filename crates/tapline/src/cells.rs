@@ -39,6 +39,8 @@ struct State {
     /// Pictures that were read before their turn, by their row.
     passed: HashMap<usize, Picture>,
     end: Option<End>,
+    /// Whether the blocks that are left were let go.
+    is_done: bool,
 }
 
 /// Its blocks on their way from the source to the stream.
@@ -111,8 +113,8 @@ impl Group {
                 state.end = Some(self.end(why));
             }
         }
-        if (state.rows.is_empty() || state.end.is_some()) && state.stream.take().is_some() {
-            // Nobody asks for the blocks that are left.
+        if (state.rows.is_empty() || state.end.is_some()) && !state.is_done {
+            (state.is_done, state.stream) = (true, None);
             ahead.forget(self.supply.next.load(Ordering::Relaxed)..self.blocks.end);
         }
         match (state.passed.remove(&row), state.end.clone()) {
@@ -120,7 +122,7 @@ impl Group {
             (None, Some(End::Unreadable(why))) => Ok(Some(Err(why))),
             (None, Some(End::Fault(Fault::GivenUp))) => Ok(None),
             (None, Some(End::Fault(fault))) => Err(fault),
-            (None, None) => Ok(Some(Err("cannot be read: it was read before".to_owned()))),
+            (None, None) => unreachable!("each row is wanted, and read once"),
         }
     }
 
@@ -165,7 +167,6 @@ impl Group {
     /// What it means that no picture can be read: what the source said, where it said anything.
     fn end(&self, why: String) -> End {
         match self.supply.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(fault) if fault.concerns_one_picture() => End::Unreadable(fault.to_string()),
             Some(fault) => End::Fault(fault),
             None => End::Unreadable(why),
         }

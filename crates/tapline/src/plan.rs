@@ -34,6 +34,10 @@ impl Plan {
     pub fn of(listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
         let split = args.split.then(|| roles(listing)).transpose()?;
         let data = grouped(Labelled::of(listing, split.as_deref())?, listing, args)?;
+        if let Some(several) = data.names.iter().find(|name| name.contains('|')) {
+            let remedy = "where | parts labels, `tapline probe --multi-label` tells each from the rest";
+            eprintln!("tapline: {} is taken for one class; {remedy}", quoted(several));
+        }
         data.check_folds(args.folds)?;
         let plan = Self { data, config: protocol(args), shuffles: None, control: args.control };
         if let Some(groups) = &plan.data.groups {

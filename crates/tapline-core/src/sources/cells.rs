@@ -87,19 +87,6 @@ impl PictureTable {
         Ok(start..start.saturating_add(bytes))
     }
 
-    /// Checks that row groups lie within a file of so many bytes, and do not share them.
-    pub(crate) fn check_ranges(&self, bytes: u64) -> Result<(), String> {
-        let mut sum = 0u64;
-        for group in 0..self.starts.len() - 1 {
-            let range = self.range(group)?;
-            sum = sum.saturating_add(range.end - range.start);
-            if range.end > bytes || sum > bytes {
-                return Err(format!("row group {group} reaches beyond its {bytes} bytes"));
-            }
-        }
-        Ok(())
-    }
-
     /// The pictures of a row group, one after the other, from the blocks that [`PictureTable::range`] is cut into.
     ///
     /// # Errors
@@ -231,7 +218,9 @@ mod tests {
     use std::fs;
     use std::io::Cursor as Bytes;
 
+    use parquet::file::metadata::ParquetMetaDataWriter;
     use parquet::file::properties::WriterProperties;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
 
@@ -309,15 +298,28 @@ mod tests {
     }
 
     #[test]
-    fn row_groups_that_share_bytes_or_reach_beyond_the_end_are_refused() {
+    fn columns_that_share_bytes_or_reach_beyond_the_end_are_refused() {
         let file = written(40, false);
         let holder = Holder::Url { url: "s3://bucket/a.parquet".into(), version: None };
-        let read = |bytes: u64| {
-            let ranges = Ranges::of_file(Bytes::new(file.clone()), file.len() as u64);
-            read_pictures_at("s3://bucket/a.parquet".as_ref(), (ranges, bytes), holder.clone()).map(|_| ())
+        let read = |file: &[u8], bytes: u64| {
+            let ranges = Ranges::of_file(Bytes::new(file.to_vec()), file.len() as u64);
+            let read = read_pictures_at("s3://bucket/a.parquet".as_ref(), (ranges, bytes), holder.clone());
+            read.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
         };
-        assert!(read(file.len() as u64).is_ok());
-        let message = read(20_000).expect_err("a smaller file").to_string();
-        assert!(message.contains("row group 0 reaches beyond its 20000 bytes"), "{message}");
+        let bytes = file.len() as u64;
+        assert_eq!(read(&file, bytes), "");
+        let message = read(&file, 20_000);
+        assert!(message.contains("its columns reach beyond its 20000 bytes"), "{message}");
+        let message = read(&file, 1 << 41);
+        assert!(message.contains("more than 1099511627776"), "{message}");
+        // Another file's index: its second group begins where this one's first does.
+        let reader = SerializedFileReader::new(bytes::Bytes::from(file.clone())).expect("a file");
+        let mut groups = reader.metadata().row_groups().to_vec();
+        groups[1] = groups[0].clone();
+        let twice = ParquetMetaData::new(reader.metadata().file_metadata().clone(), groups);
+        let mut index = Vec::new();
+        ParquetMetaDataWriter::new(&mut index, &twice).finish().expect("an index");
+        let message = read(&[file, index].concat(), bytes + 4000);
+        assert!(message.contains("its columns share the byte 4"), "{message}");
     }
 }

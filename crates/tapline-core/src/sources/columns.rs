@@ -42,29 +42,26 @@ pub(crate) fn is_text(column: &ColumnDescriptor) -> bool {
         || matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
 }
 
-/// The values of the leaf column at `index`, in the order of the file.
+/// Adds the values of the leaf column at `index` in a row group to `found`.
 pub(crate) fn texts<R: parquet::file::reader::ChunkReader + 'static>(
     file: &SerializedFileReader<R>,
-    index: usize,
-) -> Result<Vec<Option<String>>, ParquetError> {
-    let mut found = Vec::new();
-    for group in 0..file.num_row_groups() {
-        let group = file.get_row_group(group)?;
-        let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-        let max_level = group.metadata().column(index).column_descr().max_def_level();
-        let reader = group.get_column_reader(index)?;
-        let mut take = Take { reader: Some(reader), rows, max_level, found: &mut found };
-        match group.metadata().column(index).column_type() {
-            PhysicalType::BOOLEAN => take.each::<BoolType>(|value| Ok(value.to_string()))?,
-            PhysicalType::INT32 => take.each::<Int32Type>(|value| Ok(value.to_string()))?,
-            PhysicalType::INT64 => take.each::<Int64Type>(|value| Ok(value.to_string()))?,
-            PhysicalType::FLOAT => take.each::<FloatType>(|value| Ok(format!("{value:?}")))?,
-            PhysicalType::DOUBLE => take.each::<DoubleType>(|value| Ok(format!("{value:?}")))?,
-            PhysicalType::BYTE_ARRAY => take.each::<ByteArrayType>(|value| value.as_utf8().map(str::to_owned))?,
-            other => return Err(ParquetError::General(format!("a column has the type {other}"))),
-        }
+    (group, index): (usize, usize),
+    found: &mut Vec<Option<String>>,
+) -> Result<(), ParquetError> {
+    let group = file.get_row_group(group)?;
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+    let max_level = group.metadata().column(index).column_descr().max_def_level();
+    let reader = group.get_column_reader(index)?;
+    let mut take = Take { reader: Some(reader), rows, max_level, found };
+    match group.metadata().column(index).column_type() {
+        PhysicalType::BOOLEAN => take.each::<BoolType>(|value| Ok(value.to_string())),
+        PhysicalType::INT32 => take.each::<Int32Type>(|value| Ok(value.to_string())),
+        PhysicalType::INT64 => take.each::<Int64Type>(|value| Ok(value.to_string())),
+        PhysicalType::FLOAT => take.each::<FloatType>(|value| Ok(format!("{value:?}"))),
+        PhysicalType::DOUBLE => take.each::<DoubleType>(|value| Ok(format!("{value:?}"))),
+        PhysicalType::BYTE_ARRAY => take.each::<ByteArrayType>(|value| value.as_utf8().map(str::to_owned)),
+        other => Err(ParquetError::General(format!("a column has the type {other}"))),
     }
-    Ok(found)
 }
 
 /// One column of one row group on its way to text.

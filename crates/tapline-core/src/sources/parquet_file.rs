@@ -22,6 +22,9 @@ use crate::{Error, Listing, Sample, Skipped};
 
 /// Names of columns that are taken for the pictures where a file has several columns of bytes.
 const PICTURE_COLUMNS: [&str; 4] = ["image", "img", "picture", "photo"];
+/// What a server may claim of a file: its size, which nothing but its word stands for, and so its rows.
+const MAX_REMOTE_BYTES: u64 = 1 << 40;
+const MAX_REMOTE_ROWS: usize = 16_000_000;
 /// A file may claim this many rows whatever its size; beyond it needs a byte for each.
 const FREE_ROWS: u64 = 1_000_000;
 
@@ -50,7 +53,9 @@ pub(crate) fn read_pictures_at<R: ChunkReader + 'static>(
     (file, bytes): (R, u64),
     holder: Holder,
 ) -> Result<(Vec<Row>, Vec<Skipped>), Error> {
-    pictures(path, Table::of(path, file, bytes)?, holder)
+    let table = Table::of(path, file, bytes)?;
+    table.check_claims().map_err(|what| Error::BadParquet { path: path.to_owned(), what })?;
+    pictures(path, table, holder)
 }
 
 fn pictures<R: ChunkReader + 'static>(
@@ -62,13 +67,8 @@ fn pictures<R: ChunkReader + 'static>(
         let what = format!("it has no column of pictures, only {}: name that column image", table.names());
         return Err(Error::BadParquet { path: path.to_owned(), what });
     };
-    let is_elsewhere = matches!(holder, Holder::Url { .. });
     let metadata = Arc::new(table.file.metadata().clone());
     let pictures = Arc::new(PictureTable::new(holder, metadata, column));
-    if is_elsewhere {
-        let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
-        pictures.check_ranges(table.bytes).map_err(bad)?;
-    }
     let place = |row: usize| Place::Cell { table: pictures.clone(), row };
     let mut rows: Vec<Row> = (0..table.rows)
         .map(|row| Row { name: format!("row {row}"), place: place(row), label: None, split: None, extra: Vec::new() })
@@ -126,6 +126,29 @@ impl<R: ChunkReader + 'static> Table<R> {
         Ok(Self { bytes, leaves, rows: rows as usize, file })
     }
 
+    /// Checks what is read of a file that is not on this machine: that columns lie within its bytes, and share none.
+    fn check_claims(&self) -> Result<(), String> {
+        if self.bytes > MAX_REMOTE_BYTES || self.rows > MAX_REMOTE_ROWS {
+            let (bytes, rows) = (self.bytes, self.rows);
+            return Err(format!(
+                "it has {bytes} bytes and {rows} rows, more than {MAX_REMOTE_BYTES} and {MAX_REMOTE_ROWS}: part it into several"
+            ));
+        }
+        let chunks = self.file.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let ranges = without_panics(|| Ok(chunks.map(|chunk| chunk.byte_range()).collect::<Vec<_>>()));
+        let mut ranges = ranges.map_err(|error| error.to_string())?;
+        ranges.retain(|&(_, bytes)| bytes > 0);
+        ranges.sort_unstable();
+        let mut end = 0;
+        for (start, bytes) in ranges {
+            if start < end {
+                return Err(format!("its columns share the byte {start}"));
+            }
+            end = start.saturating_add(bytes);
+        }
+        if end > self.bytes { Err(format!("its columns reach beyond its {} bytes", self.bytes)) } else { Ok(()) }
+    }
+
     /// The leaf with the pictures: `bytes` of a struct, or a column of bytes; none where there is none.
     fn pictures(&self, path: &Path) -> Result<Option<usize>, Error> {
         let mut found: Vec<(usize, &str)> = Vec::new();
@@ -170,18 +193,25 @@ impl<R: ChunkReader + 'static> Table<R> {
     fn words(&self, path: &Path, without: usize) -> Result<Words, Error> {
         let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
         let mut words = Words { columns: Vec::new(), passed_over: Vec::new() };
+        let mut places = Vec::new();
         for (index, leaf) in self.leaves.iter().enumerate().filter(|(index, _)| *index != without) {
             let name = leaf.path().string();
             if let Some(reason) = unread(leaf) {
                 words.passed_over.push(Skipped { path: format!("column {name}"), reason: reason.to_owned() });
                 continue;
             }
-            let values = without_panics(|| texts(&self.file, index))
-                .map_err(|error| fault(path, error, &format!("column {name:?} cannot be read: ")))?;
             if words.columns.iter().any(|(known, _)| *known == name) {
                 return Err(bad(format!("it has the column {name:?} twice: rename one of them")));
             }
-            words.columns.push((name, values));
+            words.columns.push((name, Column::new()));
+            places.push(index);
+        }
+        // What lies together is read together.
+        for group in 0..self.file.num_row_groups() {
+            for ((name, values), &index) in words.columns.iter_mut().zip(&places) {
+                without_panics(|| texts(&self.file, (group, index), values))
+                    .map_err(|error| fault(path, error, &format!("column {name:?} cannot be read: ")))?;
+            }
         }
         for (name, values) in &mut words.columns {
             match self.class_names(name) {

@@ -94,8 +94,10 @@ impl<R: Read + Seek> Held<R> {
         if let Some(found) = slice(&self.last, self.start, &wanted) {
             return Ok(found);
         }
-        let most = wanted.end.max(end.min(wanted.start.saturating_add(LEAST))) - wanted.start;
-        self.reader.seek(SeekFrom::Start(wanted.start))?;
+        // What lies before the end is a Parquet file's index.
+        let start = if wanted.end == end { wanted.start.min(end.saturating_sub(LEAST)) } else { wanted.start };
+        let most = wanted.end.max(end.min(start.saturating_add(LEAST))) - start;
+        self.reader.seek(SeekFrom::Start(start))?;
         let mut read = Vec::new();
         // A request for each read; no more is made room for than comes.
         for first in (0..most).step_by(MOST) {
@@ -103,7 +105,7 @@ impl<R: Read + Seek> Held<R> {
             read.resize(first as usize + count, 0);
             self.reader.read_exact(&mut read[first as usize..])?;
         }
-        (self.last, self.start) = (read.into(), wanted.start);
+        (self.last, self.start) = (read.into(), start);
         slice(&self.last, self.start, &wanted).ok_or_else(ends)
     }
 }
@@ -130,7 +132,7 @@ impl Queue {
             self.let_go(wanted.start);
         }
         self.let_go(wanted.start);
-        let mut found = BytesMut::new();
+        let mut found = BytesMut::with_capacity((wanted.end - wanted.start) as usize);
         let mut start = self.span.start;
         for block in &self.blocks {
             let end = start + block.len() as u64;

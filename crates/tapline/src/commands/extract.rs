@@ -225,7 +225,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
         let (writer, strict) = (&mut writer, args.strict);
-        let mut keeper = Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report };
+        let mut keeper =
+            Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report, skipped: Vec::new() };
         let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
@@ -295,6 +296,8 @@ struct Keeper<'a> {
     bar: &'a ProgressBar,
     strict: bool,
     report: &'a mut Report,
+    /// The rows of the pictures that the report lists last.
+    skipped: Vec<usize>,
 }
 
 impl Keeper<'_> {
@@ -322,7 +325,11 @@ impl Keeper<'_> {
             bail!("{path}: {reason} (--strict stops at the first picture that cannot be used; the others are kept)");
         }
         self.writer.skip(row, digest, &reason)?;
-        self.report.skipped.push(Skipped { path, reason });
+        // In the order of the listing, whichever worker came first.
+        let before = self.report.skipped.len() - self.skipped.len();
+        let place = self.skipped.partition_point(|&other| other < row);
+        self.skipped.insert(place, row);
+        self.report.skipped.insert(before + place, Skipped { path, reason });
         Ok(())
     }
 }
