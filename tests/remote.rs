@@ -143,13 +143,16 @@ fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
         ("each", &each),
     ] {
         server.trouble("/bucket/shards/web-001.tar", &[Trouble::Status(503), Trouble::Cut, Trouble::Cut]);
-        let store = scratch.text(name);
+        let (store, before) = (scratch.text(name), server.served().0);
         run(from(&server, pictures, &store, &["--workers", "2"])).ok();
         assert_eq!(features(&store), features(&local), "{name}");
         let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
         assert_eq!(listing(name), listing("local"), "{name}");
+        let first = server.served().0 - before;
         let again = run(from(&server, pictures, &store, &["--json"]));
         assert_eq!((again.json()["reused"].as_u64(), again.json()["computed"].as_u64()), (Some(14), Some(0)), "{name}");
+        // The tar files are known by their tags: no picture is asked for.
+        assert!(server.served().0 - before - first + 14 <= first, "{name} {first}");
     }
     assert!(is_discreet(&scratch.path("each")));
 }
@@ -218,16 +221,26 @@ fn parquet_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
     ] {
         server.trouble(each[1].trim_start_matches("s3:/"), &[Trouble::Cut, Trouble::Status(503), Trouble::Cut]);
         let (store, local) = (scratch.text(name), scratch.text(&format!("{name}.local")));
+        let before = server.served().0;
         run(from(&server, pictures, &store, more)).ok();
+        let first = server.served().0 - before;
         run(extract(&scratch.text("packed/t*.parquet"), &local, more)).ok();
         let features = |store: &str| contents(&std::path::Path::new(store).join("features"));
         assert_eq!(features(&store), features(&local), "{name}");
         let listing = |store: &str| fs::read(std::path::Path::new(store).join("listing.parquet")).expect("a listing");
         assert_eq!(listing(&store), listing(&local), "{name}");
         let rows = if name == "third" { 5 } else { 14 };
-        let again = run(from(&server, pictures, &store, &[more, &["--json"]].concat()));
-        let (reused, computed) = (again.json()["reused"].as_u64(), again.json()["computed"].as_u64());
-        assert_eq!((reused, computed), (Some(rows), Some(0)), "{name}");
+        // The files are known by their tags: no row group is asked for, unless all is to be read.
+        let groups = if name == "third" { 3 } else { 6 };
+        let asked = [None, Some("--verify")].map(|verify| {
+            let before = server.served().0;
+            let more = [more, &["--json"], verify.as_slice()].concat();
+            let again = run(from(&server, pictures, &store, &more));
+            let (reused, computed) = (again.json()["reused"].as_u64(), again.json()["computed"].as_u64());
+            assert_eq!((reused, computed), (Some(rows), Some(0)), "{name}");
+            server.served().0 - before
+        });
+        assert!(asked[0] + groups <= first && asked[0] + groups <= asked[1], "{name} {first} {asked:?}");
     }
     assert!(is_discreet(&scratch.path("each")));
 }

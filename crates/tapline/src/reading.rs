@@ -80,16 +80,22 @@ impl Sources {
         let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, &on)) };
         let samples = &listing.samples;
         let mut digests = hash_all_by(listing, &hash, &|_| on(0));
+        let note = |digests: &mut Vec<Option<Digest>>, row: usize, digest: Option<Digest>| {
+            stamps.note(row, Stamp::of(&samples[row].place), digest);
+            digests[row] = digest;
+        };
+        let unknown: Vec<usize> = (0..samples.len()).filter(|&row| digests[row].is_none()).collect();
+        let known = samples.len() - unknown.len();
         let (rows, objects): (Vec<usize>, Vec<Wanted>) =
-            (0..samples.len()).filter_map(|row| Some((row, object(&samples[row].place)?))).unzip();
-        let hashed = remote.hash(&objects, &mut |done| on(done).is_continue())?;
-        rows.iter().zip(hashed).for_each(|(&row, digest)| digests[row] = digest);
-        let cells: Vec<usize> = (0..samples.len()).filter(|&row| cell(&samples[row].place).is_some()).collect();
+            unknown.iter().filter_map(|&row| Some((row, object(&samples[row].place)?))).unzip();
+        let hashed = remote.hash(&objects, &mut |done| on(known + done).is_continue())?;
+        rows.iter().zip(hashed).for_each(|(&row, digest)| note(&mut digests, row, digest));
+        let cells: Vec<usize> = unknown.into_iter().filter(|&row| cell(&samples[row].place).is_some()).collect();
         let reader = self.reader(samples, &cells, (u64::MAX, interrupt))?;
         for (done, row) in cells.into_iter().enumerate() {
             let Some(picture) = reader.read(row)? else { break };
-            digests[row] = picture.ok().map(|bytes| Digest::of(&bytes));
-            if on(rows.len() + done + 1).is_break() {
+            note(&mut digests, row, picture.ok().map(|bytes| Digest::of(&bytes)));
+            if on(known + rows.len() + done + 1).is_break() {
                 break;
             }
         }

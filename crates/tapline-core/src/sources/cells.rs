@@ -72,6 +72,11 @@ impl PictureTable {
         &self.holder
     }
 
+    /// The leaf column that holds the pictures.
+    pub(crate) fn column(&self) -> usize {
+        self.column
+    }
+
     /// The row group that holds a row.
     pub fn group(&self, row: usize) -> usize {
         self.starts.partition_point(|&start| start <= row) - 1

@@ -1,7 +1,8 @@
 //! `.stamps`: size and time of the pictures' files when they were read, so that the next run need not read them all again.
 //!
 //! What it says is about files, not about features, and counts for nothing in a store: it may be deleted, and one that is
-//! damaged is not believed. Where a picture's file has the size and the time of its stamp, its digest is taken from there.
+//! damaged is not believed. Where a picture's file, or the shard that it lies in, has the size and the time of its stamp, its digest
+//! is taken from there; of a shard behind a URL, where it has the version (the entity tag).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{STAMPS, disk};
-use crate::{Digest, Error, Listing, Place};
+use crate::{Digest, Error, Holder, Listing, Place};
 
 const MAGIC: &[u8] = b"tapline stamps 1\n";
 /// Bytes of one stamp: the file's path (16, of its digest), size, seconds, nanoseconds, the digest of its bytes.
@@ -20,21 +21,25 @@ const MAX_BYTES: u64 = 1 << 30;
 /// in steps of two seconds. (Git calls such entries racy.)
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// How a picture's file looked just before it was read.
+/// How a picture's file, or its shard, looked just before it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Bytes.
+    /// Bytes; of a version `u64::MAX`.
     size: u64,
-    /// When it was changed: seconds since 1970, and nanoseconds.
+    /// When it was changed: seconds since 1970, and nanoseconds; or the first bytes of a version's digest.
     seconds: u64,
     nanoseconds: u32,
 }
 
 impl Stamp {
-    /// The stamp of a picture that is a file of its own; none where that would not tell a change for certain.
+    /// The stamp of a picture; none where that would not tell a change for certain, as of an object of its own behind a URL.
     pub fn of(place: &Place) -> Option<Self> {
-        let Place::File(path) = place else { return None };
-        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        if let Some(version) = version(place) {
+            let [a, b, c, d, e, f, g, h, rest @ ..] = Digest::of(version.as_bytes()).0;
+            let seconds = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+            return Some(Self { size: u64::MAX, seconds, nanoseconds: u32::from_le_bytes(*rest.first_chunk()?) });
+        }
+        let metadata = std::fs::metadata(place.container()?).ok().filter(std::fs::Metadata::is_file)?;
         let modified = metadata.modified().ok()?;
         // Also none where the file is of the future.
         SystemTime::now().duration_since(modified).ok().filter(|age| *age >= SETTLED)?;
@@ -46,8 +51,8 @@ impl Stamp {
 /// The stamps of a listing's pictures.
 pub struct Stamps {
     path: PathBuf,
-    /// What the first bytes of a path's digest are, for each row with a file of its own.
-    files: Vec<Option<[u8; 16]>>,
+    /// What stands for the place of each row that can have a stamp.
+    places: Vec<Option<[u8; 16]>>,
     rows: Mutex<Vec<Option<(Stamp, Digest)>>>,
 }
 
@@ -55,10 +60,10 @@ impl Stamps {
     /// The stamps that the store in `dir` has of the pictures of a listing; none at all where they are not to be `trusted`.
     pub fn read(dir: &Path, listing: &Listing, trusted: bool) -> Self {
         let path = dir.join(STAMPS);
-        let files: Vec<_> = listing.samples.iter().map(|sample| file(&sample.place)).collect();
+        let places: Vec<_> = listing.samples.iter().map(|sample| key(&sample.place)).collect();
         let known = if trusted { known(&path).unwrap_or_default() } else { HashMap::new() };
-        let rows = files.iter().map(|file| known.get(&(*file)?).copied()).collect();
-        Self { path, files, rows: Mutex::new(rows) }
+        let rows = places.iter().map(|place| known.get(&(*place)?).copied()).collect();
+        Self { path, places, rows: Mutex::new(rows) }
     }
 
     /// The digest of a row's picture, whose bytes are read only where its stamp does not vouch for them.
@@ -86,9 +91,9 @@ impl Stamps {
             return Ok(());
         }
         let mut bytes = MAGIC.to_vec();
-        for (file, row) in self.files.iter().zip(self.rows().iter()) {
-            if let (Some(file), Some((stamp, digest))) = (file, row) {
-                bytes.extend(file);
+        for (place, row) in self.places.iter().zip(self.rows().iter()) {
+            if let (Some(place), Some((stamp, digest))) = (place, row) {
+                bytes.extend(place);
                 bytes.extend(stamp.size.to_le_bytes());
                 bytes.extend(stamp.seconds.to_le_bytes());
                 bytes.extend(stamp.nanoseconds.to_le_bytes());
@@ -107,11 +112,40 @@ impl Stamps {
     }
 }
 
-/// What stands for a picture's file: the same relative path may lead elsewhere from another folder.
-fn file(place: &Place) -> Option<[u8; 16]> {
-    let Place::File(path) = place else { return None };
-    let path = std::path::absolute(path).ok()?;
-    Digest::of(path.as_os_str().as_encoded_bytes()).0.first_chunk().copied()
+/// The version of the shard behind a URL that a picture lies in, where its source tells.
+fn version(place: &Place) -> Option<&str> {
+    match place {
+        Place::Part { version, .. } => version.as_deref(),
+        Place::Cell { table, .. } => match table.holder() {
+            Holder::Url { version, .. } => version.as_deref(),
+            Holder::File(_) => None,
+        },
+        Place::File(_) | Place::Member { .. } | Place::Url(_) => None,
+    }
+}
+
+/// What stands for a picture's place, the first bytes of its digest: the same relative path may lead elsewhere from another
+/// folder. Within a shard a zero, which no path holds, and numbers follow.
+fn key(place: &Place) -> Option<[u8; 16]> {
+    let of_file = |path: &Path| Some(std::path::absolute(path).ok()?.into_os_string().into_encoded_bytes());
+    let (mut text, within) = match place {
+        Place::File(path) => (of_file(path)?, None),
+        Place::Member { shard, offset, bytes } => (of_file(shard)?, Some([*offset, *bytes])),
+        Place::Part { url, offset, bytes, .. } => (url.as_bytes().to_vec(), Some([*offset, *bytes])),
+        Place::Cell { table, row } => {
+            let text = match table.holder() {
+                Holder::File(path) => of_file(path)?,
+                Holder::Url { url, .. } => url.as_bytes().to_vec(),
+            };
+            (text, Some([table.column() as u64, *row as u64]))
+        }
+        Place::Url(_) => return None,
+    };
+    for number in within.into_iter().flatten() {
+        text.push(0);
+        text.extend(number.to_le_bytes());
+    }
+    Digest::of(&text).0.first_chunk().copied()
 }
 
 /// The stamps of a file by picture, none where it is not whole.
@@ -147,7 +181,7 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
-    use crate::scan;
+    use crate::{Sample, scan};
 
     fn age(path: &Path, seconds: u64) {
         let file = File::options().write(true).open(path).expect("open");
@@ -194,6 +228,53 @@ mod tests {
         assert_eq!(found(folder.path(), &listing), [Digest::of(b"a.png"), Digest::of(b"b.png")]);
         let verified = Stamps::read(folder.path(), &listing, false);
         assert_eq!(digests(&verified, &listing), [Digest::of(b"xxxxx"), Digest::of(b"b.png")]);
+    }
+
+    fn listing_of(places: Vec<Place>) -> Listing {
+        let sample =
+            |(row, place)| Sample { place, path: format!("{row}"), label: None, split: None, extra: Vec::new() };
+        Listing { samples: places.into_iter().enumerate().map(sample).collect(), ..Listing::default() }
+    }
+
+    #[test]
+    fn pictures_in_a_shard_have_the_stamp_of_the_shard() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.tar");
+        fs::write(&path, "aabb").expect("write");
+        age(&path, 60);
+        let member = |offset: u64| Place::Member { shard: path.as_path().into(), offset, bytes: 2 };
+        let listing = listing_of(vec![member(0), member(2)]);
+        let stamps = Stamps::read(folder.path(), &listing, true);
+        assert_eq!(digests(&stamps, &listing), [Digest::of(b"aa"), Digest::of(b"bb")]);
+        stamps.write().expect("write");
+        swap(&path);
+        // One that begins elsewhere in the same shard was never read.
+        let other = listing_of(vec![member(2), member(1)]);
+        assert_eq!(found(folder.path(), &other), [Digest::of(b"bb"), Digest::of(b"xx")]);
+        age(&path, 50);
+        assert_eq!(found(folder.path(), &listing), [Digest::of(b"xx"), Digest::of(b"xx")]);
+    }
+
+    #[test]
+    fn pictures_in_a_shard_behind_a_url_have_its_version() {
+        let folder = tempfile::tempdir().expect("folder");
+        let part = |version: Option<&str>, offset: u64| {
+            let version = version.map(Into::into);
+            Place::Part { url: "s3://bucket/a.tar".into(), offset, bytes: 2, version }
+        };
+        let of = |version| listing_of(vec![part(version, 0), part(version, 2)]);
+        let listing = of(Some("\"one\""));
+        let stamps = Stamps::read(folder.path(), &listing, true);
+        stamps.note(1, Stamp::of(&listing.samples[1].place), Some(Digest::of(b"bb")));
+        stamps.write().expect("write");
+        let known = |listing: &Listing, trusted: bool| {
+            let stamps = Stamps::read(folder.path(), listing, trusted);
+            [0, 1].map(|row| stamps.digest(row, &listing.samples[row].place))
+        };
+        assert_eq!(known(&listing, true), [None, Some(Digest::of(b"bb"))]);
+        assert_eq!(known(&listing, false), [None, None]);
+        assert_eq!(known(&of(Some("\"two\"")), true), [None, None]);
+        assert_eq!(known(&of(None), true), [None, None]);
     }
 
     #[test]

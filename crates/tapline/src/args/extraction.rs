@@ -50,8 +50,9 @@ very bytes of a run without --shard. With --precision int8 every shard measures 
 listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
-A picture whose file has the size and the modification time it had when it was read is taken as unchanged (--verify reads it all
-the same); those in shards and behind URLs, and files changed within two seconds of being read, are read again.
+A picture whose file, or shard, has the size and the modification time it had when it was read is taken as unchanged (--verify
+reads it all the same), and one in a shard behind a URL whose entity tag is the same; files behind URLs, and files changed within
+two seconds of being read, are read again.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
 
