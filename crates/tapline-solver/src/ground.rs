@@ -3,8 +3,7 @@
 
 use std::sync::OnceLock;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use crate::draw::{Drawn, draw};
@@ -16,6 +15,8 @@ const ROWS: usize = 4096;
 const ROWS_OF_COLUMN: usize = 4;
 /// Rows that are weighted together before they enter a product.
 pub(crate) const PIECE: usize = 1024;
+/// Rows whose mean one thread sums.
+const RUN: usize = 256;
 /// The rows that curvature is taken from.
 pub(crate) struct Ground<'a> {
     table: &'a Table<'a>,
@@ -141,42 +142,69 @@ impl<'a> Ground<'a> {
         self.table.lend(drawn.iter().map(|&(place, _)| self.rows[place]).collect())
     }
 
-    /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`, as `Xᵀ D X − Σ D m mᵀ`, so that each is read
-    /// once: in the table's units `m` is hardly larger than the spread, and nothing is lost.
+    /// `(X − 1 mᵀ)ᵀ D (X − 1 mᵀ)` of the rows drawn, with `m = Xᵀ D 1 / Σ D`, each read once: products of pieces about their own
+    /// means, joined (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983). About the table's mean
+    /// single precision would lose what little bends where features lie far on one side of it together.
     pub(crate) fn by_columns<'s, T: Real>(&self, drawn: &Drawn) -> Products<'s, T> {
         let columns = self.table.columns;
-        let total: f64 = drawn.rows.iter().map(|&(_, d)| d).sum();
-        let mut mean = vec![0.0f64; columns];
+        let (mut total, mut mean) = (0.0f64, vec![0.0f64; columns]);
         let mut gram = Mat::zeros(columns, columns);
         let mut weighted = Mat::zeros(columns, PIECE.min(drawn.rows.len()));
         for piece in drawn.rows.chunks(PIECE) {
             let values = self.lend(piece);
-            let roots = Mat::from_fn(piece.len(), 1, |place, _| T::of(piece[place].1.sqrt()));
+            let own_total: f64 = piece.iter().map(|&(_, d)| d).sum();
+            let own_mean = mean_of(&values, piece, columns);
+            let origin: Vec<T> = own_mean.iter().map(|&mean| T::of(mean)).collect();
             let mut weighted = weighted.as_mut().subcols_mut(0, piece.len());
             weighted.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
                 for column in 0..rows.ncols() {
                     let place = tile * TILE + column;
+                    let root = T::of(piece[place].1.sqrt());
                     let out = rows.as_mut().col_mut(column).iter_mut();
-                    out.zip(values.row(place))
-                        .for_each(|(out, &value)| *out = roots[(place, 0)] * T::of(f64::from(value)));
+                    out.zip(values.row(place)).zip(&origin).for_each(|((out, &value), &origin)| {
+                        *out = root * (T::of(f64::from(value)) - origin);
+                    });
                 }
             });
-            let mut sums = Mat::zeros(columns, 1);
-            matmul(sums.as_mut(), Accum::Replace, weighted.as_ref(), roots.as_ref(), T::of(1.0), Par::Seq);
-            mean.iter_mut().zip(sums.col_as_slice(0)).for_each(|(mean, &sum)| *mean += sum.into() / total);
             add_gram(&mut gram, weighted.as_ref().transpose());
-        }
-        let mean: Vec<T> = mean.into_iter().map(T::of).collect();
-        gram.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut part)| {
-            for place in 0..part.ncols() {
-                let column = tile * TILE + place;
-                let taken = T::of(total) * mean[column];
-                let below = part.as_mut().col_mut(place).subrows_mut(column, columns - column);
-                below.iter_mut().zip(&mean[column..]).for_each(|(value, &mean)| *value -= taken * mean);
+            let share = own_total / (total + own_total);
+            let gap: Vec<f64> = own_mean.iter().zip(&mean).map(|(own, mean)| own - mean).collect();
+            if total > 0.0 {
+                add_square(&mut gram, &gap, total * share);
             }
-        });
-        Products::Columns { gram, mean, total }
+            mean.iter_mut().zip(&gap).for_each(|(mean, gap)| *mean += gap * share);
+            total += own_total;
+        }
+        Products::Columns { gram, mean: mean.into_iter().map(T::of).collect(), total }
     }
+}
+
+/// Weighted mean of the rows of a piece `[columns]`.
+fn mean_of(values: &Lent<'_>, piece: &[(usize, f64)], columns: usize) -> Vec<f64> {
+    let total: f64 = piece.iter().map(|&(_, d)| d).sum();
+    let parts = piece.par_chunks(RUN).enumerate().map(|(run, rows)| {
+        let mut sums = vec![0.0f64; columns];
+        for (place, &(_, d)) in rows.iter().enumerate() {
+            let values = values.row(run * RUN + place);
+            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += d / total * f64::from(value));
+        }
+        sums
+    });
+    let parts: Vec<Vec<f64>> = parts.collect();
+    let mut mean = vec![0.0; columns];
+    parts.iter().for_each(|part| mean.iter_mut().zip(part).for_each(|(mean, part)| *mean += part));
+    mean
+}
+
+/// Adds `factor · v vᵀ` to the lower half of `product [n, n]`.
+fn add_square<T: Real>(product: &mut Mat<T>, v: &[f64], factor: f64) {
+    product.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut part)| {
+        for place in 0..part.ncols() {
+            let column = tile * TILE + place;
+            let below = part.as_mut().col_mut(place).subrows_mut(column, v.len() - column);
+            below.iter_mut().zip(&v[column..]).for_each(|(value, row)| *value += T::of(factor * v[column] * row));
+        }
+    });
 }
 
 #[cfg(test)]
