@@ -153,7 +153,7 @@ impl<'a> Ground<'a> {
         for piece in drawn.rows.chunks(PIECE) {
             let values = self.lend(piece);
             let own_total: f64 = piece.iter().map(|&(_, d)| d).sum();
-            let own_mean = mean_of(&values, piece, columns);
+            let own_mean = mean_of(&values, (piece, own_total), columns);
             let origin: Vec<T> = own_mean.iter().map(|&mean| T::of(mean)).collect();
             let mut weighted = weighted.as_mut().subcols_mut(0, piece.len());
             weighted.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut rows)| {
@@ -179,9 +179,8 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Weighted mean of the rows of a piece `[columns]`.
-fn mean_of(values: &Lent<'_>, piece: &[(usize, f64)], columns: usize) -> Vec<f64> {
-    let total: f64 = piece.iter().map(|&(_, d)| d).sum();
+/// Mean `[columns]` of the rows of a piece, whose weights have this total.
+fn mean_of(values: &Lent<'_>, (piece, total): (&[(usize, f64)], f64), columns: usize) -> Vec<f64> {
     let parts = piece.par_chunks(RUN).enumerate().map(|(run, rows)| {
         let mut sums = vec![0.0f64; columns];
         for (place, &(_, d)) in rows.iter().enumerate() {

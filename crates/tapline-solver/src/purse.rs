@@ -170,10 +170,14 @@ mod tests {
     use crate::loss::Aims;
     use crate::table::Table;
 
-    /// What is wanted after each look, bought at once, within so many bytes; another strength comes after every so many looks.
+    /// A first look in double precision that never comes.
+    const NEVER: usize = usize::MAX;
+
+    /// What is wanted after each look, bought at once, within so many bytes; looks from `precise_from` on are in double
+    /// precision, and another strength comes after every so many.
     fn bought(
         (columns, classes): (usize, usize),
-        is_precise: bool,
+        precise_from: usize,
         max_bytes: usize,
         (looks, at_strength): (usize, usize),
     ) -> Vec<(usize, Ware)> {
@@ -186,6 +190,7 @@ mod tests {
         let targets = Targets { aims: Aims::Class(&labels), weights: &[1.0; 200], outputs };
         let (mut purse, mut bought) = (Purse::default(), Vec::new());
         for look in 1..=looks {
+            let is_precise = look >= precise_from;
             purse.spend(is_precise);
             let asking = Asking { ground: &ground, targets: &targets, is_precise, cost_of_look, max_bytes };
             if let Some((ware, bytes)) = purse.wanted(&asking) {
@@ -206,14 +211,14 @@ mod tests {
     #[test]
     fn one_output_buys_its_curvature_once_as_much_was_spent() {
         // 7,272 operations, and a look to ask for second derivatives.
-        assert_eq!(bought((6, 2), true, usize::MAX, (6, 100)), [(2, Ware::One), (4, Ware::One), (6, Ware::One)]);
-        assert_eq!(bought((6, 2), false, usize::MAX, (100, 100)), []);
+        assert_eq!(bought((6, 2), 1, usize::MAX, (6, 100)), [(2, Ware::One), (4, Ware::One), (6, Ware::One)]);
+        assert_eq!(bought((6, 2), NEVER, usize::MAX, (100, 100)), []);
     }
 
     #[test]
     fn dearer_curvature_is_bought_once_as_much_was_spent() {
         // 36,360 operations for blocks, 181,800 and more for all, and a look for each.
-        let found = bought((6, 5), true, usize::MAX, (60, 100));
+        let found = bought((6, 5), 1, usize::MAX, (60, 100));
         assert_eq!(found[..2], [(10, Ware::Blocks), (20, Ware::Whole)]);
         assert!(found[2..].iter().all(|(_, ware)| *ware == Ware::Whole), "{found:?}");
     }
@@ -221,13 +226,13 @@ mod tests {
     #[test]
     fn a_sketch_is_taken_where_a_strength_takes_long_and_again_where_it_is_stale() {
         // Nine looks at each strength are few enough, before the first.
-        assert_eq!(bought((6, 5), false, usize::MAX, (90, 9)), []);
-        assert_eq!(bought((6, 5), false, usize::MAX, (20, 15)), [(10, Ware::Sketch(0)), (20, Ware::Sketch(0))]);
+        assert_eq!(bought((6, 5), NEVER, usize::MAX, (90, 9)), []);
+        assert_eq!(bought((6, 5), NEVER, usize::MAX, (20, 15)), [(10, Ware::Sketch(0)), (20, Ware::Sketch(0))]);
     }
 
     #[test]
     fn a_sketch_that_is_fresh_and_too_coarse_is_followed_by_a_larger_one() {
-        let found = bought((60, 5), false, usize::MAX, (200, 1000));
+        let found = bought((60, 5), NEVER, usize::MAX, (200, 1000));
         let levels: Vec<Ware> = found.iter().map(|(_, ware)| *ware).collect();
         assert_eq!(levels[..4], [Ware::Sketch(0), Ware::Sketch(1), Ware::Sketch(2), Ware::Sketch(2)], "{found:?}");
         assert_eq!(found[0].0, 10);
@@ -236,38 +241,21 @@ mod tests {
     #[test]
     fn looks_in_double_precision_pay_twice_for_a_sketch() {
         // Blocks do not fit.
-        let [quick, precise] = [false, true].map(|is_precise| bought((60, 5), is_precise, 300_000, (40, 1000)));
+        let [quick, precise] = [NEVER, 1].map(|from| bought((60, 5), from, 300_000, (40, 1000)));
         assert_eq!((quick[1].1, precise[1].1), (Ware::Sketch(1), Ware::Sketch(1)));
         assert!(precise[1].0 < quick[1].0, "{precise:?} {quick:?}");
     }
 
     #[test]
     fn in_double_precision_blocks_follow_a_sketch() {
-        let made = Array2::from_shape_fn((200, 6), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64);
-        let labels: Vec<usize> = (0..200).map(|row| row % 5).collect();
-        let table = Table::new(&made, &[true; 200], usize::MAX).unwrap();
-        let ground = Ground::of(&table, &[true; 200], usize::MAX);
-        let targets = Targets { aims: Aims::Class(&labels), weights: &[1.0; 200], outputs: 5 };
-        let mut purse = Purse::default();
-        let mut bought = Vec::new();
-        for look in 0..30 {
-            let is_precise = look >= 12;
-            purse.spend(is_precise);
-            let asking =
-                Asking { ground: &ground, targets: &targets, is_precise, cost_of_look: 1e4, max_bytes: usize::MAX };
-            if let Some((ware, _)) = purse.wanted(&asking) {
-                purse.buy(ware, (&ground, &targets), &[0.1; 1000], &[1.0; 6]);
-                bought.push(ware);
-            }
-        }
-        assert_eq!(bought[..2], [Ware::Sketch(0), Ware::Blocks], "{bought:?}");
-        assert!(purse.is_exact());
+        let found = bought((6, 5), 13, usize::MAX, (30, 1000));
+        assert_eq!((found[0], found[1].1), ((10, Ware::Sketch(0)), Ware::Blocks), "{found:?}");
     }
 
     #[test]
     fn where_no_sketch_is_good_enough_and_blocks_do_not_fit_outputs_share_their_mean() {
         let one = 24 * 60 * 60;
-        let found = bought((60, 5), true, one, (200, 1000));
+        let found = bought((60, 5), 1, one, (200, 1000));
         let first = found.iter().find(|(_, ware)| *ware == Ware::One).expect("the mean in double precision");
         assert!(first.0 >= TOO_MANY as usize, "{found:?}");
         assert!(found.iter().all(|(_, ware)| *ware <= Ware::One), "{found:?}");
@@ -276,8 +264,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_not_bought() {
         let one = 24 * 36;
-        assert!(bought((6, 2), true, one, (40, 100)).iter().all(|(_, ware)| *ware == Ware::One));
-        assert_eq!(bought((6, 2), true, one - 1, (40, 100)), []);
-        assert_eq!(bought((6, 5), false, one, (40, 100)), []);
+        assert!(bought((6, 2), 1, one, (40, 100)).iter().all(|(_, ware)| *ware == Ware::One));
+        assert_eq!(bought((6, 2), 1, one - 1, (40, 100)), []);
+        assert_eq!(bought((6, 5), NEVER, one, (40, 100)), []);
     }
 }
