@@ -8,7 +8,10 @@ use crate::server::{Server, Trouble};
 use crate::util::{Scratch, contents, extract, python, ran, run};
 
 const KEY: &str = "AKIDTEST";
-const SECRET: &str = "do-not-print-this";
+/// How a signature of S3's begins that was made with that key.
+const SIGNED: &str = "Credential=AKIDTEST/";
+/// Base64, as Azure wants its keys.
+const SECRET: &str = "doNotPrintThis00";
 
 /// Two classes of pictures in a scratch folder, and the same as objects of a bucket.
 fn objects(each: u32) -> (Scratch, HashMap<String, Vec<u8>>) {
@@ -45,7 +48,7 @@ fn is_discreet(store: &std::path::Path) -> bool {
 #[test]
 fn a_bucket_in_trouble_gives_the_rows_of_the_folder_to_the_bit() {
     let (scratch, objects) = objects(12);
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     server.trouble("/bucket/pictures/dark/0.png", &[Trouble::Status(503), Trouble::Status(500)]);
     server.trouble("/bucket/pictures/dark/1.png", &[Trouble::Cut]);
     server.trouble("/bucket/pictures/light/3.png", &[Trouble::Slow]);
@@ -86,16 +89,88 @@ fn a_listing_names_files_and_urls_and_a_missing_one_is_skipped_with_its_reason()
 #[test]
 fn wrong_credentials_end_the_run_with_one_sentence_that_holds_none() {
     let (scratch, objects) = objects(2);
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     let ran = run(from_bucket(&server, &scratch.text("store"), "AKIDWRONG", &[]));
     assert!(!ran.stderr.contains("AKIDWRONG") && !ran.stderr.contains(SECRET), "{}", ran.stderr);
     ran.fails_with(&["s3://bucket/pictures was refused", "403", "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"]);
 }
 
+/// Checks that a first and a second run over a server's pictures give what a folder gives; `from` makes a run into a store.
+fn is_as_good_as_a_folder(scratch: &Scratch, server: &Server, from: &dyn Fn(&str, &[&str]) -> Command) {
+    server.trouble("/bucket/pictures/dark/0.png", &[Trouble::Status(503), Trouble::Cut]);
+    let (local, remote) = (scratch.text("local"), scratch.text("remote"));
+    run(extract(&scratch.text("pictures"), &local, &[])).ok();
+    run(from(&remote, &[])).ok();
+    assert_eq!(features(&remote), features(&local));
+    assert_eq!(server.served().1, 1, "the picture that was cut off went on where it was cut");
+    assert!(is_discreet(&scratch.path("remote")));
+    let again = run(from(&remote, &["--json"]));
+    assert_eq!((again.json()["reused"].as_u64(), again.json()["computed"].as_u64()), (Some(6), Some(0)));
+}
+
+#[test]
+fn google_cloud_storage_is_read_with_the_token_of_the_machine() {
+    let (scratch, objects) = objects(3);
+    let (server, other) =
+        (Server::with_token(objects.clone(), SECRET, SECRET), Server::with_token(objects, SECRET, "another"));
+    let from = |server: &Server, store: &str, more: &[&str]| {
+        let mut command = extract("gs://bucket/pictures", store, more);
+        command.env("GOOGLE_BASE_URL", server.url("")).env("GOOGLE_ALLOW_HTTP", "true");
+        command.env("GCE_METADATA_HOST", format!("127.0.0.1:{}", server.port));
+        command
+    };
+    is_as_good_as_a_folder(&scratch, &server, &|store, more| from(&server, store, more));
+    let ran = run(from(&other, &scratch.text("refused"), &[]));
+    assert!(!ran.stderr.contains(SECRET), "{}", ran.stderr);
+    ran.fails_with(&["gs://bucket/pictures was refused", "403", "check GOOGLE_SERVICE_ACCOUNT"]);
+}
+
+#[test]
+fn azure_blob_storage_is_read_with_an_accounts_key() {
+    let (scratch, objects) = objects(3);
+    let server = Server::start(objects, Some("SharedKey tester:"));
+    let from = |account: &str, store: &str, more: &[&str]| {
+        let mut command = extract("az://bucket/pictures", store, more);
+        command.env("AZURE_ENDPOINT", server.url("")).env("AZURE_ALLOW_HTTP", "true");
+        command.env("AZURE_STORAGE_ACCOUNT_NAME", account).env("AZURE_STORAGE_ACCOUNT_KEY", SECRET);
+        command
+    };
+    is_as_good_as_a_folder(&scratch, &server, &|store, more| from("tester", store, more));
+    let ran = run(from("stranger", &scratch.text("refused"), &[]));
+    assert!(!ran.stderr.contains(SECRET), "{}", ran.stderr);
+    ran.fails_with(&["az://bucket/pictures was refused", "403", "check AZURE_STORAGE_ACCOUNT_NAME"]);
+    let mut unnamed = from("tester", &scratch.text("unnamed"), &[]);
+    unnamed.env_remove("AZURE_STORAGE_ACCOUNT_NAME");
+    run(unnamed).fails_with(&["az://bucket/pictures", "AZURE_STORAGE_ACCOUNT_NAME"]);
+}
+
+#[test]
+fn https_is_read_where_the_system_or_ssl_cert_file_vouches_for_the_server() {
+    let (scratch, objects) = objects(3);
+    let (server, certificate) = Server::secure(objects);
+    scratch.write("certificate.pem", certificate);
+    let mut listing = "path,label\n".to_owned();
+    for (class, i) in [("dark", 0), ("dark", 1), ("dark", 2), ("light", 0), ("light", 1), ("light", 2)] {
+        let url = server.url(&format!("/bucket/pictures/{class}/{i}.png")).replace("http:", "https:");
+        listing += &format!("{url},{class}\n");
+    }
+    scratch.write("list.csv", listing);
+    let listing = scratch.text("list.csv");
+    let from = |store: &str, more: &[&str]| {
+        let mut command = extract(&listing, store, more);
+        command.env("SSL_CERT_FILE", scratch.path("certificate.pem"));
+        command
+    };
+    is_as_good_as_a_folder(&scratch, &server, &from);
+    let mut stranger = from(&scratch.text("refused"), &["--retries", "1"]);
+    stranger.env_remove("SSL_CERT_FILE");
+    run(stranger).fails_with(&["https://127.0.0.1", "SSL_CERT_FILE"]);
+}
+
 #[test]
 fn a_source_that_dies_is_named_and_the_run_goes_on_once_it_is_back() {
     let (scratch, objects) = objects(20);
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     server.trouble("/bucket/pictures/light/7.png", &[Trouble::Silence; 10]);
     let (store, whole) = (scratch.text("store"), scratch.text("whole"));
     let ran = run(from_bucket(&server, &store, KEY, &["--retries", "1", "--workers", "1"]));
@@ -132,7 +207,7 @@ fn from(server: &Server, pictures: &[&str], store: &str, more: &[&str]) -> Comma
 #[test]
 fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
     let (scratch, objects) = shards("web-");
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     let local = scratch.text("local");
     run(extract(&scratch.text("packed/web-{000..002}.tar"), &local, &[])).ok();
     let each: Vec<String> = (0..3).map(|i| format!("s3://bucket/shards/web-00{i}.tar")).collect();
@@ -168,7 +243,7 @@ fn below_a_prefix_hidden_files_are_left_out_and_names_are_those_of_files() {
         named.insert(format!("/bucket/named/{name}"), bytes);
     }
     named.insert("/bucket/named/._my shard.tar".to_owned(), vec![7; 4000]);
-    let server = Server::start(named, Some(KEY));
+    let server = Server::start(named, Some(SIGNED));
     run(extract(&scratch.text("named"), &scratch.text("local"), &[])).ok();
     run(from(&server, &["s3://bucket/named"], &scratch.text("remote"), &[])).ok();
     let listing = |store: &str| fs::read(scratch.path(store).join("listing.parquet")).expect("a listing");
@@ -209,7 +284,7 @@ fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
 fn parquet_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
     let (scratch, objects) = shards("t");
     assert_eq!(objects.len(), 2);
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     let each = ["s3://bucket/shards/test-00000-of-00001.parquet", "s3://bucket/shards/train-00000-of-00001.parquet"];
     for (name, pictures, more) in [
         ("prefix", &["s3://bucket/shards"][..], &["--workers", "3"][..]),
@@ -257,7 +332,7 @@ fn a_damaged_page_is_skipped_by_its_rows_and_behind_a_url_with_the_rest_of_its_r
     bytes[picture..picture + 8].fill(0xee);
     fs::write(scratch.path("packed/plain.parquet"), &bytes).expect("written");
     objects.insert(path.to_owned(), bytes);
-    let server = Server::start(objects, Some(KEY));
+    let server = Server::start(objects, Some(SIGNED));
     let local = run(extract(&scratch.text("packed/plain.parquet"), &scratch.text("local"), &["--json"]));
     let remote = run(from(&server, &["s3://bucket/shards/plain.parquet"], &scratch.text("remote"), &["--json"]));
     assert_eq!((local.code, remote.code), (3, 3), "{}", remote.stderr);

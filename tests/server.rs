@@ -1,14 +1,21 @@
-//! A server on loopback that speaks what is needed of HTTP and S3, and fails as it is told to.
+//! A server on loopback that speaks what is needed of HTTP(S), S3, Google Cloud Storage and Azure Blob Storage, and fails as it is
+//! told to.
 //!
-//! It checks which key signed a request, not the signature; bytes are cut, slowed, refused and hidden on purpose.
+//! It checks who asks, not the signature; bytes are cut, slowed, refused and hidden on purpose.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What Google's metadata server is asked for on the machines that it serves.
+const TOKEN_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 
 /// What goes wrong with one request for an object.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +42,10 @@ pub struct Server {
 
 struct Shared {
     objects: HashMap<String, Vec<u8>>,
-    /// The key that must have signed, if one must.
-    key: Option<String>,
+    /// What must stand in the header `Authorization`, if anything must.
+    authorized: Option<String>,
+    /// What the metadata server gives away.
+    token: Option<String>,
     /// What goes wrong with the next requests for a path, last first.
     troubles: Mutex<HashMap<String, Vec<Trouble>>>,
     served: AtomicUsize,
@@ -44,22 +53,56 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves objects by path, such as `/bucket/a.png`.
-    pub fn start(objects: HashMap<String, Vec<u8>>, key: Option<&str>) -> Self {
+    /// Serves objects by path, such as `/bucket/a.png`, to whom has these words in the header `Authorization`.
+    pub fn start(objects: HashMap<String, Vec<u8>>, authorized: Option<&str>) -> Self {
+        Self::spawn(objects, authorized, None, |shared, stream| shared.answer(stream))
+    }
+
+    /// Serves objects to whom shows the token that its own metadata server gave away.
+    pub fn with_token(objects: HashMap<String, Vec<u8>>, given: &str, wanted: &str) -> Self {
+        Self::spawn(objects, Some(&format!("Bearer {wanted}")), Some(given), |shared, stream| shared.answer(stream))
+    }
+
+    /// Serves objects over TLS, with the certificate that is given back as PEM.
+    pub fn secure(objects: HashMap<String, Vec<u8>>) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("a configuration");
+        let config = Arc::new(config);
+        let server = Self::spawn(objects, None, None, move |shared, stream| {
+            let connection = ServerConnection::new(config.clone()).expect("a connection");
+            shared.answer(StreamOwned::new(connection, stream));
+        });
+        (server, made.cert.pem())
+    }
+
+    fn spawn(
+        objects: HashMap<String, Vec<u8>>,
+        authorized: Option<&str>,
+        token: Option<&str>,
+        answer: impl Fn(&Shared, TcpStream) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared {
             objects,
-            key: key.map(str::to_owned),
+            authorized: authorized.map(str::to_owned),
+            token: token.map(str::to_owned),
             troubles: Mutex::default(),
             served: AtomicUsize::new(0),
             ranges: AtomicUsize::new(0),
         });
-        let accepting = shared.clone();
+        let (accepting, answer) = (shared.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = accepting.clone();
-                std::thread::spawn(move || shared.answer(stream));
+                let (shared, answer) = (accepting.clone(), answer.clone());
+                std::thread::spawn(move || answer(&shared, stream));
             }
         });
         Self { port, shared }
@@ -81,8 +124,8 @@ impl Server {
 }
 
 impl Shared {
-    fn answer(&self, mut stream: TcpStream) {
-        let mut reader = BufReader::new(stream.try_clone().expect("a clone"));
+    fn answer(&self, stream: impl Read + Write) {
+        let mut reader = BufReader::new(stream);
         let (mut first, mut range, mut authorization) = (String::new(), None, String::new());
         if reader.read_line(&mut first).is_err() {
             return;
@@ -99,24 +142,29 @@ impl Shared {
                 _ => {}
             }
         }
+        let stream = reader.get_mut();
         let target = first.split(' ').nth(1).unwrap_or("/").to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        if let Some(key) = &self.key
-            && !authorization.contains(&format!("Credential={key}/"))
-        {
+        if let Some(token) = self.token.as_ref().filter(|_| path == TOKEN_PATH) {
+            let answer = format!("{{\"access_token\": \"{token}\", \"expires_in\": 3600, \"token_type\": \"Bearer\"}}");
+            send(stream, 200, "", answer.as_bytes());
+        } else if self.authorized.as_ref().is_some_and(|words| !authorization.contains(words)) {
             let answer = format!(
                 "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>{authorization}</AWSAccessKeyId></Error>"
             );
-            send(&mut stream, 403, "", answer.as_bytes());
+            send(stream, 403, "", answer.as_bytes());
         } else if query.contains("list-type=2") {
-            let listed = self.listed(path.trim_end_matches('/'), query);
-            send(&mut stream, 200, "", listed.as_bytes());
+            send(stream, 200, "", self.listed(path, query).as_bytes());
+        } else if query.contains("comp=list") {
+            send(stream, 200, "", self.listed_blobs(path, query).as_bytes());
         } else {
-            self.object(&mut stream, &first, &path.replace("%20", " "), range);
+            self.object(stream, &first, &decoded(path), range);
         }
+        // A client that left is its own affair.
+        let _ = stream.flush();
     }
 
-    fn object(&self, stream: &mut TcpStream, first: &str, path: &str, range: Option<String>) {
+    fn object(&self, stream: &mut impl Write, first: &str, path: &str, range: Option<String>) {
         let Some(bytes) = self.objects.get(path) else {
             return send(stream, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
         };
@@ -155,29 +203,58 @@ impl Shared {
         let _ = sent.and_then(|()| stream.flush());
     }
 
-    fn listed(&self, bucket: &str, query: &str) -> String {
+    /// Keys of a bucket that begin with a query's prefix, and how many bytes each has.
+    fn below(&self, bucket: &str, query: &str) -> impl Iterator<Item = (&str, usize)> {
+        let bucket = bucket.trim_end_matches('/');
         let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
-        let prefix = prefix.replace("%2F", "/");
+        let prefix = decoded(prefix);
+        self.objects.iter().filter_map(move |(path, bytes)| {
+            let key = path.strip_prefix(bucket)?.strip_prefix('/')?;
+            key.starts_with(&prefix).then_some((key, bytes.len()))
+        })
+    }
+
+    /// What S3 and Google Cloud Storage answer.
+    fn listed(&self, bucket: &str, query: &str) -> String {
         let mut xml = "<ListBucketResult><IsTruncated>false</IsTruncated>".to_owned();
-        for (path, bytes) in &self.objects {
-            let Some(key) = path.strip_prefix(bucket).and_then(|key| key.strip_prefix('/')) else { continue };
-            if key.starts_with(&prefix) {
-                write!(
-                    xml,
-                    "<Contents><Key>{key}</Key><LastModified>2026-01-05T00:00:00.000Z</LastModified><ETag>\"x\"</ETag><Size>{}</Size></Contents>",
-                    bytes.len()
-                )
-                .expect("text");
-            }
+        for (key, bytes) in self.below(bucket, query) {
+            write!(
+                xml,
+                "<Contents><Key>{key}</Key><LastModified>2026-01-05T00:00:00.000Z</LastModified><ETag>\"x\"</ETag><Size>{bytes}</Size></Contents>"
+            )
+            .expect("text");
         }
         xml + "</ListBucketResult>"
     }
+
+    /// What Azure answers.
+    fn listed_blobs(&self, container: &str, query: &str) -> String {
+        let mut xml = "<EnumerationResults><Blobs>".to_owned();
+        for (name, bytes) in self.below(container, query) {
+            write!(
+                xml,
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>Mon, 05 Jan 2026 00:00:00 GMT</Last-Modified><Etag>x</Etag><Content-Length>{bytes}</Content-Length><Content-Type>image/png</Content-Type></Properties></Blob>"
+            )
+            .expect("text");
+        }
+        xml + "</Blobs><NextMarker /></EnumerationResults>"
+    }
+}
+
+/// A part of a URL with `%2F` and the like as the characters that they stand for.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |decoded, part| {
+        let code = u8::from_str_radix(&part[..2], 16).expect("two digits");
+        decoded + &char::from(code).to_string() + &part[2..]
+    })
 }
 
 fn head(status: u16, more: &str, bytes: usize) -> String {
     format!("HTTP/1.1 {status} Status\r\nContent-Length: {bytes}\r\nConnection: close\r\n{more}\r\n")
 }
 
-fn send(stream: &mut TcpStream, status: u16, more: &str, body: &[u8]) {
+fn send(stream: &mut impl Write, status: u16, more: &str, body: &[u8]) {
     let _ = stream.write_all(head(status, more, body.len()).as_bytes()).and_then(|()| stream.write_all(body));
 }

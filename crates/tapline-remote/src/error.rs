@@ -38,6 +38,16 @@ pub enum Fault {
         /// Where credentials are read from.
         remedy: &'static str,
     },
+    /// A server whose certificate no known authority vouches for.
+    #[error(
+        "{url} cannot be used: {cause}; have the system trust the certificate's authority, or name a PEM file of it in SSL_CERT_FILE"
+    )]
+    Untrusted {
+        /// The object.
+        url: String,
+        /// What is wrong with the certificate.
+        cause: String,
+    },
     /// A source that did not answer as it should, after all retries.
     #[error("{url} could not be read, {tried}: {cause}; run the same command again once the source is back")]
     Dead {
@@ -96,6 +106,7 @@ impl Fault {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Refused { remedy: remedy(&url), url, cause }
             }
+            _ if cause.contains("invalid peer certificate") => Self::Untrusted { url, cause },
             _ if is_refusal => Self::Refused { remedy: remedy(&url), url, cause },
             _ => Self::Dead { url, tried: format!("with {retries} retries"), cause },
         }
@@ -114,12 +125,14 @@ pub(crate) fn harmless(url: &str) -> String {
     }
 }
 
-fn remedy(url: &str) -> &'static str {
+/// What to look at where a source refuses, or a client cannot be made.
+pub(crate) fn remedy(url: &str) -> &'static str {
     match url.split("://").next().unwrap_or_default() {
         "s3" => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may read",
         "gs" => "check GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS and what they may read",
         "az" => "check AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and what they may read",
-        _ => "the server wants credentials, which are not sent over http",
+        "http" | "https" => "the server wants credentials, which are not sent over http",
+        _ => "use s3://, gs://, az://, http:// or https://",
     }
 }
 

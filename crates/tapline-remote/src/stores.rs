@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::Fault;
-use crate::error::harmless;
+use crate::error::{harmless, plain, remedy};
 
 /// How long a source may stay silent before that counts as a failure, and how long one object may take.
-const SILENCE: &str = "30 seconds";
-const WHOLE: &str = "1 hour";
+const TIMES: [(ClientConfigKey, &str); 2] =
+    [(ClientConfigKey::ReadTimeout, "30 seconds"), (ClientConfigKey::Timeout, "1 hour")];
 /// No further retry is made after this time.
 const RETRY_TIME: Duration = Duration::from_secs(180);
 
@@ -93,7 +94,7 @@ impl Remote {
             Some(store) => store.clone(),
             None => {
                 let made = self.open(url.scheme(), &root);
-                let made = made.map_err(|error| bad(crate::error::plain(&error)))?;
+                let made = made.map_err(|error| bad(format!("{}: {}", plain(&error), remedy(text))))?;
                 stores.insert(root, made.clone());
                 made
             }
@@ -103,57 +104,49 @@ impl Remote {
 
     fn open(&self, scheme: &str, root: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
         let retry = RetryConfig { max_retries: self.config.retries, retry_timeout: RETRY_TIME, ..Default::default() };
-        let times = [(ClientConfigKey::ReadTimeout, SILENCE), (ClientConfigKey::Timeout, WHOLE)];
-        let variables =
-            |prefix: &'static str| self.config.environment.iter().filter(move |(name, _)| name.starts_with(prefix));
         Ok(match scheme {
             "s3" => {
-                let mut builder = AmazonS3Builder::new().with_url(root).with_retry(retry);
-                for (name, value) in variables("AWS_") {
-                    if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in times {
-                    builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-                }
-                Arc::new(builder.build()?)
+                let builder = AmazonS3Builder::new().with_url(root).with_retry(retry);
+                let set = |builder: AmazonS3Builder, key, value: &str| builder.with_config(key, value);
+                Arc::new(self.configured("AWS_", builder, AmazonS3ConfigKey::Client, set).build()?)
             }
             "gs" => {
-                let mut builder = GoogleCloudStorageBuilder::new().with_url(root).with_retry(retry);
-                for (name, value) in variables("GOOGLE_") {
-                    if let Ok(key) = name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in times {
-                    builder = builder.with_config(GoogleConfigKey::Client(key), value);
-                }
-                Arc::new(builder.build()?)
+                let builder = GoogleCloudStorageBuilder::new().with_url(root).with_retry(retry);
+                let set = |builder: GoogleCloudStorageBuilder, key, value: &str| builder.with_config(key, value);
+                Arc::new(self.configured("GOOGLE_", builder, GoogleConfigKey::Client, set).build()?)
             }
             "az" => {
-                let mut builder = MicrosoftAzureBuilder::new().with_url(root).with_retry(retry);
-                for (name, value) in variables("AZURE_") {
-                    if let Ok(key) = name.to_ascii_lowercase().parse::<AzureConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in times {
-                    builder = builder.with_config(AzureConfigKey::Client(key), value);
-                }
-                Arc::new(builder.build()?)
+                let builder = MicrosoftAzureBuilder::new().with_url(root).with_retry(retry);
+                let set = |builder: MicrosoftAzureBuilder, key, value: &str| builder.with_config(key, value);
+                Arc::new(self.configured("AZURE_", builder, AzureConfigKey::Client, set).build()?)
             }
             "http" | "https" => {
                 let mut builder = HttpBuilder::new().with_url(root).with_retry(retry);
-                for (key, value) in times.into_iter().chain([(ClientConfigKey::AllowHttp, "true")]) {
+                for (key, value) in TIMES.into_iter().chain([(ClientConfigKey::AllowHttp, "true")]) {
                     builder = builder.with_config(key, value);
                 }
                 Arc::new(builder.build()?)
             }
             other => {
-                let source = format!("{other}:// is not known: use s3, gs, az, http or https").into();
+                let source = format!("{other}:// is not known").into();
                 return Err(object_store::Error::Generic { store: "URL", source });
             }
         })
+    }
+
+    /// A cloud's builder with what its environment variables say, and with the times that hold for every client.
+    fn configured<B, K: FromStr>(
+        &self,
+        prefix: &str,
+        mut builder: B,
+        of_client: fn(ClientConfigKey) -> K,
+        set: impl Fn(B, K, &str) -> B,
+    ) -> B {
+        for (name, value) in self.config.environment.iter().filter(|(name, _)| name.starts_with(prefix)) {
+            if let Ok(key) = name.to_ascii_lowercase().parse() {
+                builder = set(builder, key, value);
+            }
+        }
+        TIMES.into_iter().fold(builder, |builder, (key, value)| set(builder, of_client(key), value))
     }
 }
