@@ -41,7 +41,7 @@ pub struct Server {
 }
 
 struct Shared {
-    objects: HashMap<String, Vec<u8>>,
+    objects: Mutex<HashMap<String, Vec<u8>>>,
     /// What must stand in the header `Authorization`, if anything must.
     authorized: Option<String>,
     /// What the metadata server gives away.
@@ -50,6 +50,8 @@ struct Shared {
     troubles: Mutex<HashMap<String, Vec<Trouble>>>,
     served: AtomicUsize,
     ranges: AtomicUsize,
+    /// Requests for what is known of an object alone.
+    heads: AtomicUsize,
 }
 
 impl Server {
@@ -91,12 +93,13 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared {
-            objects,
+            objects: Mutex::new(objects),
             authorized: authorized.map(str::to_owned),
             token: token.map(str::to_owned),
             troubles: Mutex::default(),
             served: AtomicUsize::new(0),
             ranges: AtomicUsize::new(0),
+            heads: AtomicUsize::new(0),
         });
         let (accepting, answer) = (shared.clone(), Arc::new(answer));
         std::thread::spawn(move || {
@@ -120,6 +123,16 @@ impl Server {
     /// Objects served so far, and how many of them in part.
     pub fn served(&self) -> (usize, usize) {
         (self.shared.served.load(Ordering::SeqCst), self.shared.ranges.load(Ordering::SeqCst))
+    }
+
+    /// How often only the headers of an object were asked for; these count as served, too.
+    pub fn heads(&self) -> usize {
+        self.shared.heads.load(Ordering::SeqCst)
+    }
+
+    /// Puts other bytes in the place of an object.
+    pub fn swap(&self, path: &str, bytes: Vec<u8>) {
+        self.shared.objects.lock().expect("a lock").insert(path.to_owned(), bytes);
     }
 }
 
@@ -165,7 +178,7 @@ impl Shared {
     }
 
     fn object(&self, stream: &mut impl Write, first: &str, path: &str, range: Option<String>) {
-        let Some(bytes) = self.objects.get(path) else {
+        let Some(bytes) = self.objects.lock().expect("a lock").get(path).cloned() else {
             return send(stream, 404, "", b"<Error><Code>NoSuchKey</Code></Error>");
         };
         let trouble = self.troubles.lock().expect("a lock").get_mut(path).and_then(Vec::pop);
@@ -174,8 +187,7 @@ impl Shared {
             Some(Trouble::Silence) => return,
             _ => {}
         }
-        let tag =
-            format!("ETag: \"{}-{}\"\r\nLast-Modified: Mon, 05 Jan 2026 00:00:00 GMT\r\n", bytes.len(), path.len());
+        let tag = format!("ETag: \"{}\"\r\nLast-Modified: Mon, 05 Jan 2026 00:00:00 GMT\r\n", tag(&bytes));
         let range = range.filter(|_| !matches!(trouble, Some(Trouble::Whole)));
         let (status, part, more) = match range.as_deref().and_then(|range| range.split_once('-')) {
             Some((from, to)) => {
@@ -188,7 +200,9 @@ impl Shared {
         };
         self.served.fetch_add(1, Ordering::SeqCst);
         let head = head(status, &more, part.len());
-        if stream.write_all(head.as_bytes()).is_err() || first.starts_with("HEAD") {
+        let is_head = first.starts_with("HEAD");
+        self.heads.fetch_add(is_head.into(), Ordering::SeqCst);
+        if stream.write_all(head.as_bytes()).is_err() || is_head {
             return;
         }
         let sent = match trouble {
@@ -203,24 +217,26 @@ impl Shared {
         let _ = sent.and_then(|()| stream.flush());
     }
 
-    /// Keys of a bucket that begin with a query's prefix, and how many bytes each has.
-    fn below(&self, bucket: &str, query: &str) -> impl Iterator<Item = (&str, usize)> {
+    /// Keys of a bucket that begin with a query's prefix, how many bytes each has, and its entity tag.
+    fn below(&self, bucket: &str, query: &str) -> Vec<(String, usize, String)> {
         let bucket = bucket.trim_end_matches('/');
         let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
         let prefix = decoded(prefix);
-        self.objects.iter().filter_map(move |(path, bytes)| {
+        let objects = self.objects.lock().expect("a lock");
+        let below = objects.iter().filter_map(|(path, bytes)| {
             let key = path.strip_prefix(bucket)?.strip_prefix('/')?;
-            key.starts_with(&prefix).then_some((key, bytes.len()))
-        })
+            key.starts_with(&prefix).then(|| (key.to_owned(), bytes.len(), tag(bytes)))
+        });
+        below.collect()
     }
 
     /// What S3 and Google Cloud Storage answer.
     fn listed(&self, bucket: &str, query: &str) -> String {
         let mut xml = "<ListBucketResult><IsTruncated>false</IsTruncated>".to_owned();
-        for (key, bytes) in self.below(bucket, query) {
+        for (key, bytes, tag) in self.below(bucket, query) {
             write!(
                 xml,
-                "<Contents><Key>{key}</Key><LastModified>2026-01-05T00:00:00.000Z</LastModified><ETag>\"x\"</ETag><Size>{bytes}</Size></Contents>"
+                "<Contents><Key>{key}</Key><LastModified>2026-01-05T00:00:00.000Z</LastModified><ETag>\"{tag}\"</ETag><Size>{bytes}</Size></Contents>"
             )
             .expect("text");
         }
@@ -230,15 +246,21 @@ impl Shared {
     /// What Azure answers.
     fn listed_blobs(&self, container: &str, query: &str) -> String {
         let mut xml = "<EnumerationResults><Blobs>".to_owned();
-        for (name, bytes) in self.below(container, query) {
+        for (name, bytes, tag) in self.below(container, query) {
             write!(
                 xml,
-                "<Blob><Name>{name}</Name><Properties><Last-Modified>Mon, 05 Jan 2026 00:00:00 GMT</Last-Modified><Etag>x</Etag><Content-Length>{bytes}</Content-Length><Content-Type>image/png</Content-Type></Properties></Blob>"
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>Mon, 05 Jan 2026 00:00:00 GMT</Last-Modified><Etag>{tag}</Etag><Content-Length>{bytes}</Content-Length><Content-Type>image/png</Content-Type></Properties></Blob>"
             )
             .expect("text");
         }
         xml + "</Blobs><NextMarker /></EnumerationResults>"
     }
+}
+
+/// The entity tag of an object.
+fn tag(bytes: &[u8]) -> String {
+    let sum = bytes.iter().fold(0u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    format!("{sum:x}-{}", bytes.len())
 }
 
 /// A part of a URL with `%2F` and the like as the characters that they stand for.

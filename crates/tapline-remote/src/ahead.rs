@@ -12,6 +12,7 @@ use object_store::{GetOptions, GetRange};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::objects::strong;
 use crate::stores::Target;
 use crate::{Fault, Remote};
 
@@ -67,6 +68,21 @@ pub(crate) fn part(options: &GetOptions) -> Option<Range<u64>> {
     }
 }
 
+/// The bytes of an object, or of a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Which version of the object they are of, where its source tells (an entity tag).
+    pub version: Option<Arc<str>>,
+}
+
+impl Fetched {
+    fn len(fetched: &Result<Self, Fault>) -> u64 {
+        fetched.as_ref().map_or(0, |fetched| fetched.bytes.len() as u64)
+    }
+}
+
 /// Objects on their way; dropping it ends the fetching.
 pub struct Ahead {
     shared: Arc<Shared>,
@@ -91,7 +107,7 @@ struct State {
     open: BTreeSet<usize>,
     /// Positions that somebody waits for.
     wanted: BTreeSet<usize>,
-    arrived: BTreeMap<usize, Result<Vec<u8>, Fault>>,
+    arrived: BTreeMap<usize, Result<Fetched, Fault>>,
     /// Positions that nobody will take, and that are not yet behind.
     forgotten: BTreeSet<usize>,
     /// The most bytes ever held.
@@ -121,13 +137,13 @@ impl Remote {
 
 impl Ahead {
     /// Waits for the object at a position of the order; each can be taken once. `give_up` is asked now and then.
-    pub fn take(&self, position: usize, give_up: &dyn Fn() -> bool) -> Result<Vec<u8>, Fault> {
+    pub fn take(&self, position: usize, give_up: &dyn Fn() -> bool) -> Result<Fetched, Fault> {
         let mut state = self.shared.lock();
         loop {
             if let Some(arrived) = state.arrived.remove(&position) {
                 state.open.remove(&position);
                 state.wanted.remove(&position);
-                state.held -= arrived.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                state.held -= Fetched::len(&arrived);
                 drop(state);
                 self.shared.taken.notify_waiters();
                 return arrived;
@@ -151,7 +167,7 @@ impl Ahead {
             match state.arrived.remove(&position) {
                 Some(arrived) => {
                     state.open.remove(&position);
-                    state.held -= arrived.map_or(0, |bytes| bytes.len() as u64);
+                    state.held -= Fetched::len(&arrived);
                 }
                 None => drop(state.forgotten.insert(position)),
             }
@@ -248,7 +264,7 @@ async fn drive(shared: Arc<Shared>, targets: Vec<(Target, GetOptions)>) {
                 state.open.remove(&position);
                 state.held -= admitted;
             } else {
-                state.held -= admitted - fetched.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                state.held -= admitted - Fetched::len(&fetched);
                 state.arrived.insert(position, fetched);
             }
             drop(state);
@@ -264,12 +280,12 @@ async fn fetch(
     shared: &Shared,
     position: usize,
     (target, options): (Target, GetOptions),
-) -> (Result<Vec<u8>, Fault>, u64) {
+) -> (Result<Fetched, Fault>, u64) {
     let part = part(&options);
     let mut admitted = 0;
     // Clients refuse to ask for nothing.
     if part.as_ref().is_some_and(Range::is_empty) {
-        return (Ok(Vec::new()), 0);
+        return (Ok(Fetched { bytes: Vec::new(), version: options.if_match.map(Arc::from) }), 0);
     }
     // Where the size is known no source is kept waiting.
     if let Some(part) = &part {
@@ -292,8 +308,9 @@ async fn fetch(
         }
         admitted = bytes;
     }
+    let version = strong(answer.meta.e_tag.clone());
     match answer.bytes().await {
-        Ok(body) if body.len() as u64 == bytes => (Ok(body.into()), admitted),
+        Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body.into(), version }), admitted),
         Ok(body) => {
             let cause = format!("{} bytes came of {bytes}", body.len());
             let tried = format!("with {} retries", shared.retries);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use tokio::runtime::Handle;
 
+use crate::objects::strong;
 use crate::stores::Target;
 use crate::{Fault, Remote, Wanted};
 
@@ -30,8 +31,7 @@ impl Remote {
         let target = self.target(&url.into())?;
         let meta = self.runtime.block_on(target.store.head(&target.path));
         let meta = meta.map_err(|error| Fault::of(url, self.config.retries, &error))?;
-        // A weak tag tells nothing about bytes.
-        let version = meta.e_tag.filter(|tag| !tag.starts_with("W/")).map(Arc::from);
+        let version = strong(meta.e_tag);
         let (runtime, retries) = (self.runtime.handle().clone(), self.config.retries);
         Ok(RemoteFile { runtime, retries, target, bytes: meta.size, version, at: 0 })
     }

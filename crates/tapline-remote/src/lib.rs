@@ -12,7 +12,7 @@
 //! let remote = Remote::new(config)?;
 //! let objects = ["s3://bucket/a.jpg", "s3://bucket/b.jpg"].map(|url| Wanted::from(Arc::from(url))).to_vec();
 //! let ahead = remote.fetch(Order { objects, bytes_in_flight: 64 << 20, max_bytes: 1 << 30 })?;
-//! let picture = ahead.take(0, &|| false)?;
+//! let picture = ahead.take(0, &|| false)?.bytes;
 //! # Ok::<(), tapline_remote::Fault>(())
 //! ```
 
@@ -24,7 +24,7 @@ mod file;
 mod objects;
 mod stores;
 
-pub use ahead::{Ahead, Order, Wanted};
+pub use ahead::{Ahead, Fetched, Order, Wanted};
 pub use error::Fault;
 pub use file::RemoteFile;
 pub use objects::Object;

@@ -32,7 +32,7 @@ fn the_bound_holds_and_objects_come_by_position() {
         let ahead = remote.fetch(order).expect("URLs");
         // Nearly in order, as several workers take them.
         for position in (0..100).map(|i| i ^ 1) {
-            assert_eq!(ahead.take(position, &|| false).expect("bytes"), vec![position as u8; 1000]);
+            assert_eq!(ahead.take(position, &|| false).expect("bytes").bytes, vec![position as u8; 1000]);
         }
         // The one that is waited for is let in whatever else is held.
         assert!(ahead.peak() <= most + 1000 && ahead.peak() >= most.min(1000), "{} of {most}", ahead.peak());
@@ -45,7 +45,7 @@ fn whoever_waits_for_the_last_object_gets_it_first() {
     let remote = remote(0);
     let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1, max_bytes: 1000 }).expect("URLs");
     for position in (0..100).rev() {
-        assert_eq!(ahead.take(position, &|| false).expect("bytes")[0], position as u8);
+        assert_eq!(ahead.take(position, &|| false).expect("bytes").bytes[0], position as u8);
     }
 }
 
@@ -73,7 +73,7 @@ fn what_is_forgotten_makes_room() {
     // What has come, what is on its way, and what is not yet asked for.
     ahead.forget(1..150);
     for position in 150..200 {
-        assert_eq!(ahead.take(position, &|| false).expect("bytes")[0], position as u8);
+        assert_eq!(ahead.take(position, &|| false).expect("bytes").bytes[0], position as u8);
     }
     assert!(ahead.peak() <= 3000, "{}", ahead.peak());
     assert!(server.served().0 < 150, "{} were asked for", server.served().0);

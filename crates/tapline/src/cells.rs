@@ -160,7 +160,7 @@ impl Group {
                 message
             })?;
             supply.next.store(position + 1, Ordering::Relaxed);
-            Ok(block)
+            Ok(block.bytes)
         })
     }
 

@@ -16,6 +16,7 @@ use tapline_core::{Decode, Digest, Preprocess, Sample, Sharing, Stamp, TapInfo, 
 use tapline_image::{Limits, Scratch, decode_for, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
+use crate::cells::Picture;
 use crate::interrupt::Interrupt;
 use crate::reading::{Reader, Sources};
 
@@ -189,8 +190,7 @@ fn read_guarded(
 ) -> anyhow::Result<Option<Read>> {
     let read = catch_unwind(AssertUnwindSafe(|| {
         injected_panic(reader.path(row));
-        let stamp = reader.stamp(row);
-        Ok(read_picture(pass, (stamp, reader.read(row)?), slot, scratch))
+        Ok(reader.read(row)?.map(|read| read_picture(pass, read, slot, scratch)))
     }));
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
@@ -217,26 +217,25 @@ fn injected_panic(picture: &str) {
 #[cfg(not(debug_assertions))]
 fn injected_panic(_: &str) {}
 
-/// Decodes what was read into its slot; none where nothing was read because of a signal.
+/// Decodes what was read into its slot.
 fn read_picture(
     pass: &Pass,
-    (stamp, bytes): (Option<Stamp>, Option<Result<Vec<u8>, String>>),
+    (stamp, picture): (Option<Stamp>, Picture),
     slot: &mut [f32],
     scratch: &mut Scratch,
-) -> Option<Read> {
-    let bytes = match bytes {
-        None => return None,
-        Some(Err(fault)) => return Some(Read { stamp: None, digest: None, fault: Some(fault) }),
-        Some(Ok(bytes)) => bytes,
+) -> Read {
+    let bytes = match picture {
+        Err(fault) => return Read { stamp: None, digest: None, fault: Some(fault) },
+        Ok(bytes) => bytes,
     };
     let digest = Digest::of(&bytes);
-    Some(match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), pass.decode) {
+    match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), pass.decode) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
             Read { stamp, digest: Some(digest), fault: None }
         }
         Err(error) => Read { stamp, digest: Some(digest), fault: Some(chain(&error)) },
-    })
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

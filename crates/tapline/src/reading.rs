@@ -12,7 +12,7 @@ use tapline_core::{
     Digest, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url, hash_all_by,
     is_shard_url, is_url, objects_listing, scan_all, shards_listing,
 };
-use tapline_remote::{Ahead, Config, Fault, Order, Remote, Wanted};
+use tapline_remote::{Ahead, Config, Fault, Fetched, Object, Order, Remote, Wanted};
 
 use crate::args::ExtractArgs;
 use crate::cells::{Group, Picture, remote};
@@ -55,7 +55,7 @@ impl Sources {
                 ),
             }
         };
-        if sources.remote.is_none() && listing.samples.iter().any(|sample| matches!(sample.place, Place::Url(_))) {
+        if sources.remote.is_none() && listing.samples.iter().any(|sample| matches!(sample.place, Place::Url { .. })) {
             sources.remote = Some(Remote::new(config)?);
         }
         Ok((listing, sources))
@@ -80,21 +80,31 @@ impl Sources {
         let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, &on)) };
         let samples = &listing.samples;
         let mut digests = hash_all_by(listing, &hash, &|_| on(0));
-        let note = |digests: &mut Vec<Option<Digest>>, row: usize, digest: Option<Digest>| {
-            stamps.note(row, Stamp::of(&samples[row].place), digest);
-            digests[row] = digest;
-        };
+        // What stands alone in a table has no version yet.
+        let unsure = (0..samples.len()).filter(|&row| digests[row].is_none() && stamps.has(row));
+        let (rows, urls): (Vec<usize>, Vec<Wanted>) =
+            unsure.filter_map(|row| unversioned(row, &samples[row].place)).unzip();
+        let versions = remote.versions(&urls, &mut |_| on(0).is_continue())?;
+        for (&row, version) in rows.iter().zip(versions) {
+            digests[row] = version.and_then(|version| stamps.vouched(row, Stamp::of_version(&version)));
+        }
         let unknown: Vec<usize> = (0..samples.len()).filter(|&row| digests[row].is_none()).collect();
         let known = samples.len() - unknown.len();
         let (rows, objects): (Vec<usize>, Vec<Wanted>) =
             unknown.iter().filter_map(|&row| Some((row, object(&samples[row].place)?))).unzip();
         let hashed = remote.hash(&objects, &mut |done| on(known + done).is_continue())?;
-        rows.iter().zip(hashed).for_each(|(&row, digest)| note(&mut digests, row, digest));
+        for (&row, hashed) in rows.iter().zip(hashed) {
+            let (digest, version) = hashed.unzip();
+            stamps.note(row, came(&samples[row].place, version.flatten().as_deref()), digest);
+            digests[row] = digest;
+        }
         let cells: Vec<usize> = unknown.into_iter().filter(|&row| cell(&samples[row].place).is_some()).collect();
         let reader = self.reader(samples, &cells, (u64::MAX, interrupt))?;
         for (done, row) in cells.into_iter().enumerate() {
-            let Some(picture) = reader.read(row)? else { break };
-            note(&mut digests, row, picture.ok().map(|bytes| Digest::of(&bytes)));
+            let Some((stamp, picture)) = reader.read(row)? else { break };
+            let digest = picture.ok().map(|bytes| Digest::of(&bytes));
+            stamps.note(row, stamp, digest);
+            digests[row] = digest;
             if on(known + rows.len() + done + 1).is_break() {
                 break;
             }
@@ -134,12 +144,30 @@ impl Sources {
 /// What is fetched for a picture alone.
 fn object(place: &Place) -> Option<Wanted> {
     match place {
-        Place::Url(url) => Some(url.clone().into()),
+        // Whatever version there is by then is a picture, too.
+        Place::Url { url, .. } => Some(url.clone().into()),
         Place::Part { url, offset, bytes, version } => {
             let range = Some(*offset..offset + bytes);
             Some(Wanted { url: url.clone(), range, version: version.clone() })
         }
         _ => None,
+    }
+}
+
+/// The row and the object of a picture behind a URL whose version was not told when it was listed.
+fn unversioned(row: usize, place: &Place) -> Option<(usize, Wanted)> {
+    match place {
+        Place::Url { url, version: None } => Some((row, url.clone().into())),
+        _ => None,
+    }
+}
+
+/// The stamp of a picture of which this version came.
+fn came(place: &Place, version: Option<&str>) -> Option<Stamp> {
+    match place {
+        Place::Url { .. } => version.map(Stamp::of_version),
+        // A part of the version that was indexed.
+        _ => Stamp::of(place),
     }
 }
 
@@ -160,7 +188,8 @@ fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
         .filter(|object| is_shard_url(&object.url))
         .map(|object| RemoteShard { name: (&object.name).into(), url: object.url.as_str().into() })
         .collect();
-    let each = objects.into_iter().map(|object| (object.name, Place::Url(object.url.into())));
+    let place = |object: Object| (object.name, Place::Url { url: object.url.into(), version: object.version });
+    let each = objects.into_iter().map(place);
     match objects_listing(Path::new(prefix.trim_end_matches('/')), each) {
         Err(tapline_core::Error::EmptyFolder { .. }) if !found.is_empty() => shards(remote, &found),
         listing => Ok(listing?),
@@ -213,29 +242,28 @@ impl Reader<'_> {
         &self.samples[row].path
     }
 
-    /// The stamp of a row's picture, to be taken before it is read.
-    pub fn stamp(&self, row: usize) -> Option<Stamp> {
-        Stamp::of(&self.samples[row].place)
-    }
-
-    /// The bytes of a row's picture, or why there are none; none at all where a signal ended the wait for them.
+    /// The bytes of a row's picture, or why there are none, and its stamp from just before they were read; none at all where a
+    /// signal ended the wait for them.
     ///
     /// # Errors
     /// Where a source behind URLs is dead or refuses its credentials, which concerns all pictures.
-    pub fn read(&self, row: usize) -> anyhow::Result<Option<Picture>> {
+    pub fn read(&self, row: usize) -> anyhow::Result<Option<(Option<Stamp>, Picture)>> {
+        let place = &self.samples[row].place;
+        let stamp = Stamp::of(place);
         let (Some(ahead), Some(&source)) = (&self.ahead, self.sources.get(&row)) else {
-            return Ok(Some(self.samples[row].place.read(self.max_bytes)));
+            return Ok(Some((stamp, place.read(self.max_bytes))));
         };
         let position = match source {
             Source::Object(position) => position,
             Source::Cell(group, cell) => {
-                return Ok(self.groups[group].read(cell, (ahead, self.interrupt), self.max_bytes)?);
+                let picture = self.groups[group].read(cell, (ahead, self.interrupt), self.max_bytes)?;
+                return Ok(picture.map(|picture| (stamp, picture)));
             }
         };
         match ahead.take(position, &|| self.interrupt.caught().is_some()) {
-            Ok(bytes) => Ok(Some(Ok(bytes))),
+            Ok(Fetched { bytes, version }) => Ok(Some((came(place, version.as_deref()), Ok(bytes)))),
             Err(Fault::GivenUp) => Ok(None),
-            Err(fault) if fault.concerns_one_picture() => Ok(Some(Err(fault.to_string()))),
+            Err(fault) if fault.concerns_one_picture() => Ok(Some((stamp, Err(fault.to_string())))),
             Err(fault) => Err(fault.into()),
         }
     }

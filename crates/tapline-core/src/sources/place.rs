@@ -33,7 +33,12 @@ pub enum Place {
         row: usize,
     },
     /// An object behind a URL, which this crate cannot read.
-    Url(Arc<str>),
+    Url {
+        /// Where it is.
+        url: Arc<str>,
+        /// Which version of it was listed, where its source tells (an entity tag).
+        version: Option<Arc<str>>,
+    },
     /// A member of a tar file behind a URL, which this crate cannot read.
     Part {
         /// The tar file.
@@ -58,7 +63,7 @@ pub fn is_url(text: &str) -> bool {
 impl Place {
     /// The place a listing's entry names: a URL, or a file, relative ones starting at `folder`.
     pub fn listed(folder: &Path, path: &str) -> Self {
-        if is_url(path) { Self::Url(path.into()) } else { Self::File(folder.join(path)) }
+        if is_url(path) { Self::Url { url: path.into(), version: None } } else { Self::File(folder.join(path)) }
     }
 
     /// The bytes, at most `max_bytes` of them.
@@ -86,7 +91,9 @@ impl Place {
                 Ok(read)
             }
             Self::Cell { table, row } => table.read(*row, max_bytes),
-            Self::Url(url) | Self::Part { url, .. } => Err(format!("cannot be read: {url} is no file of this machine")),
+            Self::Url { url, .. } | Self::Part { url, .. } => {
+                Err(format!("cannot be read: {url} is no file of this machine"))
+            }
         }
     }
 
@@ -99,7 +106,7 @@ impl Place {
                 (read == *bytes).then_some(digest)
             }
             Self::Cell { table, row } => table.read(*row, u64::MAX).ok().map(|bytes| Digest::of(&bytes)),
-            Self::Url(_) | Self::Part { .. } => None,
+            Self::Url { .. } | Self::Part { .. } => None,
         }
     }
 
@@ -112,7 +119,7 @@ impl Place {
                 Holder::File(path) => Some(path),
                 Holder::Url { .. } => None,
             },
-            Self::Url(_) | Self::Part { .. } => None,
+            Self::Url { .. } | Self::Part { .. } => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What it says is about files, not about features, and counts for nothing in a store: it may be deleted, and one that is
 //! damaged is not believed. Where a picture's file, or the shard that it lies in, has the size and the time of its stamp, its digest
-//! is taken from there; of a shard behind a URL, where it has the version (the entity tag).
+//! is taken from there; of a picture or a shard behind a URL, where it has the version (the entity tag).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a picture; none where that would not tell a change for certain, as of an object of its own behind a URL.
+    /// The stamp of a picture; none where that would not tell a change for certain.
     pub fn of(place: &Place) -> Option<Self> {
         if let Some(version) = version(place) {
-            let [a, b, c, d, e, f, g, h, rest @ ..] = Digest::of(version.as_bytes()).0;
-            let seconds = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-            return Some(Self { size: u64::MAX, seconds, nanoseconds: u32::from_le_bytes(*rest.first_chunk()?) });
+            return Some(Self::of_version(version));
         }
         let metadata = std::fs::metadata(place.container()?).ok().filter(std::fs::Metadata::is_file)?;
         let modified = metadata.modified().ok()?;
@@ -45,6 +43,13 @@ impl Stamp {
         SystemTime::now().duration_since(modified).ok().filter(|age| *age >= SETTLED)?;
         let since = modified.duration_since(UNIX_EPOCH).ok()?;
         Some(Self { size: metadata.len(), seconds: since.as_secs(), nanoseconds: since.subsec_nanos() })
+    }
+
+    /// The stamp of what has this version, an entity tag, at its source. Its quotes do not count, which Azure's listings leave out.
+    pub fn of_version(version: &str) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = Digest::of(version.trim_matches('"').as_bytes()).0;
+        let seconds = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        Self { size: u64::MAX, seconds, nanoseconds: u32::from_le_bytes([i, j, k, l]) }
     }
 }
 
@@ -69,15 +74,22 @@ impl Stamps {
     /// The digest of a row's picture, whose bytes are read only where its stamp does not vouch for them.
     pub fn digest(&self, row: usize, place: &Place) -> Option<Digest> {
         let stamp = Stamp::of(place);
-        let known = self.rows()[row];
-        if let (Some(stamp), Some((known, digest))) = (stamp, known)
-            && stamp == known
-        {
-            return Some(digest);
-        }
-        let digest = place.hash();
-        self.note(row, stamp, digest);
-        digest
+        let known = stamp.and_then(|stamp| self.vouched(row, stamp));
+        known.or_else(|| {
+            let digest = place.hash()?;
+            self.note(row, stamp, Some(digest));
+            Some(digest)
+        })
+    }
+
+    /// Whether a row's picture has a stamp.
+    pub fn has(&self, row: usize) -> bool {
+        self.rows()[row].is_some()
+    }
+
+    /// The digest of a row's picture, if this is the stamp it had.
+    pub fn vouched(&self, row: usize, stamp: Stamp) -> Option<Digest> {
+        self.rows()[row].and_then(|(known, digest)| (known == stamp).then_some(digest))
     }
 
     /// Notes that a row's picture had these bytes when it was read, and this stamp just before.
@@ -112,15 +124,15 @@ impl Stamps {
     }
 }
 
-/// The version of the shard behind a URL that a picture lies in, where its source tells.
+/// The version of a picture behind a URL, or of the shard there that it lies in, where its source tells.
 fn version(place: &Place) -> Option<&str> {
     match place {
-        Place::Part { version, .. } => version.as_deref(),
+        Place::Url { version, .. } | Place::Part { version, .. } => version.as_deref(),
         Place::Cell { table, .. } => match table.holder() {
             Holder::Url { version, .. } => version.as_deref(),
             Holder::File(_) => None,
         },
-        Place::File(_) | Place::Member { .. } | Place::Url(_) => None,
+        Place::File(_) | Place::Member { .. } => None,
     }
 }
 
@@ -139,7 +151,7 @@ fn key(place: &Place) -> Option<[u8; 16]> {
             };
             (text, Some([table.column() as u64, *row as u64]))
         }
-        Place::Url(_) => return None,
+        Place::Url { url, .. } => (url.as_bytes().to_vec(), None),
     };
     for number in within.into_iter().flatten() {
         text.push(0);
