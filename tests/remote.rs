@@ -274,6 +274,29 @@ fn below_a_prefix_hidden_files_are_left_out_and_names_are_those_of_files() {
 }
 
 #[test]
+fn what_stands_for_a_folder_is_no_file_and_a_name_that_is_no_path_is_said() {
+    let (scratch, mut objects) = objects(2);
+    for marker in ["/bucket/pictures/", "/bucket/pictures/dark/"] {
+        objects.insert(marker.to_owned(), Vec::new());
+    }
+    objects.insert("/bucket/pictures/light/readme".to_owned(), Vec::new());
+    // A prefix may be called as a file is.
+    let moved: Vec<_> =
+        objects.iter().map(|(path, bytes)| (path.replace("pictures", "all.tar"), bytes.clone())).collect();
+    objects.extend(moved);
+    objects.insert("/bucket/odd/a//b.png".to_owned(), vec![7]);
+    let server = Server::start(objects, Some(SIGNED));
+    for prefix in ["s3://bucket/pictures", "s3://bucket/all.tar/"] {
+        let done = run(from(&server, &[prefix], &scratch.text("store"), &["--json"])).json();
+        assert_eq!(done["pictures"].as_u64(), Some(4));
+        let left = done["not_listed"].as_array().expect("a list").iter().map(|left| &left["path"]).collect::<Vec<_>>();
+        assert_eq!(left, ["light/readme"]);
+    }
+    let odd = run(from(&server, &["s3://bucket/odd"], &scratch.text("odd"), &[]));
+    odd.fails_with(&["s3://bucket/odd cannot be listed", "odd/a//b.png", "rename that object"]);
+}
+
+#[test]
 fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
     let (scratch, mut objects) = shards("web-");
     let whole = objects["/bucket/shards/web-000.tar"].clone();

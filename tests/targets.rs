@@ -153,6 +153,16 @@ fn a_table_beside_the_listing_holds_numbers_of_pictures_or_of_classes() {
     refuse("label,x\ndark,1\nlight,tall\n", &[], &["\"x\" of", "bad.csv for pictures/light/0.png is \"tall\""]);
     refuse("label,x\ndark,1\n", &["--target", "y*"], &["\"y*\" is no column of", "bad.csv", "it has x"]);
     refuse("name,x\ndark,1\n", &[], &["bad.csv has neither a column path nor label, only \"name\", \"x\""]);
+    // A join that failed is the cause, whatever the split says.
+    let split =
+        stored(&scratch, "label,split", &|class, seed| format!("{class},{}", ["train", "test"][seed as usize % 2]));
+    std::fs::write(scratch.path("bad.csv"), "label,x\ncat,1\n").expect("written");
+    let (bad, flags) = (scratch.text("bad.csv"), ["--regression", "--split", "--target-table"]);
+    probe(&split, &[&flags[..], &[&bad]].concat()).fails_with(&["bad.csv has a row for none of the pictures"]);
+    let lines: Vec<String> = (1..9).step_by(2).map(|i| format!("pictures/dark/{i}.png,{i}")).collect();
+    std::fs::write(scratch.path("bad.csv"), format!("path,x\n{}\n", lines.join("\n"))).expect("written");
+    probe(&split, &[&flags[..], &[&bad]].concat())
+        .fails_with(&["no picture with features and a number in x is marked train"]);
     assert_eq!(probe(&store, &["--target-table", &table, "--tap", "conv1"]).code, 2);
 }
 

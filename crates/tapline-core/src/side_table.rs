@@ -87,8 +87,9 @@ impl SideTable {
 
     fn values(&self, listing: &StoredListing, row: usize) -> Option<&[Option<String>]> {
         let key = match self.key {
-            Key::Path => &listing.path[row],
-            Key::Label => listing.label[row].as_ref()?,
+            Key::Path => listing.path[row].as_str(),
+            // A folder's name may have blanks around it.
+            Key::Label => listing.label[row].as_ref()?.trim(),
         };
         self.rows.get(key).map(Vec::as_slice)
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,10 @@ use crate::stores::Target;
 use crate::{Fault, Remote};
 
 /// How often a wait looks whether it should be given up.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(crate) const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long an answer waits for room before it is let go, and asked for again once there is: servers drop whoever does not read.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Objects that are asked for and not yet taken, however small they are.
 const AHEAD: usize = 32;
@@ -227,6 +231,12 @@ impl Shared {
         }
     }
 
+    /// Gives back room that is not needed after all.
+    fn give_back(&self, bytes: u64) {
+        self.lock().held -= bytes;
+        self.taken.notify_waiters();
+    }
+
     /// Whether there is room for `bytes` of the object at `position`; they are held from then on.
     fn admit(&self, position: usize, bytes: u64) -> bool {
         let mut state = self.lock();
@@ -294,20 +304,36 @@ async fn fetch(
             return (Err(fault), 0);
         }
     }
-    let answer = match target.store.get_opts(&target.path, options).await {
-        Ok(answer) => answer,
-        Err(error) => return (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
-    };
-    if part.as_ref().is_some_and(|part| *part != answer.range) {
-        return (Err(Fault::Changed { url: target.url.to_string() }), admitted);
-    }
-    let bytes = answer.range.end - answer.range.start;
-    if part.is_none() {
-        if let Err(fault) = shared.let_in(position, bytes).await {
+    let (answer, bytes) = loop {
+        let answer = match target.store.get_opts(&target.path, options.clone()).await {
+            Ok(answer) => answer,
+            Err(error) => return (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
+        };
+        if part.as_ref().is_some_and(|part| *part != answer.range) {
+            return (Err(Fault::Changed { url: target.url.to_string() }), admitted);
+        }
+        let bytes = answer.range.end - answer.range.start;
+        // Let in before, unless it is another object by now.
+        if admitted == bytes {
+            break (answer, bytes);
+        }
+        shared.give_back(admitted);
+        let mut room = pin!(shared.let_in(position, bytes));
+        let (entry, kept) = match tokio::time::timeout(PATIENCE, &mut room).await {
+            Ok(entry) => (entry, Some(answer)),
+            Err(_) => {
+                drop(answer);
+                (room.await, None)
+            }
+        };
+        if let Err(fault) = entry {
             return (Err(fault), 0);
         }
         admitted = bytes;
-    }
+        if let Some(answer) = kept {
+            break (answer, bytes);
+        }
+    };
     let version = strong(answer.meta.e_tag.clone());
     match answer.bytes().await {
         Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body.into(), version }), admitted),

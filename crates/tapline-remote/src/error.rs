@@ -28,6 +28,14 @@ pub enum Fault {
         /// Why, and what to do.
         what: String,
     },
+    /// A prefix that holds an object whose name is no path.
+    #[error("{url} cannot be listed ({what}): rename that object, or list the pictures' URLs in a CSV file")]
+    BadName {
+        /// The prefix.
+        url: String,
+        /// Which name, and why.
+        what: String,
+    },
     /// Credentials that are missing, wrong, or not allowed to read.
     #[error("{url} was refused ({cause}): {remedy}")]
     Refused {
@@ -101,6 +109,7 @@ impl Fault {
             ["non-partial response", "Range request not supported"].iter().any(|words| cause.contains(words));
         match error {
             object_store::Error::NotFound { .. } => Self::Missing { url },
+            object_store::Error::InvalidPath { .. } => Self::BadName { url, what: cause },
             object_store::Error::Precondition { .. } => Self::Changed { url },
             _ if is_whole => Self::Whole { url },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {

@@ -27,5 +27,5 @@ mod stores;
 pub use ahead::{Ahead, Fetched, Order, Wanted};
 pub use error::Fault;
 pub use file::RemoteFile;
-pub use objects::Object;
+pub use objects::{Hashed, Object};
 pub use stores::{Config, Remote};

@@ -1,15 +1,16 @@
 //! What lies below a prefix, and digests of objects that are read in pieces.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{GetOptions, ObjectStoreExt};
+use object_store::{GetOptions, ObjectMeta, ObjectStoreExt};
 use sha2::{Digest as _, Sha256};
 use tapline_core::Digest;
 use url::Url;
 
-use crate::ahead::part;
+use crate::ahead::{GLANCE, part};
 use crate::error::{harmless, plain};
 use crate::stores::Target;
 use crate::{Fault, Remote, Wanted};
@@ -28,6 +29,9 @@ pub struct Object {
     pub version: Option<Arc<str>>,
 }
 
+/// The digest of an object's bytes, and which version of it these are, where its source tells (an entity tag).
+pub type Hashed = (Digest, Option<Arc<str>>);
+
 impl Remote {
     /// All objects below a prefix, in the order of their names.
     ///
@@ -44,77 +48,89 @@ impl Remote {
         let objects = objects.map_err(|error| Fault::of(prefix, self.config.retries, &error))?;
         let bad = |what: String| Fault::BadUrl { url: harmless(prefix), what };
         let mut root = Url::parse(prefix).map_err(|error| bad(error.to_string()))?;
+        let name = |meta: &ObjectMeta| {
+            let name = meta.location.as_ref().strip_prefix(target.path.as_ref())?;
+            Some(name.trim_start_matches('/').to_owned())
+        };
+        let named: Vec<(String, ObjectMeta)> =
+            objects.into_iter().filter_map(|meta| Some((name(&meta)?, meta))).collect();
+        let folders: HashSet<&str> = named.iter().flat_map(|(name, _)| folders(name)).collect();
         let mut found = Vec::new();
-        for meta in objects {
-            let Some(name) = meta.location.as_ref().strip_prefix(target.path.as_ref()) else { continue };
+        for (name, meta) in &named {
+            // What stands for a folder is no file: buckets' consoles make such.
+            if meta.size == 0 && (name.is_empty() || folders.contains(name.as_str())) {
+                continue;
+            }
             // Names hold what a URL must not: each part is encoded.
             let mut parts = root.path_segments_mut().map_err(|()| bad("it has no path".to_owned()))?;
             parts.clear().extend(meta.location.parts().map(|part| part.as_ref().to_owned()));
             drop(parts);
-            found.push(Object {
-                name: name.trim_start_matches('/').to_owned(),
-                url: root.to_string(),
-                version: strong(meta.e_tag),
-            });
+            found.push(Object { name: name.clone(), url: root.to_string(), version: strong(meta.e_tag.clone()) });
         }
         found.sort_by(|a: &Object, b| a.name.cmp(&b.name));
         Ok(found)
     }
 
-    /// The digests of objects and the versions that were read, none where one is not there; `progress` is told how many are done
-    /// and says whether to go on.
+    /// The digests of objects and the versions that were read; `found` is told each by its position, none where one is not there,
+    /// in their order. `go_on` is asked now and then, whether or not anything comes.
     ///
     /// # Errors
     /// Where a source is dead or refuses its credentials.
     pub fn hash(
         &self,
         objects: &[Wanted],
-        progress: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Option<(Digest, Option<Arc<str>>)>>, Fault> {
-        self.each(objects, progress, digest)
+        found: &mut dyn FnMut(usize, Option<Hashed>),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        self.each(objects, digest, found, go_on)
     }
 
-    /// The versions of objects as they are now, none where one is not there or its source does not tell; nothing is read.
-    /// `progress` is told how many are done and says whether to go on.
+    /// The versions of objects as they are now, none where one is not there or its source does not tell; nothing is read. `found` and
+    /// `go_on` are called as those of [`Remote::hash`] are.
     ///
     /// # Errors
     /// Where a source is dead or refuses its credentials.
     pub fn versions(
         &self,
         objects: &[Wanted],
-        progress: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Option<Arc<str>>>, Fault> {
-        let versions = self.each(objects, progress, version)?;
-        Ok(versions.into_iter().map(Option::flatten).collect())
+        found: &mut dyn FnMut(usize, Option<Arc<str>>),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        self.each(objects, version, &mut |position, version| found(position, version.flatten()), go_on)
     }
 
-    /// What `ask` finds of each object, none where one is not there or too many were.
+    /// What `ask` finds of each object.
     fn each<T, F: Future<Output = Result<T, Fault>>>(
         &self,
         objects: &[Wanted],
-        progress: &mut dyn FnMut(usize) -> bool,
         ask: impl Fn((Target, GetOptions), usize) -> F,
-    ) -> Result<Vec<Option<T>>, Fault> {
+        found: &mut dyn FnMut(usize, Option<T>),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
         let target = |wanted: &Wanted| Ok((self.target(&wanted.url)?, wanted.options()));
         let targets = objects.iter().map(target).collect::<Result<Vec<_>, Fault>>()?;
         let retries = self.config.retries;
         self.runtime.block_on(async {
-            let mut found = Vec::new();
-            let mut done = stream::iter(targets.into_iter().map(|target| ask(target, retries))).buffered(REQUESTS);
-            while let Some(answer) = done.next().await {
-                found.push(match answer {
-                    Ok(answer) => Some(answer),
-                    Err(fault) if fault.concerns_one_picture() => None,
-                    Err(fault) => return Err(fault),
-                });
-                if !progress(found.len()) {
-                    found.resize_with(objects.len(), || None);
-                    break;
+            let mut answers = stream::iter(targets.into_iter().map(|target| ask(target, retries))).buffered(REQUESTS);
+            let mut position = 0;
+            while go_on() {
+                match tokio::time::timeout(GLANCE, answers.next()).await {
+                    Err(_) => continue,
+                    Ok(None) => break,
+                    Ok(Some(Ok(answer))) => found(position, Some(answer)),
+                    Ok(Some(Err(fault))) if fault.concerns_one_picture() => found(position, None),
+                    Ok(Some(Err(fault))) => return Err(fault),
                 }
+                position += 1;
             }
-            Ok(found)
+            Ok(())
         })
     }
+}
+
+/// The folders that a name lies in.
+fn folders(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').map(|(end, _)| &name[..end])
 }
 
 /// An entity tag that says which bytes an object has, as a weak one does not.
@@ -133,7 +149,7 @@ async fn version((target, _): (Target, GetOptions), retries: usize) -> Result<Op
     }
 }
 
-async fn digest((target, options): (Target, GetOptions), retries: usize) -> Result<(Digest, Option<Arc<str>>), Fault> {
+async fn digest((target, options): (Target, GetOptions), retries: usize) -> Result<Hashed, Fault> {
     let part = part(&options);
     if part.as_ref().is_some_and(Range::is_empty) {
         return Ok((Digest::of(&[]), options.if_match.map(Arc::from)));

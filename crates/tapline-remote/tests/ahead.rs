@@ -102,3 +102,19 @@ fn an_object_over_the_limit_is_not_read() {
     let fault = ahead.take(1, &|| false).expect_err("too large");
     assert_eq!(fault.to_string(), "has 3000 bytes, more than the limit of 2999");
 }
+
+#[test]
+fn a_server_that_drops_whoever_does_not_read_is_asked_again_once_there_is_room() {
+    // More than the system's buffers hold, and nothing that a retry could go on with.
+    let objects: HashMap<String, Vec<u8>> =
+        (0..4).map(|i| (format!("/untagged{i}"), vec![i as u8; 16 << 20])).collect();
+    let server = Server::start(objects, None);
+    let urls = (0..4).map(|i| Wanted::from(Arc::from(server.url(&format!("/untagged{i}"))))).collect();
+    let remote = remote(0);
+    let ahead = remote.fetch(Order { objects: urls, bytes_in_flight: 1, max_bytes: 16 << 20 }).expect("URLs");
+    std::thread::sleep(Duration::from_secs(4));
+    for position in 0..4 {
+        let fetched = ahead.take(position, &|| false).expect("bytes");
+        assert_eq!((fetched.bytes.len(), fetched.bytes[0], fetched.version), (16 << 20, position as u8, None));
+    }
+}

@@ -64,7 +64,7 @@ enum End {
 pub fn remote(table: &PictureTable) -> Option<(&Arc<str>, &Option<Arc<str>>)> {
     match table.holder() {
         Holder::Url { url, version } => Some((url, version)),
-        Holder::File(_) => None,
+        Holder::File { .. } => None,
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Class {
 impl Labelled {
     /// Numbers the classes of the rows that have both features and a label, and a use in the split if there is one.
     pub fn of(listing: &StoredListing, split: Option<&[Role]>) -> anyhow::Result<Self> {
-        let (rows, split, left_out) = chosen(listing, split, |row| listing.label[row].is_some())?;
+        let (rows, split, left_out) = chosen(listing, split, ("a label", |row| listing.label[row].is_some()))?;
         let label = |row: usize| listing.label[row].as_deref().unwrap_or_default();
         let numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (label(row), 0)).collect();
         let names: Vec<String> = numbers.keys().map(|&name| name.to_owned()).collect();
@@ -150,11 +150,11 @@ impl Labelled {
 }
 
 /// The rows of a listing with features that are `labelled` and have a use in the split if there is one, their roles, and how many
-/// others there are.
+/// others there are. `what` a picture must have for that is said where the split has too few.
 pub fn chosen(
     listing: &StoredListing,
     split: Option<&[Role]>,
-    labelled: impl Fn(usize) -> bool,
+    (what, labelled): (&str, impl Fn(usize) -> bool),
 ) -> anyhow::Result<(Vec<usize>, Option<Vec<Role>>, LeftOut)> {
     let good = |row: &usize| listing.skipped[*row].is_none();
     let all = 0..listing.rows();
@@ -164,17 +164,20 @@ pub fn chosen(
     rows.retain(|&row| split.is_none_or(|roles| roles[row] != Role::Unused));
     let left_out = LeftOut { skipped, unlabelled: listing.rows() - skipped - found, unused: found - rows.len() };
     let split: Option<Vec<Role>> = split.map(|roles| rows.iter().map(|&row| roles[row]).collect());
-    check_roles(split.as_deref())?;
+    // Where nothing is labelled the caller knows why.
+    if found > 0 {
+        check_roles(split.as_deref(), what)?;
+    }
     Ok((rows, split, left_out))
 }
 
 /// That a split has something to learn from and something to score on.
-fn check_roles(split: Option<&[Role]>) -> anyhow::Result<()> {
+fn check_roles(split: Option<&[Role]>, what: &str) -> anyhow::Result<()> {
     let Some(roles) = split else { return Ok(()) };
     for (role, word) in [(Role::Train, "train"), (Role::Test, "test")] {
         if !roles.contains(&role) {
             bail!(
-                "no picture with features and a label is marked {word} in the split column: mark some, or drop --split"
+                "no picture with features and {what} is marked {word} in the split column: mark some, or drop --split"
             );
         }
     }

@@ -12,7 +12,7 @@ use tapline_core::{
     Digest, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url, hash_all_by,
     is_shard_url, is_url, objects_listing, scan_all, shards_listing,
 };
-use tapline_remote::{Ahead, Config, Fault, Fetched, Object, Order, Remote, Wanted};
+use tapline_remote::{Ahead, Config, Fault, Fetched, Hashed, Object, Order, Remote, Wanted};
 
 use crate::args::ExtractArgs;
 use crate::cells::{Group, Picture, remote};
@@ -80,24 +80,28 @@ impl Sources {
         let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, &on)) };
         let samples = &listing.samples;
         let mut digests = hash_all_by(listing, &hash, &|_| on(0));
+        let go_on = || interrupt.flow().is_continue();
         // What stands alone in a table has no version yet.
         let unsure = (0..samples.len()).filter(|&row| digests[row].is_none() && stamps.has(row));
         let (rows, urls): (Vec<usize>, Vec<Wanted>) =
             unsure.filter_map(|row| unversioned(row, &samples[row].place)).unzip();
-        let versions = remote.versions(&urls, &mut |_| on(0).is_continue())?;
-        for (&row, version) in rows.iter().zip(versions) {
+        let mut vouch = |position: usize, version: Option<Arc<str>>| {
+            let row: usize = rows[position];
             digests[row] = version.and_then(|version| stamps.vouched(row, Stamp::of_version(&version)));
-        }
+        };
+        remote.versions(&urls, &mut vouch, &go_on)?;
         let unknown: Vec<usize> = (0..samples.len()).filter(|&row| digests[row].is_none()).collect();
         let known = samples.len() - unknown.len();
         let (rows, objects): (Vec<usize>, Vec<Wanted>) =
             unknown.iter().filter_map(|&row| Some((row, object(&samples[row].place)?))).unzip();
-        let hashed = remote.hash(&objects, &mut |done| on(known + done).is_continue())?;
-        for (&row, hashed) in rows.iter().zip(hashed) {
+        let mut note = |position: usize, hashed: Option<Hashed>| {
+            let row: usize = rows[position];
             let (digest, version) = hashed.unzip();
             stamps.note(row, came(&samples[row].place, version.flatten().as_deref()), digest);
             digests[row] = digest;
-        }
+            progress(known + position + 1);
+        };
+        remote.hash(&objects, &mut note, &go_on)?;
         let cells: Vec<usize> = unknown.into_iter().filter(|&row| cell(&samples[row].place).is_some()).collect();
         let reader = self.reader(samples, &cells, (u64::MAX, interrupt))?;
         for (done, row) in cells.into_iter().enumerate() {

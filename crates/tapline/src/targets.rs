@@ -43,7 +43,7 @@ pub struct Targeted {
 impl Targeted {
     /// The labels of all pictures with features: in the label column, parted by `|` or `;`, none where it is empty.
     pub fn labels(listing: &StoredListing, split: Option<&[Role]>) -> anyhow::Result<Self> {
-        let (rows, split, left_out) = chosen(listing, split, |_| true)?;
+        let (rows, split, left_out) = chosen(listing, split, ("a label", |_| true))?;
         let labels: Vec<BTreeSet<&str>> = rows.iter().map(|&row| parted(listing.label[row].as_deref())).collect();
         let names: Vec<&str> = labels.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
         if names.is_empty() {
@@ -94,7 +94,7 @@ impl Targeted {
         };
         let names: Vec<&str> = columns.iter().map(|&at| known[at]).collect();
         let complete = |row: usize| (0..columns.len()).all(|column| text(row, column).is_some());
-        let (rows, split, left_out) = chosen(listing, split, complete)?;
+        let (rows, split, left_out) = chosen(listing, split, (&wanted(&names), complete))?;
         if rows.is_empty() {
             return Err(none_complete(listing, beside, &names));
         }
@@ -107,7 +107,7 @@ impl Targeted {
                     None => format!("row {} ({})", row + 1, listing.path[row]),
                 };
                 let (column, typed) = (names[column], quoted(typed));
-                format!("{column:?} of {of} is {typed}, not a finite number: correct it, or leave it empty")
+                format!("{column:?} of {of} is {typed}, not a finite number: correct it, leave it empty, or name other columns with --target")
             })?;
         }
         let names = names.into_iter().map(str::to_owned).collect();
@@ -157,7 +157,7 @@ impl Targeted {
                 name(label)
             ),
             Error::ConstantTarget { target, value } => anyhow!(
-                "{} is {value} in every {training}picture: there is nothing to learn of it, leave it out of --target",
+                "{} is {value} in every {training}picture: there is nothing to learn of it, name the other columns alone with --target",
                 name(target)
             ),
             other => other.into(),
@@ -214,7 +214,17 @@ fn none_complete(listing: &StoredListing, beside: Option<&SideTable>, names: &[&
                 table.path().display()
             )
         }
-        _ => anyhow!("no picture with features has a number in {}: fill the column in", names.join(" and in ")),
+        _ => anyhow!("no picture with features has {}: fill the column in", wanted(names)),
+    }
+}
+
+/// What a picture must have to be of use.
+pub fn wanted<S: AsRef<str>>(names: &[S]) -> String {
+    const MOST: usize = 6;
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.len() {
+        0..=MOST => format!("a number in {}", names.join(" and in ")),
+        count => format!("a number in each of {count} columns, {} to {}", names[0], names[count - 1]),
     }
 }
 
@@ -273,8 +283,14 @@ mod tests {
             let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
             assert_eq!(Targeted::numbers(&listing, (None, &columns), None).unwrap_err().to_string(), expected);
         };
-        check(&["x"], "\"x\" of row 3 (2.png) is \"NaN\", not a finite number: correct it, or leave it empty");
-        check(&["y"], "\"y\" of row 2 (1.png) is \"tall\", not a finite number: correct it, or leave it empty");
+        check(
+            &["x"],
+            "\"x\" of row 3 (2.png) is \"NaN\", not a finite number: correct it, leave it empty, or name other columns with --target",
+        );
+        check(
+            &["y"],
+            "\"y\" of row 2 (1.png) is \"tall\", not a finite number: correct it, leave it empty, or name other columns with --target",
+        );
         check(&["label"], "no picture with features has a number in label: fill the column in");
         check(&["x", "x"], "--target names column \"x\" twice: name it once");
         let none = "it has label, x, y: extract again from a CSV with the column (features are reused)";

@@ -20,6 +20,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::place::check_size;
 use super::ranges::{NextBlock, Ranges};
+use crate::Stamp;
 use crate::store::without_panics;
 
 /// The most cursors that wait for their next row, each with a page in memory.
@@ -39,7 +40,12 @@ pub struct PictureTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// On this machine.
-    File(PathBuf),
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// How it looked when its index was read; none where that would not tell a change for certain.
+        stamp: Option<Stamp>,
+    },
     /// Behind a URL, which this crate cannot read.
     Url {
         /// Its URL.
@@ -127,7 +133,13 @@ impl PictureTable {
             }
         }
         match &self.holder {
-            Holder::File(path) => self.open(group, File::open(path)?),
+            Holder::File { path, stamp } => {
+                let file = File::open(path)?;
+                if stamp.is_some() && Stamp::of_file(&file.metadata()?) != *stamp {
+                    return Err(ParquetError::General("it changed since its index was read: run again".to_owned()));
+                }
+                self.open(group, file)
+            }
             Holder::Url { url, .. } => Err(ParquetError::General(format!("{url} is no file of this machine"))),
         }
     }
@@ -222,6 +234,7 @@ impl Eq for PictureTable {}
 mod tests {
     use std::fs;
     use std::io::Cursor as Bytes;
+    use std::time::{Duration, SystemTime};
 
     use parquet::file::metadata::ParquetMetaDataWriter;
     use parquet::file::properties::WriterProperties;
@@ -300,6 +313,27 @@ mod tests {
                 assert!(streamed(&file, block) == local, "{has_dictionary} {block}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_takes_the_place_of_another_is_not_taken_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, other) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+        for (path, rows) in [(&path, 40), (&other, 30)] {
+            fs::write(path, written(rows, false)).expect("written");
+            let file = File::options().write(true).open(path).expect("open");
+            file.set_modified(SystemTime::now() - Duration::from_secs(60 + rows as u64)).expect("a time");
+        }
+        let rows = read_pictures(&path).expect("pictures").0;
+        let stamp = Stamp::of(&rows[0].place);
+        assert_eq!(rows[0].place.read(u64::MAX).ok(), picture(0));
+        fs::rename(&other, &path).expect("replaced");
+        // Who is within a row group goes on with the file that was opened, whose stamp it keeps; nobody begins with another.
+        assert_eq!(rows[1].place.read(u64::MAX).ok(), picture(1));
+        assert!(stamp.is_some() && stamp == Stamp::of(&rows[1].place));
+        let refused = rows[40].place.read(u64::MAX).expect_err("another file");
+        assert!(refused.contains("it changed since its index was read"), "{refused}");
+        assert_ne!(Stamp::of(&read_pictures(&path).expect("pictures").0[0].place), stamp);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::shards::{Row, read_shards};
 use super::{Holder, PictureTable, Place, column_name};
 use crate::store::without_panics;
 use crate::table::first_repeat;
-use crate::{Error, Listing, Sample, Skipped};
+use crate::{Error, Listing, Sample, Skipped, Stamp};
 
 /// Names of columns that are taken for the pictures where a file has several columns of bytes.
 const PICTURE_COLUMNS: [&str; 4] = ["image", "img", "picture", "photo"];
@@ -44,7 +44,9 @@ pub(crate) fn read_parquet(path: &Path) -> Result<Listing, Error> {
 
 /// The pictures that a Parquet file holds, in its order, and the columns that were passed over.
 pub(crate) fn read_pictures(path: &Path) -> Result<(Vec<Row>, Vec<Skipped>), Error> {
-    pictures(path, Table::open(path)?, Holder::File(path.to_owned()))
+    let table = Table::open(path)?;
+    let stamp = table.stamp;
+    pictures(path, table, Holder::File { path: path.to_owned(), stamp })
 }
 
 /// The same of a file of `bytes` bytes that lies elsewhere, at `holder`.
@@ -96,6 +98,8 @@ struct Words {
 
 struct Table<R: ChunkReader> {
     file: SerializedFileReader<R>,
+    /// How a file of this machine looked just before it was read.
+    stamp: Option<Stamp>,
     bytes: u64,
     leaves: Vec<Arc<ColumnDescriptor>>,
     rows: usize,
@@ -105,8 +109,9 @@ impl Table<File> {
     fn open(path: &Path) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(read)?;
-        let bytes = file.metadata().map_err(read)?.len();
-        Self::of(path, file, bytes)
+        let metadata = file.metadata().map_err(read)?;
+        let stamp = Stamp::of_file(&metadata);
+        Ok(Self { stamp, ..Self::of(path, file, metadata.len())? })
     }
 }
 
@@ -123,7 +128,7 @@ impl<R: ChunkReader + 'static> Table<R> {
             return Err(Error::EmptyTable { path: path.to_owned() });
         }
         let leaves = metadata.file_metadata().schema_descr().columns().to_vec();
-        Ok(Self { bytes, leaves, rows: rows as usize, file })
+        Ok(Self { bytes, leaves, rows: rows as usize, file, stamp: None })
     }
 
     /// Checks what is read of a file that is not on this machine: that columns lie within its bytes, and share none.

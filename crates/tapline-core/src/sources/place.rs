@@ -116,7 +116,7 @@ impl Place {
             Self::File(path) => Some(path),
             Self::Member { shard, .. } => Some(shard),
             Self::Cell { table, .. } => match table.holder() {
-                Holder::File(path) => Some(path),
+                Holder::File { path, .. } => Some(path),
                 Holder::Url { .. } => None,
             },
             Self::Url { .. } | Self::Part { .. } => None,

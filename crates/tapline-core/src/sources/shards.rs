@@ -116,9 +116,9 @@ pub fn shards_listing<R: Read + Seek + Send + 'static>(
     gather(&paths, names, shards.into_iter().map(Ok))
 }
 
-/// Whether a URL names a tar or Parquet file.
+/// Whether a URL names a tar or Parquet file; one that ends in `/` is a prefix, whatever it is called.
 pub fn is_shard_url(url: &str) -> bool {
-    is_url(url) && is_shard(Path::new(url))
+    is_url(url) && !url.ends_with('/') && is_shard(Path::new(url))
 }
 
 fn gather(paths: &[PathBuf], names: Vec<String>, shards: impl Iterator<Item = Shard>) -> Result<Listing, Error> {

@@ -5,6 +5,7 @@
 //! is taken from there; of a picture or a shard behind a URL, where it has the version (the entity tag).
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,11 +35,21 @@ pub struct Stamp {
 impl Stamp {
     /// The stamp of a picture; none where that would not tell a change for certain.
     pub fn of(place: &Place) -> Option<Self> {
-        if let Some(version) = version(place) {
-            return Some(Self::of_version(version));
+        match place {
+            Place::File(path) => Self::of_file(&std::fs::metadata(path).ok()?),
+            Place::Member { shard, .. } => Self::of_file(&std::fs::metadata(shard).ok()?),
+            Place::Url { version, .. } | Place::Part { version, .. } => version.as_deref().map(Self::of_version),
+            // Its pages are read by the index, whatever the file is by now.
+            Place::Cell { table, .. } => match table.holder() {
+                Holder::File { stamp, .. } => *stamp,
+                Holder::Url { version, .. } => version.as_deref().map(Self::of_version),
+            },
         }
-        let metadata = std::fs::metadata(place.container()?).ok().filter(std::fs::Metadata::is_file)?;
-        let modified = metadata.modified().ok()?;
+    }
+
+    /// The stamp of a file of this machine; none where that would not tell a change for certain.
+    pub(crate) fn of_file(metadata: &Metadata) -> Option<Self> {
+        let modified = metadata.modified().ok().filter(|_| metadata.is_file())?;
         // Also none where the file is of the future.
         SystemTime::now().duration_since(modified).ok().filter(|age| *age >= SETTLED)?;
         let since = modified.duration_since(UNIX_EPOCH).ok()?;
@@ -113,6 +124,10 @@ impl Stamps {
             }
         }
         bytes.extend(Digest::of(&bytes).0);
+        if bytes.len() as u64 > MAX_BYTES {
+            let what = format!("its {} bytes are more than the limit of {MAX_BYTES}", bytes.len());
+            return Err(Error::Write { path: self.path.clone(), source: std::io::Error::other(what) });
+        }
         let is_there = std::fs::metadata(&self.path)
             .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64)
             && std::fs::read(&self.path).is_ok_and(|found| found == bytes);
@@ -121,18 +136,6 @@ impl Stamps {
 
     fn rows(&self) -> std::sync::MutexGuard<'_, Vec<Option<(Stamp, Digest)>>> {
         self.rows.lock().expect("nothing panics while it is held")
-    }
-}
-
-/// The version of a picture behind a URL, or of the shard there that it lies in, where its source tells.
-fn version(place: &Place) -> Option<&str> {
-    match place {
-        Place::Url { version, .. } | Place::Part { version, .. } => version.as_deref(),
-        Place::Cell { table, .. } => match table.holder() {
-            Holder::Url { version, .. } => version.as_deref(),
-            Holder::File(_) => None,
-        },
-        Place::File(_) | Place::Member { .. } => None,
     }
 }
 
@@ -146,7 +149,7 @@ fn key(place: &Place) -> Option<[u8; 16]> {
         Place::Part { url, offset, bytes, .. } => (url.as_bytes().to_vec(), Some([*offset, *bytes])),
         Place::Cell { table, row } => {
             let text = match table.holder() {
-                Holder::File(path) => of_file(path)?,
+                Holder::File { path, .. } => of_file(path)?,
                 Holder::Url { url, .. } => url.as_bytes().to_vec(),
             };
             (text, Some([table.column() as u64, *row as u64]))

@@ -17,9 +17,10 @@ use tapline_onnx::{DeviceRequest, Layout};
   Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
                  split and other columns; the names of classes are read from the file's metadata
   URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or shards; or s3://BUCKET/PREFIX
-                 (gs, az) as a folder of either. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables (AWS_ENDPOINT
-                 and AWS_ALLOW_HTTP for servers of your own), never from a URL. Pictures are fetched ahead of the work within
-                 --prefetch-bytes
+                 (gs, az) as a folder of either. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables, never from a URL.
+                 Servers of your own: AWS_ENDPOINT, GOOGLE_BASE_URL or AZURE_ENDPOINT, with AWS_ALLOW_HTTP=true (GOOGLE_,
+                 AZURE_) where they speak http, and SSL_CERT_FILE where no known authority vouches for them. Pictures are
+                 fetched ahead of the work within --prefetch-bytes
 Several shards: each as an argument, with wildcards (files alone), or with braces in quotes ('train-{000..146}.tar'), where
 all must be there. A picture of a shard is listed as \"SHARD: MEMBER\".
 
@@ -51,8 +52,8 @@ listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
 A picture whose file, or shard, has the size and the modification time it had when it was read is taken as unchanged (--verify
-reads it all the same), and one in a shard behind a URL whose entity tag is the same; files behind URLs, and files changed within
-two seconds of being read, are read again.
+reads it all the same), and one behind a URL if it, or its shard, has the same entity tag; files changed within two seconds of
+being read, and pictures behind URLs without such a tag, are read again.
 A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
 with 130 or 143; a second one ends at once, which costs two seconds of work at most.
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
@@ -20,6 +21,9 @@ use crate::pipeline::{Finished, run_pass};
 use crate::reading::Sources;
 use crate::settled::{Settled, settle};
 use crate::{Outcome, calibrate, output, precision, progress, shards, sharing, views};
+
+/// How often a run that computes features writes the stamps of what it has read.
+const STAMPS_EVERY: Duration = Duration::from_secs(60);
 
 /// What was done; every rendering is made from it.
 #[derive(Serialize)]
@@ -195,6 +199,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let bar = progress::bar("looking for what is there", total, "pictures");
         let digests = settled.sources.hash((listing, &stamps), interrupt, &|hashed| bar.set_position(hashed as u64));
         bar.finish_and_clear();
+        if digests.is_err() || interrupt.caught().is_some() {
+            keep(&stamps);
+        }
         digests
     };
     let stored = Store::open(&args.store).ok();
@@ -225,8 +232,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
         let (writer, strict) = (&mut writer, args.strict);
-        let mut keeper =
-            Keeper { writer, taps: &group.taps, stamps: &stamps, bar: &bar, strict, report, skipped: Vec::new() };
+        let (taps, skipped, kept) = (&group.taps, Vec::new(), Instant::now());
+        let mut keeper = Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, report, skipped };
         let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
@@ -247,7 +254,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     Ok(())
 }
 
-/// Writes the stamps, while the store is still this run's alone; it is whole without them.
+/// Writes the stamps; the store is whole without them.
 fn keep(stamps: &Stamps) {
     if let Err(error) = stamps.write() {
         eprintln!("tapline: {:#}; the next run will read every picture again", anyhow::Error::from(error));
@@ -293,6 +300,8 @@ struct Keeper<'a> {
     writer: &'a mut StoreWriter,
     taps: &'a [usize],
     stamps: &'a Stamps,
+    /// When the stamps were last written.
+    kept: Instant,
     bar: &'a ProgressBar,
     strict: bool,
     report: &'a mut Report,
@@ -305,6 +314,10 @@ impl Keeper<'_> {
         self.bar.inc(1);
         let Finished { row, stamp, digest, features } = finished;
         self.stamps.note(row, stamp, digest);
+        if self.kept.elapsed() >= STAMPS_EVERY {
+            keep(self.stamps);
+            self.kept = Instant::now();
+        }
         let reason = match (features, digest) {
             (Ok(features), Some(digest)) => {
                 let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();

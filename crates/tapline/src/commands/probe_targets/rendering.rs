@@ -8,7 +8,7 @@ use super::{Report, TapReport, Target};
 use crate::groups::GroupSizes;
 use crate::output::{count, counted, percent, short};
 use crate::target_scores::TargetScores;
-use crate::targets::Task;
+use crate::targets::{Task, wanted};
 use crate::{output, shuffles, views};
 
 /// Labels or targets that are counted in a heading.
@@ -29,7 +29,7 @@ pub fn render(report: &Report) -> String {
     }
     let missing = match report.task {
         Task::MultiLabel => "a label".to_owned(),
-        Task::Regression => format!("a number in {}", names(report).join(" and in ")),
+        Task::Regression => wanted(&names(report)),
     };
     text += &report.left_out.sentence_of(&missing);
     text + &written((report.pictures, report.split), (&report.saved, &report.predictions))
