@@ -60,7 +60,7 @@ impl Server {
         Self::spawn(objects, authorized, None, |shared, stream| shared.answer(stream))
     }
 
-    /// Serves objects to whom shows the token that its own metadata server gave away.
+    /// Serves objects to whom shows the token `wanted`; its own metadata server gives `given` away.
     pub fn with_token(objects: HashMap<String, Vec<u8>>, given: &str, wanted: &str) -> Self {
         Self::spawn(objects, Some(&format!("Bearer {wanted}")), Some(given), |shared, stream| shared.answer(stream))
     }

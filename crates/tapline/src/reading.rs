@@ -246,28 +246,27 @@ impl Reader<'_> {
         &self.samples[row].path
     }
 
-    /// The bytes of a row's picture, or why there are none, and its stamp from just before they were read; none at all where a
-    /// signal ended the wait for them.
+    /// The bytes of a row's picture, or why there are none, and its stamp: of a file from just before it was read; none at all where
+    /// a signal ended the wait for them.
     ///
     /// # Errors
     /// Where a source behind URLs is dead or refuses its credentials, which concerns all pictures.
     pub fn read(&self, row: usize) -> anyhow::Result<Option<(Option<Stamp>, Picture)>> {
         let place = &self.samples[row].place;
-        let stamp = Stamp::of(place);
         let (Some(ahead), Some(&source)) = (&self.ahead, self.sources.get(&row)) else {
-            return Ok(Some((stamp, place.read(self.max_bytes))));
+            return Ok(Some((Stamp::of(place), place.read(self.max_bytes))));
         };
         let position = match source {
             Source::Object(position) => position,
             Source::Cell(group, cell) => {
                 let picture = self.groups[group].read(cell, (ahead, self.interrupt), self.max_bytes)?;
-                return Ok(picture.map(|picture| (stamp, picture)));
+                return Ok(picture.map(|picture| (Stamp::of(place), picture)));
             }
         };
         match ahead.take(position, &|| self.interrupt.caught().is_some()) {
             Ok(Fetched { bytes, version }) => Ok(Some((came(place, version.as_deref()), Ok(bytes)))),
             Err(Fault::GivenUp) => Ok(None),
-            Err(fault) if fault.concerns_one_picture() => Ok(Some((stamp, Err(fault.to_string())))),
+            Err(fault) if fault.concerns_one_picture() => Ok(Some((None, Err(fault.to_string())))),
             Err(fault) => Err(fault.into()),
         }
     }

@@ -107,7 +107,10 @@ impl Targeted {
                     None => format!("row {} ({})", row + 1, listing.path[row]),
                 };
                 let (column, typed) = (names[column], quoted(typed));
-                format!("{column:?} of {of} is {typed}, not a finite number: correct it, leave it empty, or name other columns with --target")
+                format!(
+                    "{column:?} of {of} is {typed}, not a finite number: correct it, leave it empty, or name other columns \
+                     with --target"
+                )
             })?;
         }
         let names = names.into_iter().map(str::to_owned).collect();
@@ -157,7 +160,8 @@ impl Targeted {
                 name(label)
             ),
             Error::ConstantTarget { target, value } => anyhow!(
-                "{} is {value} in every {training}picture: there is nothing to learn of it, name the other columns alone with --target",
+                "{} is {value} in every {training}picture: there is nothing to learn of it, name the other columns alone \
+                 with --target",
                 name(target)
             ),
             other => other.into(),

@@ -135,7 +135,7 @@ impl PictureTable {
         match &self.holder {
             Holder::File { path, stamp } => {
                 let file = File::open(path)?;
-                if stamp.is_some() && Stamp::of_file(&file.metadata()?) != *stamp {
+                if stamp.is_some() && Stamp::look(&file.metadata()?) != *stamp {
                     return Err(ParquetError::General("it changed since its index was read: run again".to_owned()));
                 }
                 self.open(group, file)

@@ -49,9 +49,15 @@ impl Stamp {
 
     /// The stamp of a file of this machine; none where that would not tell a change for certain.
     pub(crate) fn of_file(metadata: &Metadata) -> Option<Self> {
-        let modified = metadata.modified().ok().filter(|_| metadata.is_file())?;
+        let modified = metadata.modified().ok()?;
         // Also none where the file is of the future.
         SystemTime::now().duration_since(modified).ok().filter(|age| *age >= SETTLED)?;
+        Self::look(metadata)
+    }
+
+    /// How a file of this machine looks, whatever the time is now.
+    pub(crate) fn look(metadata: &Metadata) -> Option<Self> {
+        let modified = metadata.modified().ok().filter(|_| metadata.is_file())?;
         let since = modified.duration_since(UNIX_EPOCH).ok()?;
         Some(Self { size: metadata.len(), seconds: since.as_secs(), nanoseconds: since.subsec_nanos() })
     }
