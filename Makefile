@@ -41,9 +41,9 @@ verdicts: ## hold what compare's verdicts promise, by simulation: no false diffe
 fuzz: ## run each fuzz target for TIME seconds (60); TARGETS="…" for some of them; needs g++
 	@TIME=$(TIME) tools/fuzz.sh $(TARGETS)
 
-bench: setup setup-test demo ## measure speed against other tools; ROWS="…" for some of the rows
+bench: setup setup-test demo $(if $(filter cuda,$(DEVICE)),setup-cuda) ## measure speed against other tools; ROWS="…" for some rows, DEVICE=cuda for those on a GPU
 	cargo build --release --workspace --examples
-	.venv/bin/python benches/bench.py $(ROWS)
+	.venv/bin/python benches/bench.py $(if $(filter cuda,$(DEVICE)),cuda,$(ROWS))
 
 clean: ## remove what was built; the Python environments stay
 	cargo clean

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,21 +18,26 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target" / "release"
 TAPLINE, STORE_MODEL, TIME_PICTURES = BUILT / "tapline", BUILT / "examples" / "store_model", BUILT / "examples" / "time_pictures"
+PEERS = ROOT / "benches" / "peers"
 PICTURES = int(os.environ.get("CUDA_PICTURES", "20000"))
 # What is timed beside the start alone.
 FEW = 64
-BATCHES = (8, 32, 128)
-WORKERS = (3, 6)
+# Pictures of a pass of the network alone.
+BATCHES = (64, 128)
+# Pictures for the slower ways.
+PEER_PICTURES = {"loop": 640, "threads": 3200, "processes": 12800}
+CORES = os.cpu_count()
 
 
 def extract(listing, network, store, device, *more):
-    """Seconds of a whole extraction of all stages."""
+    """Seconds of a whole extraction of all stages, and those of all processors."""
     command = [TAPLINE, "extract", listing, "--model", network, "--squash", "--store", store, "--device", device, *more]
-    start = time.perf_counter()
+    spent = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start, before = time.perf_counter(), spent()
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{' '.join(str(part) for part in command)}: {done.stderr}")
-    return time.perf_counter() - start
+    return time.perf_counter() - start, spent() - before
 
 
 def usable():
@@ -69,54 +75,96 @@ def apart(a, b):
     return worst, same
 
 
-def network_alone(network, store, folder):
-    """Pictures per second of the tapped network on tensors that are on the GPU, by batch; none without a Python runtime for it."""
-    library = os.environ.get("ORT_DYLIB_PATH") or next(iter(sorted((ROOT / ".venv-cuda").glob("lib/*/site-packages/onnxruntime/capi/libonnxruntime.so.*"))), None)
-    graph = folder / f"{network}.onnx"
-    subprocess.run([STORE_MODEL, library, ROOT / "models" / f"{network}.toml", store, graph], check=True, capture_output=True, cwd=ROOT)
-    python = next((p for p in (ROOT / ".venv-cuda" / "bin" / "python", pathlib.Path(sys.executable)) if p.exists()), None)
-    done = subprocess.run([python, ROOT / "benches" / "peers" / "cuda_network.py", graph, *map(str, BATCHES)], capture_output=True, text=True)
+def python(script, *arguments):
+    """What a script of benches/peers prints, as JSON, in the environment for GPUs; none where it does not run."""
+    interpreter = next((p for p in (ROOT / ".venv-cuda" / "bin" / "python", pathlib.Path(sys.executable)) if p.exists()), None)
+    done = subprocess.run([str(part) for part in (interpreter, PEERS / script, *arguments)], capture_output=True, text=True)
     if done.returncode:
-        print(f"no figure of the network alone: {done.stderr.strip().splitlines()[-1]}", flush=True)
-        return {}
-    return {int(batch): rate for batch, rate in json.loads(done.stdout).items()}
+        print(f"no figure of {script}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        return None
+    return json.loads(done.stdout)
+
+
+def graph_of(network, store, out):
+    """The graph that computed a store's features, as a file."""
+    library = os.environ.get("ORT_DYLIB_PATH") or next(iter(sorted((ROOT / ".venv-cuda").glob("lib/*/site-packages/onnxruntime/capi/libonnxruntime.so.*"))), None)
+    subprocess.run([STORE_MODEL, library, ROOT / "models" / f"{network}.toml", store, out], check=True, capture_output=True, cwd=ROOT)
+    return out
 
 
 def decoding_alone(store, listing):
     """Pictures per second of decoding and preprocessing on all cores."""
     paths = "\n".join(listing.read_text().split()[1:])
-    return json.loads(subprocess.run([TIME_PICTURES, store, str(os.cpu_count()), "3"], input=paths, check=True, capture_output=True, text=True).stdout)["pictures_per_second"]
+    return json.loads(subprocess.run([TIME_PICTURES, store, str(CORES), "3"], input=paths, check=True, capture_output=True, text=True).stdout)["pictures_per_second"]
+
+
+class Utilisation:
+    """What nvidia-smi sees of the GPU while something runs, ten times a second: per cent of the time that a kernel was at work, and GB."""
+
+    def __enter__(self):
+        query = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", "-lms", "100"]
+        self.watcher = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.watcher.terminate()
+        lines = [line.split(",") for line in self.watcher.communicate()[0].splitlines() if line.count(",") == 1]
+        # The start is at work on the processor.
+        late = lines[len(lines) // 2 :]
+        self.busy = float(np.mean([float(line[0]) for line in late])) if late else float("nan")
+        self.memory = max((float(line[1]) / 1024 for line in lines), default=float("nan"))
+
+
+def speeds(network, short, row, folder, few):
+    """Whole extractions, their limit and the peers."""
+    many, part = (named_again(folder / network, count) for count in (PICTURES, PICTURES // 4))
+    store = lambda name: folder / network / f"{name}.store"
+    rate = lambda listing, start, seconds: (int(listing.stem) - FEW) / (seconds - start)
+    started = {device: extract(few, network, store(f"start-{device}"), device)[0] for device in ("cpu", "cuda")}
+    cpu = rate(part, started["cpu"], extract(part, network, store("part"), "cpu")[0])
+    with Utilisation() as gpu:
+        clock, processors = extract(many, network, store("many"), "cuda")
+    ours = rate(many, started["cuda"], clock)
+    row(f"cuda-{short}-cores", f"pictures per second past the start, all stages, against {CORES} cores; {PICTURES} pictures in {clock:.1f} s, {started['cuda']:.1f} s of it the start", [ours], [cpu], unit="/s", ratio=ours / cpu)
+    row(f"cuda-{short}-utilisation", f"per cent of the later half in which the GPU computed; {gpu.memory:.1f} GB of its memory; {100 * processors / clock / CORES:.0f} % of {CORES} cores", [gpu.busy], None, unit="%")
+    top, _ = extract(many, network, store("top"), "cuda", "--taps", json.loads((store("many") / "store.json").read_text())["taps"][-1]["name"])
+    row(f"cuda-{short}-depth", "seconds of all stages in one pass, against the top one alone", [clock], [top], goal=1 / 1.15)
+    graph = graph_of(network, store("start-cuda"), folder / f"{network}.onnx")
+    if alone := python("cuda_network.py", graph, *BATCHES):
+        decoding, network_alone = decoding_alone(store("start-cuda"), many), max(alone.values())
+        lower = min(decoding, network_alone)
+        what = f"pictures per second past the start; reference the lower of decoding alone on {CORES} cores ({decoding:.0f}) and the network alone ({network_alone:.0f})"
+        row(f"cuda-{short}-limit", what, [ours], [lower], unit="/s", ratio=ours / lower)
+    for how, count in PEER_PICTURES.items():
+        if peer := python("cuda_extract.py", graph, many, min(count, PICTURES), how):
+            peer = peer["pictures_per_second"]
+            row(f"cuda-{short}-{how}", f"pictures per second past the start, against Python on the same GPU: {how}", [ours], [peer], unit="/s", ratio=ours / peer)
+    half_start, half = (extract(listing, network, store(f"half-{listing.stem}"), "cuda", "--precision", "float16")[0] for listing in (few, many))
+    halves = rate(many, half_start, half)
+    graph = graph_of(network, store(f"half-{FEW}"), folder / f"{network}-half.onnx")
+    if alone and (alone_half := python("cuda_network.py", graph, *BATCHES)):
+        a, b = max(alone_half.values()), max(alone.values())
+        row(f"cuda-{short}-float16-network", "pictures per second of the network alone, --precision float16 against float32", [a], [b], unit="/s", ratio=a / b)
+    row(f"cuda-{short}-float16", f"the same of extraction past the start, which takes {half_start:.1f} s", [halves], [ours], unit="/s", ratio=halves / ours)
 
 
 def rows_of(network, short, row, folder):
-    few, many = (named_again(folder / network, count) for count in (FEW, PICTURES))
+    few = named_again(folder / network, FEW)
     store = lambda name: folder / network / f"{name}.store"
-    extract(few, network, store("cpu"), "cpu")
-    start = extract(few, network, store("cuda"), "cuda")
-    extract(few, network, store("one"), "cuda", "--batch", "1", "--workers", "1")
-    extract(few, network, store("odd"), "cuda", "--batch", "7")
-    extract(few, network, store("again"), "cuda")
+    runs = {"cpu": ("cpu",), "cuda": ("cuda",), "one": ("cuda", "--batch", "1"), "odd": ("cuda", "--batch", "7"), "again": ("cuda",)}
+    runs |= {"half": ("cuda", "--precision", "float16"), "half-all": ("cuda", "--precision", "float16", "--taps", "stages,*")}
+    for name, (device, *more) in runs.items():
+        extract(few, network, store(name), device, *more)
     worst, _ = apart(store("cpu"), store("cuda"))
     row(f"cuda-{short}-equal", f"largest difference to the processor's rows, parts per million of a tap's largest number, {FEW} pictures", [worst * 1e6], [100.0], unit="ppm", goal=1)
     others = {name: apart(store("cuda"), store(name)) for name in ("one", "odd", "again")}
     said = ", ".join(f"{name} {'same bits' if same else f'{worst * 1e6:.2f}'}" for name, (worst, same) in others.items())
-    row(f"cuda-{short}-batch", f"the same between batches of 32 and of 1, of 7, and a second run: {said}", [max(max(w for w, _ in others.values()) * 1e6, 1e-3)], [10.0], unit="ppm", goal=1)
-    processor = extract(many, network, store("many-cpu"), "cpu")
-    best = None
-    alone = network_alone(network, store("cuda"), folder)
-    for batch in BATCHES:
-        for workers in WORKERS:
-            clock = extract(many, network, store(f"many-{batch}-{workers}"), "cuda", "--batch", str(batch), "--workers", str(workers))
-            rate = (PICTURES - FEW) / (clock - start)
-            print(f"  {short}: batch {batch}, {workers} workers: {clock:.1f} s, {rate:.0f} pictures/s past the start ({start:.1f} s); network alone {alone.get(batch, 0):.0f}", flush=True)
-            best = min(best or (clock, 0, 0, 0), (clock, rate, batch, workers))
-    clock, rate, batch, workers = best
-    cores = os.cpu_count()
-    row(f"cuda-{short}-extract", f"{PICTURES} pictures, all stages, batch {batch}, {workers} workers, start included, against {cores} cores", [clock], [processor])
-    if alone:
-        decoding, network = decoding_alone(store("cuda"), many), max(alone.values())
-        what = f"pictures per second past the start; reference the lower of decoding alone on {cores} cores ({decoding:.0f}) and the network alone ({network:.0f})"
-        row(f"cuda-{short}-limit", what, [rate], [min(decoding, network)], unit="/s", ratio=rate / min(decoding, network))
+    row(f"cuda-{short}-batch", f"the same between batches of 64 and of 1, of 7, and a second run: {said}", [max(max(w for w, _ in others.values()) * 1e6, 1e-3)], [10.0], unit="ppm", goal=1)
+    worst, _ = apart(store("cuda"), store("half"))
+    _, same = apart(store("half"), store("half-all"))
+    said = "the same bits" if same else "other bits"
+    row(f"cuda-{short}-float16-equal", f"the same of --precision float16 to float32; {said} whatever else is tapped", [worst * 1e6], [40000.0], unit="ppm", goal=1)
+    speeds(network, short, row, folder, few)
 
 
 def cuda(row):
@@ -125,7 +173,7 @@ def cuda(row):
         print(f"no row of cuda: {missing}", flush=True)
         return
     gpu = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True).stdout
-    print(f"on {gpu.strip()}, {os.cpu_count()} cores", flush=True)
+    print(f"on {gpu.strip()}, {CORES} cores", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for network, short in (("squeezenet1.1", "squeezenet"), ("efficientnet-lite0", "lite0")):
             (pathlib.Path(folder) / network).mkdir()

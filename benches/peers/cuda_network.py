@@ -34,7 +34,9 @@ def rate(session, batch):
 def main():
     onnxruntime.preload_dlls()
     options = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-    session = onnxruntime.InferenceSession(sys.argv[1], providers=[("CUDAExecutionProvider", options)])
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
+    session = onnxruntime.InferenceSession(sys.argv[1], quiet, providers=[("CUDAExecutionProvider", options)])
     assert session.get_providers()[0] == "CUDAExecutionProvider", "no CUDA"
     print(json.dumps({batch: rate(session, int(batch)) for batch in sys.argv[2:]}))
 
