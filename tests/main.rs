@@ -9,6 +9,7 @@ mod explain;
 mod exporting;
 mod faults;
 mod groups;
+mod half;
 mod help;
 mod int8;
 mod joined;

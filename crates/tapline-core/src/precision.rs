@@ -1,6 +1,6 @@
-//! In what arithmetic a network runs: as it is stored, or in bytes whose ranges were measured on the user's pictures.
+//! In what arithmetic a network runs: as it is stored, in halves, or in bytes whose ranges were measured on the user's pictures.
 //!
-//! Bytes give other features, so precision and ranges are part of what makes features comparable, and stand in the store.
+//! Halves and bytes give other features, so precision and ranges are part of what makes features comparable, and stand in the store.
 
 use std::fmt;
 
@@ -15,6 +15,8 @@ pub enum Precision {
     /// The network as it is stored.
     #[default]
     Float32,
+    /// Activations and weights of 16 bits, sums in float32.
+    Float16,
     /// Activations of 8 bits without, weights of 8 bits with a sign.
     Int8(Calibration),
 }
@@ -59,6 +61,10 @@ impl Precision {
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_float32() { "float32" } else { "int8" })
+        f.write_str(match self {
+            Self::Float32 => "float32",
+            Self::Float16 => "float16",
+            Self::Int8(_) => "int8",
+        })
     }
 }

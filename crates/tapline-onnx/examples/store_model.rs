@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use tapline_core::{Precision, Store};
-use tapline_onnx::{Card, InputSize, Runtime, TapRequest, list_layers, quantise, tap_model};
+use tapline_core::Store;
+use tapline_onnx::{Card, InputSize, Runtime, TapRequest, in_precision, list_layers, tap_model};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,10 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(TapRequest { layer: find(&tap.info.tap.tensor)?, pooling: tap.info.tap.pooling })
     };
     let taps: Vec<TapRequest> = manifest.taps.iter().map(request).collect::<Result<_, _>>()?;
-    let trunk = match &manifest.space.precision {
-        Precision::Float32 => model.clone(),
-        Precision::Int8(calibration) => quantise(&model, &calibration.ranges)?,
-    };
+    let trunk = in_precision(&model, &manifest.space.precision)?;
     let tapped = tap_model(&trunk, &taps, size, trunk.input.batch)?;
     std::fs::write(out, tapped.onnx())?;
     Ok(())

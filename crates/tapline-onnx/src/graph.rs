@@ -53,6 +53,15 @@ impl<'a> Graph<'a> {
         &self.reads[node]
     }
 
+    /// For each tensor the nodes that read it, sub-graphs included.
+    pub fn readers(&self) -> HashMap<&'a str, Vec<usize>> {
+        let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (node, reads) in self.reads.iter().enumerate() {
+            reads.iter().for_each(|tensor| readers.entry(tensor).or_default().push(node));
+        }
+        readers
+    }
+
     /// For each node, whether any of `tensors` depends on it.
     pub fn needed_for<'t>(&self, tensors: impl IntoIterator<Item = &'t str>) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];

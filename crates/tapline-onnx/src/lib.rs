@@ -25,14 +25,17 @@
 //! ```
 
 mod card;
+mod constants;
 mod edit;
 mod error;
 mod geometry;
 mod graph;
+mod half;
 mod int8;
 mod layers;
 mod model;
 mod norms;
+mod precision;
 mod preprocessing;
 mod proto;
 mod quantised;
@@ -49,7 +52,8 @@ pub use int8::{RangeProbe, quantise};
 pub use layers::{InputSize, Layer, MAX_INPUT, check_pass, list_layers};
 pub use model::{Layout, MIN_OPSET, Model, PictureInput};
 pub use norms::{BatchNorm, batch_norms};
+pub use precision::in_precision;
 pub use preprocessing::{read_preprocessing, torchvision};
 pub use runtime::{Chosen, Device, DeviceRequest, Runtime};
 pub use select::{Selection, select_taps};
-pub use session::Extractor;
+pub use session::{Extractor, PictureMemory};

@@ -1,7 +1,10 @@
 //! Runs pictures through a tapped network and gives back rows.
 
+use std::ops::{Deref, DerefMut};
+
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
-use ort::value::TensorRef;
+use ort::value::{Tensor, TensorRef};
 use tapline_core::Sharing;
 
 use crate::edit::TappedModel;
@@ -13,6 +16,7 @@ use crate::{Device, Error, Runtime};
 pub struct Extractor {
     size: InputSize,
     batch: usize,
+    device: Device,
     session: Session,
     input: String,
     /// For each output: the tapped tensor's name and its features per row.
@@ -36,6 +40,7 @@ impl Extractor {
         Ok(Self {
             size: model.size,
             batch,
+            device,
             session,
             input: model.input.clone(),
             outputs: model.taps.iter().map(|t| (t.tap.tensor.clone(), t.features)).collect(),
@@ -46,6 +51,19 @@ impl Extractor {
     /// Numbers in one picture `[channels, height, width]`.
     pub fn picture_values(&self) -> usize {
         self.size.channels * self.size.height as usize * self.size.width as usize
+    }
+
+    /// Memory for `count` pictures, all 0, from which they reach the device fastest.
+    pub fn memory_for(&self, count: usize) -> PictureMemory {
+        let values = count * self.picture_values();
+        let locked = match self.device {
+            Device::Cuda(index) if values > 0 => page_locked(&self.session, index, values).ok(),
+            _ => None,
+        };
+        // Where the system locks no more pages, copies from ordinary memory do.
+        PictureMemory(
+            locked.map_or_else(|| Memory::Ordinary(vec![0.0; values]), |tensor| Memory::Locked { tensor, values }),
+        )
     }
 
     /// Appends to `rows[t]` the features `[count, features]` of tap t for `pictures`, `[count, channels, height, width]`.
@@ -94,5 +112,57 @@ impl Extractor {
             rows.extend_from_slice(&data[..count * features]);
         }
         Ok(())
+    }
+}
+
+/// Memory for pictures `[count, channels, height, width]`, page-locked where the network runs on a GPU.
+///
+/// From page-locked memory a GPU copies by itself, without the driver's staging: 54 instead of 7 GB/s on an H100.
+#[derive(Debug)]
+pub struct PictureMemory(Memory);
+
+#[derive(Debug)]
+enum Memory {
+    Ordinary(Vec<f32>),
+    Locked { tensor: Tensor<f32>, values: usize },
+}
+
+/// A tensor of zeros in host memory that the GPU `index` can read.
+///
+/// It is only the memory that is wanted of it: given as an input, ONNX Runtime takes page-locked tensors for tensors of the GPU, and
+/// every kernel reads them over the bus. Seen as a slice, it is memory as any other, which is copied once.
+fn page_locked(session: &Session, index: u32, values: usize) -> ort::Result<Tensor<f32>> {
+    let index = i32::try_from(index).unwrap_or(i32::MAX);
+    let info = MemoryInfo::new(AllocationDevice::CUDA_PINNED, index, AllocatorType::Device, MemoryType::CPUInput)?;
+    let mut tensor = Tensor::<f32>::new(&Allocator::new(session, info)?, [values])?;
+    let start = tensor.data_ptr_mut().cast::<f32>();
+    // SAFETY: the allocator gave host memory for this many numbers; zero bytes are the number 0.
+    unsafe { start.write_bytes(0, values) };
+    Ok(tensor)
+}
+
+impl Deref for PictureMemory {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &self.0 {
+            Memory::Ordinary(values) => values,
+            // SAFETY: host memory of this many numbers, initialised when it was made, that the tensor owns and lends nobody else.
+            Memory::Locked { tensor, values } => unsafe {
+                std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), *values)
+            },
+        }
+    }
+}
+
+impl DerefMut for PictureMemory {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        match &mut self.0 {
+            Memory::Ordinary(values) => values,
+            // SAFETY: as above, and borrowed for this slice alone.
+            Memory::Locked { tensor, values } => unsafe {
+                std::slice::from_raw_parts_mut(tensor.data_ptr_mut().cast::<f32>(), *values)
+            },
+        }
     }
 }

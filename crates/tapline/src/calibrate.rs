@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, stored_calibration};
-use tapline_onnx::{Device, Model, RangeProbe, quantise};
+use tapline_onnx::{Device, Model, RangeProbe, in_precision};
 
 use crate::args::{ExtractArgs, PrecisionArg};
 use crate::interrupt::Interrupt;
@@ -18,9 +18,9 @@ const PICTURES: usize = 128;
 
 /// What an extraction runs on.
 pub struct Trunk {
-    /// The network, as it is stored or in bytes.
+    /// The network, as it is stored, in halves or in bytes.
     pub model: Model,
-    /// Which of the two, and with what ranges.
+    /// Which of the three, and with what ranges.
     pub precision: Precision,
 }
 
@@ -35,8 +35,11 @@ pub fn trunk(
     samples: &[Sample],
 ) -> anyhow::Result<Option<Trunk>> {
     let original = &settled.network.model;
-    if args.precision == PrecisionArg::Float32 {
-        return Ok(Some(Trunk { model: original.clone(), precision: Precision::Float32 }));
+    let trunk = |precision: Precision| Ok(Some(Trunk { model: in_precision(original, &precision)?, precision }));
+    match args.precision {
+        PrecisionArg::Float32 => return trunk(Precision::Float32),
+        PrecisionArg::Float16 => return trunk(Precision::Float16),
+        PrecisionArg::Int8 => {}
     }
     if settled.chosen.device != Device::Cpu {
         bail!(
@@ -53,15 +56,14 @@ pub fn trunk(
             None => return Ok(None),
         },
     };
-    let model = quantise(original, &calibration.ranges)?;
-    Ok(Some(Trunk { model, precision: Precision::Int8(calibration) }))
+    trunk(Precision::Int8(calibration))
 }
 
 /// The pictures whose ranges are measured, spread evenly over a listing: of a shard, over the whole of it, so that all
 /// shards run the same network.
 pub fn pictures(args: &ExtractArgs, listing: &[Sample]) -> Vec<Sample> {
     match args.precision {
-        PrecisionArg::Float32 => Vec::new(),
+        PrecisionArg::Float32 | PrecisionArg::Float16 => Vec::new(),
         PrecisionArg::Int8 => spread(listing.len()).into_iter().map(|row| listing[row].clone()).collect(),
     }
 }

@@ -8,9 +8,9 @@ use anyhow::{Context, bail};
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
 use ndarray::{Array2, ArrayView2};
-use tapline_core::{Pooling, Precision, Preprocess, Sharing, Store, TapInfo, Views};
+use tapline_core::{Pooling, Preprocess, Sharing, Store, TapInfo, Views};
 use tapline_image::{Picture, Scratch, preprocess, resize_and_crop};
-use tapline_onnx::{Device, DeviceRequest, Extractor, InputSize, Layer, Runtime, TapRequest, quantise, tap_model};
+use tapline_onnx::{Device, DeviceRequest, Extractor, InputSize, Layer, Runtime, TapRequest, in_precision, tap_model};
 use tapline_probe::{Probe, Transform};
 
 use crate::network::Network;
@@ -56,10 +56,7 @@ impl Tapped {
         let preprocess = space.preprocess.clone();
         let size =
             InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
-        let model = match &space.precision {
-            Precision::Float32 => network.model.clone(),
-            Precision::Int8(calibration) => quantise(&network.model, &calibration.ranges)?,
-        };
+        let model = in_precision(&network.model, &space.precision)?;
         let layers = network.layers(size, runtime)?;
         let found = taps.iter().map(|&tap| layer_of(&layers, &store.taps()[tap].info));
         let found = found.collect::<anyhow::Result<Vec<(&Layer, [usize; 3])>>>()?;

@@ -1,13 +1,15 @@
 //! The way of the pictures: read, hash, decode, preprocess, run, and hand rows to the one thread that stores them.
 //!
 //! A worker whose session has one thread takes its pictures from file to rows without a hand-off; one whose session has more, or
-//! a GPU, decodes on all cores, and where there are several such, decoding and the network overlap.
+//! a GPU, decodes on all cores, and where there are several such, decoding and the network overlap. On a GPU several workers share
+//! a session: while the pictures of one are in the network, another decodes.
 //! Rows do not depend on which worker made them or on what else was in the batch.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 
 use anyhow::bail;
@@ -19,6 +21,19 @@ use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 use crate::cells::Picture;
 use crate::interrupt::Interrupt;
 use crate::reading::{Reader, Sources};
+
+/// Bytes of rows that may wait while the one thread that stores them waits for the disk.
+const WAITING: usize = 64 << 20;
+/// The most passes whose rows wait, however small these are.
+const WAITING_PASSES: usize = 1024;
+
+/// Workers that share a session of a GPU.
+const SHARERS: usize = 3;
+/// Workers that decode on all cores at a time: two, of which one takes up the cores that the other's last pictures leave idle. Were
+/// they more, their passes would be full at the same time, and the cores idle until the GPU has done with all of them.
+const DECODING: usize = 2;
+/// Pictures, or views of them, that are decoded on all cores in one go, however small a pass is.
+const AT_LEAST: usize = 32;
 
 /// Everything a pass over pictures needs; checked before the first picture is read.
 pub struct Pass<'a> {
@@ -38,7 +53,7 @@ pub struct Pass<'a> {
     pub limits: &'a Limits,
     /// How much of each picture is decoded.
     pub decode: Decode,
-    /// How many workers there are, each with a session, the threads of a session, and pictures, or views of them, per pass.
+    /// How many sessions there are, the threads of each, and pictures, or views of them, per pass.
     pub sharing: Sharing,
     /// After a signal no further picture is begun.
     pub interrupt: &'a Interrupt,
@@ -50,10 +65,31 @@ impl Pass<'_> {
         self.views.count() * self.preprocess.values()
     }
 
+    /// Whether a worker does all of its pictures by itself, on one core.
+    fn is_alone(&self) -> bool {
+        self.sharing.threads == 1
+    }
+
     /// Pictures a worker takes at a time: as many as fill a pass with their views, so that memory is bounded by a pass or
-    /// by one picture's views.
+    /// by one picture's views; where all cores decode them, as many passes as keep these busy.
     fn claim(&self) -> usize {
-        (self.sharing.batch / self.views.count()).max(1)
+        let passes = if self.is_alone() { 1 } else { AT_LEAST.div_ceil(self.sharing.batch) };
+        (passes * self.sharing.batch / self.views.count()).max(1)
+    }
+
+    /// Workers that share a session.
+    fn sharers(&self) -> usize {
+        match self.device {
+            Device::Cpu => 1,
+            Device::Cuda(_) => SHARERS,
+        }
+    }
+
+    /// How many workers' claims may wait to be stored: two of each, more where they are small.
+    fn waiting(&self, workers: usize) -> usize {
+        let row: usize = self.model.taps.iter().map(|tap| tap.features).sum();
+        let claim = self.claim() * self.views.count() * row * size_of::<f32>();
+        (WAITING / claim.max(1)).min(WAITING_PASSES).max(2 * workers)
     }
 }
 
@@ -80,17 +116,19 @@ pub fn run_pass(
     rows: &[usize],
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows };
+    let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows, turns: Turns::new(DECODING) };
     let reader = pass.sources.reader(samples, rows, (pass.limits.max_bytes, pass.interrupt))?;
-    let workers = pass.sharing.sessions.clamp(1, rows.len().div_ceil(pass.claim()).max(1));
+    let workers = (pass.sharing.sessions * pass.sharers()).clamp(1, rows.len().div_ceil(pass.claim()).max(1));
+    let sessions: Vec<Session> = (0..workers.div_ceil(pass.sharers())).map(|_| Session::default()).collect();
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(2 * workers * pass.claim().min(rows.len()));
+        let (sender, receiver) = sync_channel::<Vec<Finished>>(pass.waiting(workers));
         let mut handles = Vec::new();
-        for _ in 0..workers {
+        for worker in 0..workers {
             let (sender, claims, reader) = (sender.clone(), &claims, &reader);
+            let session = &sessions[worker % sessions.len()];
             let spawned = Builder::new().spawn_scoped(scope, move || {
                 let stops = StopOnFailure(claims);
-                let done = work(pass, reader, claims, &sender);
+                let done = work(pass, session, (reader, claims), &sender);
                 if done.is_ok() {
                     std::mem::forget(stops);
                 }
@@ -105,7 +143,7 @@ pub fn run_pass(
         }
         drop(sender);
         // The receiver is gone when this returns, so that no worker waits for room in the channel.
-        let stored = receiver.into_iter().try_for_each(&mut take);
+        let stored = receiver.into_iter().flatten().try_for_each(&mut take);
         if stored.is_err() {
             claims.stop.store(true, Ordering::Relaxed);
         }
@@ -135,6 +173,8 @@ struct Claims<'a> {
     next: AtomicUsize,
     stop: AtomicBool,
     rows: &'a [usize],
+    /// For those who decode on all cores, taken before rows are: who waits for a turn must not hold what is fetched next.
+    turns: Turns,
 }
 
 impl Claims<'_> {
@@ -147,15 +187,68 @@ impl Claims<'_> {
     }
 }
 
-fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finished>) -> anyhow::Result<()> {
-    let mut extractor = Extractor::load(pass.model, pass.runtime, pass.device, &pass.sharing)?;
+/// A number of turns that any worker may take.
+struct Turns {
+    left: Mutex<usize>,
+    given_back: Condvar,
+}
+
+impl Turns {
+    fn new(count: usize) -> Self {
+        Self { left: Mutex::new(count), given_back: Condvar::new() }
+    }
+
+    /// Takes a turn, which is given back when it is dropped.
+    fn take(&self) -> Turn<'_> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.given_back.wait_while(left, |left| *left == 0).unwrap_or_else(PoisonError::into_inner);
+        *left -= 1;
+        Turn(self)
+    }
+}
+
+/// A turn that somebody has.
+struct Turn<'a>(&'a Turns);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+/// A session, loaded by the first worker that needs it.
+#[derive(Default)]
+struct Session(Mutex<Option<Extractor>>);
+
+impl Session {
+    /// Does `work` on it while no other worker does.
+    fn with<T>(&self, pass: &Pass, work: impl FnOnce(&mut Extractor) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        // After a panic in a pass the run ends.
+        let mut extractor = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *extractor {
+            Some(loaded) => work(loaded),
+            empty => work(empty.insert(Extractor::load(pass.model, pass.runtime, pass.device, &pass.sharing)?)),
+        }
+    }
+}
+
+fn work(
+    pass: &Pass,
+    session: &Session,
+    (reader, claims): (&Reader, &Claims),
+    sender: &SyncSender<Vec<Finished>>,
+) -> anyhow::Result<()> {
     let values = pass.values();
-    let mut pictures = vec![0.0; pass.claim().min(claims.rows.len()) * values];
+    let inputs = pass.claim().min(claims.rows.len()) * pass.views.count();
+    let mut pictures = session.with(pass, |extractor| Ok(extractor.memory_for(inputs)))?;
     let mut scratch = Scratch::default();
-    while let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) {
+    loop {
+        let turn = (!pass.is_alone()).then(|| claims.turns.take());
+        let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) else { return Ok(()) };
         let slots = &mut pictures[..rows.len() * values];
         // None where a signal ended the wait for a picture.
-        let read: Option<Vec<Read>> = if pass.sharing.threads == 1 {
+        let read: Option<Vec<Read>> = if pass.is_alone() {
             let each = rows.iter().zip(slots.chunks_mut(values));
             each.map(|(&row, slot)| read_guarded(pass, (reader, row), slot, &mut scratch))
                 .collect::<anyhow::Result<_>>()?
@@ -164,14 +257,12 @@ fn work(pass: &Pass, reader: &Reader, claims: &Claims, sender: &SyncSender<Finis
             each.map_init(Scratch::default, |scratch, (&row, slot)| read_guarded(pass, (reader, row), slot, scratch))
                 .collect::<anyhow::Result<_>>()?
         };
+        drop(turn);
         let Some(read) = read else { return Ok(()) };
-        for finished in run_batch(&mut extractor, pass, rows, slots, read)? {
-            if sender.send(finished).is_err() {
-                return Ok(());
-            }
+        if sender.send(run_batch(session, pass, rows, slots, read)?).is_err() {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// A picture that was read: its stamp and digest, and whether its slot holds it.
@@ -252,7 +343,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 ///
 /// Views are to the network what pictures are, so that how many there are of each changes no pass's size.
 fn run_batch(
-    extractor: &mut Extractor,
+    session: &Session,
     pass: &Pass,
     rows: &[usize],
     slots: &mut [f32],
@@ -261,12 +352,14 @@ fn run_batch(
     let values = pass.values();
     let mut good = 0;
     for (index, _) in read.iter().enumerate().filter(|(_, r)| r.fault.is_none()) {
-        slots.copy_within(index * values..(index + 1) * values, good * values);
+        if index != good {
+            slots.copy_within(index * values..(index + 1) * values, good * values);
+        }
         good += 1;
     }
     let mut outputs = vec![Vec::new(); pass.model.taps.len()];
     for items in slots[..good * values].chunks(pass.sharing.batch * pass.preprocess.values()) {
-        extractor.run(items, &mut outputs)?;
+        session.with(pass, |extractor| Ok(extractor.run(items, &mut outputs)?))?;
     }
     let mut taken = 0;
     let finished = rows.iter().zip(read).map(|(&row, read)| {
@@ -289,4 +382,30 @@ fn features_of(pass: &Pass, outputs: &[Vec<f32>], index: usize) -> Vec<Vec<f32>>
         rows[index * values..][..values].to_vec()
     };
     pass.model.taps.iter().zip(outputs).map(of_tap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_have_a_turn_than_there_are_and_all_get_one() {
+        let turns = Turns::new(2);
+        let (having, most, had) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let turn = turns.take();
+                        most.fetch_max(1 + having.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                        std::thread::yield_now();
+                        having.fetch_sub(1, Ordering::SeqCst);
+                        drop(turn);
+                        had.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!((most.into_inner(), had.into_inner()), (2, 400));
+    }
 }

@@ -6,6 +6,7 @@ use tapline_core::Precision;
 pub fn inside(precision: &Precision) -> String {
     match precision {
         Precision::Float32 => String::new(),
+        Precision::Float16 => " in float16".to_owned(),
         Precision::Int8(calibration) => {
             format!(" in int8 (ranges of {})", crate::output::counted(calibration.pictures, "picture"))
         }

@@ -55,8 +55,8 @@ pub fn usual(args: &ExtractArgs, device: Device, fixed_batch: Option<usize>) -> 
     let cores = cores();
     let (sessions, threads, batch) = match device {
         Device::Cpu => (cores, 1, 1),
-        // A few more workers than one keep a GPU busy while the others decode; its session's threads are the runtime's choice.
-        Device::Cuda(_) => (3, 0, 32),
+        // While one copies, the other computes; a session's threads are the runtime's choice.
+        Device::Cuda(_) => (2, 0, 64),
     };
     let is_asked = args.workers.is_some() || args.batch.is_some() || args.threads.is_some();
     Sharing {

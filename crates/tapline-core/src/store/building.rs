@@ -84,6 +84,8 @@ pub(crate) fn discard(folder: &Path) -> Result<(), Error> {
 
 /// Bytes that are in memory while rows are copied.
 const BLOCK: usize = 4 << 20;
+/// Bytes of rows that are written in one piece.
+const RUN: usize = 64 << 10;
 
 /// An array file open for positional reads or writes.
 pub(crate) struct ArrayFile {
@@ -91,10 +93,18 @@ pub(crate) struct ArrayFile {
     file: File,
     array: Array,
     data: u64,
+    /// Rows that follow each other, still to be written from `run_start` on: a pass brings many of a picture's neighbours, and
+    /// each write is a call to the system.
+    run: Vec<u8>,
+    run_start: u64,
     is_synced: bool,
 }
 
 impl ArrayFile {
+    fn new(path: PathBuf, file: File, array: Array, data: u64) -> Self {
+        Self { path, file, array, data, run: Vec::new(), run_start: 0, is_synced: true }
+    }
+
     /// Makes a file of full size, every number 0, that appears under its name only when it is whole.
     pub(crate) fn create(path: PathBuf, array: Array) -> Result<Self, Error> {
         let beside = disk::sibling(&path);
@@ -105,7 +115,7 @@ impl ArrayFile {
         disk::set_len(&file, &beside, len)?;
         disk::sync(&file, &beside)?;
         disk::rename(&beside, &path)?;
-        Ok(Self { path, file, array, data: header.len() as u64, is_synced: true })
+        Ok(Self::new(path, file, array, header.len() as u64))
     }
 
     /// Makes a copy of a finished file, to be changed.
@@ -121,33 +131,50 @@ impl ArrayFile {
     pub(crate) fn open(path: PathBuf, array: Array) -> Result<Self, Error> {
         let file = disk::reopen(&path)?;
         let data = npy::check(&file, &path, &array)?;
-        Ok(Self { path, file, array, data, is_synced: true })
+        Ok(Self::new(path, file, array, data))
     }
 
     /// Opens a file to read, and checks it.
     pub(crate) fn open_to_read(path: PathBuf, array: Array) -> Result<Self, Error> {
         let file = File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let data = npy::check(&file, &path, &array)?;
-        Ok(Self { path, file, array, data, is_synced: true })
+        Ok(Self::new(path, file, array, data))
     }
 
-    /// Reads a row's bytes.
+    /// Reads a row's bytes from a file that nothing was written to.
     pub(crate) fn read_row(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        debug_assert!(self.run.is_empty(), "rows that are not written yet cannot be read");
         bytes.resize(self.array.row_bytes(), 0);
         disk::read_at(&self.file, &self.path, bytes, self.offset(row))
     }
 
-    /// Writes a row's bytes.
+    /// Writes a row's bytes, at the latest when the file is synced.
     pub(crate) fn write_row(&mut self, row: usize, bytes: &[u8]) -> Result<(), Error> {
         assert_eq!(bytes.len(), self.array.row_bytes(), "a whole row");
         self.is_synced = false;
-        disk::write_at(&self.file, &self.path, bytes, self.offset(row))
+        let offset = self.offset(row);
+        if self.run_start + self.run.len() as u64 != offset || self.run.len() + bytes.len() > RUN {
+            self.write_run()?;
+            self.run_start = offset;
+        }
+        self.run.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes the rows that wait.
+    fn write_run(&mut self) -> Result<(), Error> {
+        if !self.run.is_empty() {
+            disk::write_at(&self.file, &self.path, &self.run, self.run_start)?;
+            self.run.clear();
+        }
+        Ok(())
     }
 
     /// Writes all rows of `from`, which has rows of the same size, from row `first` on.
     pub(crate) fn write_rows_of(&mut self, first: usize, from: &Self) -> Result<(), Error> {
         assert_eq!(from.array.row_bytes(), self.array.row_bytes(), "rows of the same size");
         assert!(first + from.array.rows <= self.array.rows, "{} rows from {first} on", from.array.rows);
+        self.write_run()?;
         self.is_synced = false;
         let whole = from.array.rows * from.array.row_bytes();
         let mut block = vec![0; whole.min(BLOCK)];
@@ -162,6 +189,7 @@ impl ArrayFile {
 
     /// Waits until all rows are on the disk.
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        self.write_run()?;
         if !self.is_synced {
             disk::sync(&self.file, &self.path)?;
             self.is_synced = true;

@@ -30,6 +30,6 @@ fn fitting(ours: &FeatureSpace, asked: &FeatureSpace) -> Result<Calibration, Str
     match (ours.difference(&asked), &ours.precision) {
         (Some(what), _) => Err(what),
         (None, Precision::Int8(calibration)) => Ok(calibration.clone()),
-        (None, Precision::Float32) => Err("--precision: float32, asked int8".to_owned()),
+        (None, other) => Err(format!("--precision: {other}, asked int8")),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::INT8;
-use super::weights::{Constants, floats};
 use crate::Error;
+use crate::constants::{Constants, floats};
 use crate::graph::Graph;
 use crate::model::Model;
 use crate::proto::NodeProto;
@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
         }
         let constants = Constants::of(model.graph());
         let carried = graph.carried_from(&model.input.name);
-        let readers = readers(graph);
+        let readers = graph.readers();
         let mut plan = Self::default();
         for (index, node) in graph.nodes.iter().enumerate().filter(|(_, node)| is_standard(node)) {
             let inputs: Vec<&'a str> = node.input.iter().map(String::as_str).collect();
@@ -148,15 +148,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// For each tensor the nodes that read it, sub-graphs included.
-fn readers<'a>(graph: &Graph<'a>) -> HashMap<&'a str, Vec<usize>> {
-    let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
-    for node in 0..graph.nodes.len() {
-        graph.reads(node).iter().for_each(|tensor| readers.entry(tensor).or_default().push(node));
-    }
-    readers
-}
-
 fn is_standard(node: &NodeProto) -> bool {
     matches!(node.domain.as_str(), "" | "ai.onnx") && !node.input.is_empty() && !node.output.is_empty()
 }
@@ -183,7 +174,8 @@ fn is_plain_gemm(node: &NodeProto, constants: &Constants) -> bool {
         && node.input.get(2).is_none_or(is_row)
 }
 
-fn is_plain_normalisation(node: &NodeProto, input: &str, constants: &Constants) -> bool {
+/// Whether `node` normalises `input`, the output of a convolution, by constants.
+pub(crate) fn is_plain_normalisation(node: &NodeProto, input: &str, constants: &Constants) -> bool {
     node.op_type == "BatchNormalization"
         && is_standard(node)
         && node.input.len() == 5

@@ -9,7 +9,8 @@ use tapline_core::TensorRange;
 
 use super::INT8;
 use super::plan::{Chain, Plan};
-use super::weights::{ByteWeights, Constants, Weights};
+use super::weights::{ByteWeights, Weights};
+use crate::constants::Constants;
 use crate::graph::Graph;
 use crate::proto::{NodeProto, OperatorSetIdProto, TensorProto, data_type};
 use crate::quantised::ByteTensor;

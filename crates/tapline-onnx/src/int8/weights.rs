@@ -1,43 +1,7 @@
-//! Constant tensors: their numbers, batch normalisation folded into them, and their bytes.
+//! Weights: batch normalisation folded into them, and their bytes.
 
-use std::collections::HashMap;
-
-use crate::proto::{GraphProto, NodeProto, TensorProto, data_type};
-
-/// The constant tensors of a graph by name, initialisers and `Constant` nodes alike.
-#[derive(Debug)]
-pub(crate) struct Constants<'a>(HashMap<&'a str, &'a TensorProto>);
-
-impl<'a> Constants<'a> {
-    /// Those of a graph.
-    pub fn of(graph: &'a GraphProto) -> Self {
-        let stored = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor));
-        let nodes = graph.node.iter().filter(|node| node.op_type == "Constant");
-        let value = |node: &'a NodeProto| {
-            let value = node.attribute.iter().find(|attribute| attribute.name == "value")?;
-            Some((node.output.first()?.as_str(), value.t.as_ref()?))
-        };
-        Self(stored.chain(nodes.filter_map(value)).collect())
-    }
-
-    /// The constant called `name`.
-    pub fn get(&self, name: &str) -> Option<&'a TensorProto> {
-        self.0.get(name).copied()
-    }
-}
-
-/// The numbers of a float32 tensor; none where it has another type, or not as many as its sizes say.
-pub(crate) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    if tensor.data_type != data_type::FLOAT {
-        return None;
-    }
-    let count = tensor.dims.iter().try_fold(1usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?))?;
-    let values = match &tensor.raw_data {
-        Some(raw) => raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        None => tensor.float_data.clone(),
-    };
-    (values.len() == count).then_some(values)
-}
+use crate::constants::{Constants, floats};
+use crate::proto::NodeProto;
 
 /// Weights and bias of a convolution or matrix product in float32.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +105,7 @@ pub(crate) struct ByteWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::{GraphProto, TensorProto};
 
     fn weights(axis: usize) -> Weights {
         Weights { dims: vec![2, 2], values: vec![1.0, -2.0, 0.5, 0.25], bias: Some(vec![1.0, -3.0]), axis }
