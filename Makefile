@@ -43,7 +43,7 @@ fuzz: ## run each fuzz target for TIME seconds (60); TARGETS="…" for some of t
 
 bench: setup setup-test demo $(if $(filter cuda,$(DEVICE)),setup-cuda) ## measure speed against other tools; ROWS="…" for some rows, DEVICE=cuda for those on a GPU
 	cargo build --release --workspace --examples
-	.venv/bin/python benches/bench.py $(if $(filter cuda,$(DEVICE)),cuda,$(ROWS))
+	.venv/bin/python benches/bench.py $(or $(ROWS),$(if $(filter cuda,$(DEVICE)),cuda))
 
 clean: ## remove what was built; the Python environments stay
 	cargo clean

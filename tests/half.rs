@@ -37,6 +37,11 @@ fn unusual_networks_run_in_halves_or_say_why_not() {
                 assert!(ended.code == 1 && last.contains("no convolution"), "{name}: {}", ended.stderr);
             }
             _ => {
+                assert!(
+                    ended.stderr.contains("float16 is for GPUs") && !last.contains("stay in"),
+                    "{name}: {}",
+                    ended.stderr
+                );
                 ended.ok();
                 ran(python("tests/reference/odd_models.py", &["half", &model, &store])).ok();
             }

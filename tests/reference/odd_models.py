@@ -79,6 +79,8 @@ def make(folder):
     names += [save(folder, "fixed_reshape", *reshaped(), tensor("picture", 1, fixed), 13)]
     names += [save(folder, "uint8", *from_bytes(), tensor("bytes", 2, nchw), 13)]
     names += [save(folder, "quantised", *quantised(), tensor("picture", 1, nchw), 13)]
+    names += [save(folder, "gelu", *gelu(), tensor("picture", 1, nchw), 17)]
+    names += [save(folder, "norms", *norms(), tensor("picture", 1, nchw), 11)]
     print(*names)
 
 
@@ -96,6 +98,57 @@ def reshaped():
         helper.make_node("Gemm", ["flat", "w3"], ["out"]),
     ]
     return nodes, [*weights, weight("w3", 216, 4)]
+
+
+def scalar(name, value):
+    return numpy_helper.from_array(np.float32(value), name)
+
+
+def small(weights):
+    """Weights that make of pixels numbers of about 1, on which the error function and Clip are no steps."""
+    return numpy_helper.from_array(numpy_helper.to_array(weights) / 128, weights.name)
+
+
+def gelu():
+    """A border, an activation made of the error function, parts that are put together again, and a Dropout between two convolutions."""
+    weights = [small(weight("w1", 6, 3, 3, 3)), weight("w2", 6, 6, 3, 3), scalar("root", np.sqrt(2)), scalar("one", 1), scalar("half", 0.5)]
+    weights += [numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1]), "border")]
+    nodes = [
+        helper.make_node("Pad", ["picture", "border"], ["padded"]),
+        helper.make_node("Conv", ["padded", "w1"], ["conv1"], kernel_shape=[3, 3], strides=[2, 2]),
+        helper.make_node("Div", ["conv1", "root"], ["divided"]),
+        helper.make_node("Erf", ["divided"], ["erf"]),
+        helper.make_node("Add", ["one", "erf"], ["raised"]),
+        helper.make_node("Mul", ["conv1", "raised"], ["product"]),
+        helper.make_node("Mul", ["half", "product"], ["gelu"]),
+        helper.make_node("Split", ["gelu"], ["left", "right"], axis=1),
+        helper.make_node("Concat", ["right", "left"], ["swapped"], axis=1),
+        helper.make_node("Dropout", ["swapped"], ["dropped", "mask"]),
+        helper.make_node("Conv", ["dropped", "w2"], ["conv2"], kernel_shape=[3, 3], pads=[1] * 4),
+        helper.make_node("Relu", ["conv2"], ["out"]),
+    ]
+    return nodes, weights
+
+
+def norms():
+    """Batch normalisation behind a convolution that it alone reads, and behind one that is read elsewhere, too; Clip before operator set 12."""
+    nodes, (first, *weights) = convs()
+    weights.append(small(first))
+    norm = lambda place: [f"{part}{place}" for part in ("gamma", "beta", "mean", "variance")]
+    for place in (1, 2):
+        numbers = [random.uniform(0.5, 2, 6), random.normal(size=6), random.normal(size=6), random.uniform(0.5, 2, 6)]
+        weights += [numpy_helper.from_array(values.astype(np.float32), name) for values, name in zip(numbers, norm(place))]
+    weights += [scalar("zero", 0), scalar("six", 6)]
+    nodes = [
+        nodes[0],
+        helper.make_node("BatchNormalization", ["conv1", *norm(1)], ["norm1"]),
+        helper.make_node("Clip", ["norm1", "zero", "six"], ["relu1"]),
+        nodes[2],
+        helper.make_node("BatchNormalization", ["conv2", *norm(2)], ["norm2"]),
+        helper.make_node("Add", ["conv2", "norm2"], ["sum"]),
+        helper.make_node("Relu", ["sum"], ["out"]),
+    ]
+    return nodes, weights
 
 
 def from_bytes():

@@ -30,8 +30,8 @@ impl Quantisation {
     }
 }
 
-/// Operators that hand their first input's bytes on, moved or chosen but not changed.
-const KEEP_BYTES: [&str; 13] = [
+/// Operators that hand their first input's numbers on, moved or chosen but not changed.
+pub(crate) const KEEP_NUMBERS: [&str; 13] = [
     "MaxPool",
     "Reshape",
     "Transpose",
@@ -69,7 +69,7 @@ pub(crate) fn quantisation(graph: &Graph, tensor: &str) -> Option<Quantisation> 
             | "QLinearLeakyRelu"
             | "QLinearSigmoid"
             | "QLinearSoftmax" => return named(&node.input, 3),
-            op if KEEP_BYTES.contains(&op) => tensor = node.input.first()?,
+            op if KEEP_NUMBERS.contains(&op) => tensor = node.input.first()?,
             _ => return None,
         }
     }

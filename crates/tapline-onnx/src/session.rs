@@ -53,11 +53,11 @@ impl Extractor {
         self.size.channels * self.size.height as usize * self.size.width as usize
     }
 
-    /// Memory for `count` pictures, all 0, from which they reach the device fastest.
-    pub fn memory_for(&self, count: usize) -> PictureMemory {
+    /// Memory for `count` pictures, all 0; from page-locked memory, which `is_locked` allows, they reach a GPU fastest.
+    pub fn memory_for(&self, count: usize, is_locked: bool) -> PictureMemory {
         let values = count * self.picture_values();
         let locked = match self.device {
-            Device::Cuda(index) if values > 0 => page_locked(&self.session, index, values).ok(),
+            Device::Cuda(index) if values > 0 && is_locked => page_locked(&self.session, index, values).ok(),
             _ => None,
         };
         // Where the system locks no more pages, copies from ordinary memory do.

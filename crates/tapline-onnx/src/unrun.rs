@@ -10,6 +10,7 @@ use prost::Message;
 use tapline_core::{Pooling, TensorRange};
 
 use crate::graph::Graph;
+use crate::half::halve;
 use crate::layers::{Measured, candidates, layers_of};
 use crate::proto::{
     AttributeProto, EXTERNAL, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
@@ -29,7 +30,7 @@ const LARGEST: i64 = 4096;
 const POOLINGS: [Pooling; 6] =
     [Pooling::Mean, Pooling::Max, Pooling::MeanMax, Pooling::Gem { p: 3.0 }, Pooling::Grid { k: 2 }, Pooling::Flatten];
 
-/// Reads a model, lists its layers, taps each with every pooling, and turns it into bytes; gives how many networks were made.
+/// Reads a model, lists its layers, taps each with every pooling, and turns it into bytes and halves; gives how many networks were made.
 pub fn edit(path: &Path) -> usize {
     let Ok(model) = Model::read(path, None) else { return 0 };
     let Ok(graph) = Graph::new(model.graph()) else { return 0 };
@@ -39,11 +40,17 @@ pub fn edit(path: &Path) -> usize {
     let requests = || layers.iter().flat_map(|layer| POOLINGS.map(|pooling| TapRequest { layer, pooling }));
     let singles = requests().filter(|&request| is_tapped(&model, &[request])).count();
     let fitting: Vec<TapRequest> = requests().filter(|request| crate::features(request).is_ok()).collect();
-    singles + usize::from(is_tapped(&model, &fitting)) + in_bytes(&model, &layers)
+    singles + usize::from(is_tapped(&model, &fitting)) + in_bytes(&model, &layers) + in_halves(&model, &layers)
 }
 
 fn is_tapped(model: &Model, taps: &[TapRequest]) -> bool {
     tap_model(model, taps, SIZE, Some(1)).is_ok() && tap_model(model, taps, SIZE, None).is_ok()
+}
+
+/// The network in halves, tapped once more.
+fn in_halves(model: &Model, layers: &[Layer]) -> usize {
+    let Ok(halved) = halve(model) else { return 0 };
+    layers.iter().filter(|layer| is_tapped(&halved, &[TapRequest { layer, pooling: Pooling::Mean }])).count()
 }
 
 /// The network in bytes, tapped once more.

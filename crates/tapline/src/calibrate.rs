@@ -1,14 +1,15 @@
-//! `--precision int8`: ranges measured on the user's own pictures, and the network in bytes that they make.
+//! The network that `--precision` asks for; for int8 ranges are measured on the user's own pictures first.
 //!
 //! Measuring is an extraction like any other, of maxima and minima. A store keeps its ranges, so that a run that goes on
 //! computes the same rows.
 
 use anyhow::bail;
 use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, stored_calibration};
-use tapline_onnx::{Device, Model, RangeProbe, in_precision};
+use tapline_onnx::{Device, Model, RangeProbe, in_precision, products_in_float32};
 
 use crate::args::{ExtractArgs, PrecisionArg};
 use crate::interrupt::Interrupt;
+use crate::output::counted;
 use crate::pipeline::{Finished, run_pass};
 use crate::progress;
 use crate::settled::Settled;
@@ -38,7 +39,10 @@ pub fn trunk(
     let trunk = |precision: Precision| Ok(Some(Trunk { model: in_precision(original, &precision)?, precision }));
     match args.precision {
         PrecisionArg::Float32 => return trunk(Precision::Float32),
-        PrecisionArg::Float16 => return trunk(Precision::Float16),
+        PrecisionArg::Float16 => {
+            say_of_halves(settled.chosen.device, products_in_float32(&in_precision(original, &Precision::Float16)?));
+            return trunk(Precision::Float16);
+        }
         PrecisionArg::Int8 => {}
     }
     if settled.chosen.device != Device::Cpu {
@@ -57,6 +61,19 @@ pub fn trunk(
         },
     };
     trunk(Precision::Int8(calibration))
+}
+
+/// Says what float16 does not bring, if anything.
+fn say_of_halves(device: Device, in_float32: usize) {
+    if device == Device::Cpu {
+        eprintln!(
+            "tapline: --precision float16 is for GPUs: on the processor it takes no less time, and rows are rounded otherwise"
+        );
+    }
+    if in_float32 > 0 {
+        let products = counted(in_float32, "convolution or matrix product");
+        eprintln!("tapline: {products} of the network cannot be in float16, and stay in float32");
+    }
 }
 
 /// The pictures whose ranges are measured, spread evenly over a listing: of a shard, over the whole of it, so that all

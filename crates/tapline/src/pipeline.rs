@@ -22,18 +22,21 @@ use crate::cells::Picture;
 use crate::interrupt::Interrupt;
 use crate::reading::{Reader, Sources};
 
-/// Bytes of rows that may wait while the one thread that stores them waits for the disk.
+/// Bytes of rows that may wait while the one thread that stores them waits for the disk; those of one pass may in any case.
 const WAITING: usize = 64 << 20;
 /// The most passes whose rows wait, however small these are.
 const WAITING_PASSES: usize = 1024;
+/// Bytes of page-locked memory for pictures, of all workers together; beyond it they take ordinary memory.
+const LOCKED: usize = 1 << 30;
 
 /// Workers that share a session of a GPU.
 const SHARERS: usize = 3;
 /// Workers that decode on all cores at a time: two, of which one takes up the cores that the other's last pictures leave idle. Were
 /// they more, their passes would be full at the same time, and the cores idle until the GPU has done with all of them.
 const DECODING: usize = 2;
-/// Pictures, or views of them, that are decoded on all cores in one go, however small a pass is.
-const AT_LEAST: usize = 32;
+/// Pictures, or views of them, that are decoded on all cores in one go, however small a pass is, as long as they take no more than
+/// so many bytes.
+const AT_LEAST: (usize, usize) = (32, 64 << 20);
 
 /// Everything a pass over pictures needs; checked before the first picture is read.
 pub struct Pass<'a> {
@@ -70,11 +73,22 @@ impl Pass<'_> {
         self.sharing.threads == 1
     }
 
-    /// Pictures a worker takes at a time: as many as fill a pass with their views, so that memory is bounded by a pass or
-    /// by one picture's views; where all cores decode them, as many passes as keep these busy.
-    fn claim(&self) -> usize {
-        let passes = if self.is_alone() { 1 } else { AT_LEAST.div_ceil(self.sharing.batch) };
-        (passes * self.sharing.batch / self.views.count()).max(1)
+    /// Pictures of a pass: as many as fill it with their views, so that memory is bounded by it or by one picture's views.
+    fn step(&self) -> usize {
+        (self.sharing.batch / self.views.count()).max(1)
+    }
+
+    /// Pictures a worker takes at a time: those of a pass, or where all cores decode them, of as many passes as keep these busy and
+    /// leave some to the other workers.
+    fn claim(&self, rows: usize) -> usize {
+        let step = self.step();
+        if self.is_alone() {
+            return step;
+        }
+        let (least, bytes) = AT_LEAST;
+        let wanted = (least / self.views.count()).min(bytes / (self.values() * size_of::<f32>()).max(1));
+        let share = rows.div_ceil(self.sharing.sessions.max(1) * self.sharers());
+        step * wanted.min(share).div_ceil(step).max(1)
     }
 
     /// Workers that share a session.
@@ -85,11 +99,11 @@ impl Pass<'_> {
         }
     }
 
-    /// How many workers' claims may wait to be stored: two of each, more where they are small.
-    fn waiting(&self, workers: usize) -> usize {
+    /// How many passes' rows may wait to be stored.
+    fn waiting(&self) -> usize {
         let row: usize = self.model.taps.iter().map(|tap| tap.features).sum();
-        let claim = self.claim() * self.views.count() * row * size_of::<f32>();
-        (WAITING / claim.max(1)).min(WAITING_PASSES).max(2 * workers)
+        let pass = self.step() * self.views.count() * row * size_of::<f32>();
+        (WAITING / pass.max(1)).clamp(1, WAITING_PASSES)
     }
 }
 
@@ -116,19 +130,26 @@ pub fn run_pass(
     rows: &[usize],
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let claims = Claims { next: AtomicUsize::new(0), stop: AtomicBool::new(false), rows, turns: Turns::new(DECODING) };
+    let claims = Claims {
+        next: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        rows,
+        size: pass.claim(rows.len()),
+        turns: Turns::new(DECODING),
+    };
     let reader = pass.sources.reader(samples, rows, (pass.limits.max_bytes, pass.interrupt))?;
-    let workers = (pass.sharing.sessions * pass.sharers()).clamp(1, rows.len().div_ceil(pass.claim()).max(1));
+    let workers = (pass.sharing.sessions * pass.sharers()).clamp(1, rows.len().div_ceil(claims.size).max(1));
+    let is_locked = workers * claims.size * pass.values() * size_of::<f32>() <= LOCKED;
     let sessions: Vec<Session> = (0..workers.div_ceil(pass.sharers())).map(|_| Session::default()).collect();
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<Vec<Finished>>(pass.waiting(workers));
+        let (sender, receiver) = sync_channel::<Vec<Finished>>(pass.waiting());
         let mut handles = Vec::new();
         for worker in 0..workers {
             let (sender, claims, reader) = (sender.clone(), &claims, &reader);
             let session = &sessions[worker % sessions.len()];
             let spawned = Builder::new().spawn_scoped(scope, move || {
                 let stops = StopOnFailure(claims);
-                let done = work(pass, session, (reader, claims), &sender);
+                let done = work(pass, (session, is_locked), (reader, claims), &sender);
                 if done.is_ok() {
                     std::mem::forget(stops);
                 }
@@ -173,17 +194,24 @@ struct Claims<'a> {
     next: AtomicUsize,
     stop: AtomicBool,
     rows: &'a [usize],
+    /// How many are taken at a time.
+    size: usize,
     /// For those who decode on all cores, taken before rows are: who waits for a turn must not hold what is fetched next.
     turns: Turns,
 }
 
 impl Claims<'_> {
-    fn claim(&self, batch: usize) -> Option<&[usize]> {
-        let first = self.next.fetch_add(batch, Ordering::Relaxed);
-        if first >= self.rows.len() || self.stop.load(Ordering::Relaxed) {
+    fn claim(&self) -> Option<&[usize]> {
+        let first = self.next.fetch_add(self.size, Ordering::Relaxed);
+        if first >= self.rows.len() || self.is_stopped() {
             return None;
         }
-        Some(&self.rows[first..self.rows.len().min(first + batch)])
+        Some(&self.rows[first..self.rows.len().min(first + self.size)])
+    }
+
+    /// Whether another worker has failed.
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }
 
@@ -217,35 +245,39 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A session, loaded by the first worker that needs it.
+/// A session, loaded by the first worker that needs it, or why it could not be.
 #[derive(Default)]
-struct Session(Mutex<Option<Extractor>>);
+struct Session(Mutex<Option<Result<Extractor, String>>>);
 
 impl Session {
     /// Does `work` on it while no other worker does.
     fn with<T>(&self, pass: &Pass, work: impl FnOnce(&mut Extractor) -> anyhow::Result<T>) -> anyhow::Result<T> {
         // After a panic in a pass the run ends.
-        let mut extractor = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *extractor {
-            Some(loaded) => work(loaded),
-            empty => work(empty.insert(Extractor::load(pass.model, pass.runtime, pass.device, &pass.sharing)?)),
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = slot.get_or_insert_with(|| {
+            Extractor::load(pass.model, pass.runtime, pass.device, &pass.sharing)
+                .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+        });
+        match loaded {
+            Ok(extractor) => work(extractor),
+            Err(cause) => bail!("{cause}"),
         }
     }
 }
 
 fn work(
     pass: &Pass,
-    session: &Session,
+    (session, is_locked): (&Session, bool),
     (reader, claims): (&Reader, &Claims),
     sender: &SyncSender<Vec<Finished>>,
 ) -> anyhow::Result<()> {
-    let values = pass.values();
-    let inputs = pass.claim().min(claims.rows.len()) * pass.views.count();
-    let mut pictures = session.with(pass, |extractor| Ok(extractor.memory_for(inputs)))?;
+    let (values, step) = (pass.values(), pass.step());
+    let inputs = claims.size.min(claims.rows.len()) * pass.views.count();
+    let mut pictures = session.with(pass, |extractor| Ok(extractor.memory_for(inputs, is_locked)))?;
     let mut scratch = Scratch::default();
     loop {
         let turn = (!pass.is_alone()).then(|| claims.turns.take());
-        let (Some(rows), None) = (claims.claim(pass.claim()), pass.interrupt.caught()) else { return Ok(()) };
+        let (Some(rows), None) = (claims.claim(), pass.interrupt.caught()) else { return Ok(()) };
         let slots = &mut pictures[..rows.len() * values];
         // None where a signal ended the wait for a picture.
         let read: Option<Vec<Read>> = if pass.is_alone() {
@@ -258,9 +290,15 @@ fn work(
                 .collect::<anyhow::Result<_>>()?
         };
         drop(turn);
-        let Some(read) = read else { return Ok(()) };
-        if sender.send(run_batch(session, pass, rows, slots, read)?).is_err() {
-            return Ok(());
+        let Some(mut read) = read else { return Ok(()) };
+        for (rows, slots) in rows.chunks(step).zip(slots.chunks_mut(step * values)) {
+            let finished = run_batch(session, pass, rows, slots, read.drain(..rows.len()).collect())?;
+            if sender.send(finished).is_err() {
+                return Ok(());
+            }
+            if pass.interrupt.caught().is_some() || claims.is_stopped() {
+                return Ok(());
+            }
         }
     }
 }

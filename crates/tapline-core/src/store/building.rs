@@ -93,8 +93,8 @@ pub(crate) struct ArrayFile {
     file: File,
     array: Array,
     data: u64,
-    /// Rows that follow each other, still to be written from `run_start` on: a pass brings many of a picture's neighbours, and
-    /// each write is a call to the system.
+    /// Rows that follow each other, still to be written from `run_start` on: each write is a call to the system, and passes of many
+    /// pictures bring many such rows.
     run: Vec<u8>,
     run_start: u64,
     is_synced: bool,

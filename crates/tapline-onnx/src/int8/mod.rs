@@ -12,10 +12,8 @@ mod quantise;
 mod ranges;
 mod weights;
 
-pub(crate) use plan::is_plain_normalisation;
 pub use quantise::quantise;
 pub use ranges::RangeProbe;
-pub(crate) use weights::Weights;
 
 /// The prefix of every tensor name that a quantised graph adds.
 pub(crate) const INT8: &str = "tapline-int8/";

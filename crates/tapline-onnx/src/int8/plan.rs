@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::INT8;
 use crate::Error;
 use crate::constants::{Constants, floats};
+use crate::folding::{is_plain_normalisation, is_standard};
 use crate::graph::Graph;
 use crate::model::Model;
 use crate::proto::NodeProto;
@@ -148,10 +149,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn is_standard(node: &NodeProto) -> bool {
-    matches!(node.domain.as_str(), "" | "ai.onnx") && !node.input.is_empty() && !node.output.is_empty()
-}
-
 fn is_quantised(node: &NodeProto) -> bool {
     let names =
         ["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm"];
@@ -172,17 +169,6 @@ fn is_plain_gemm(node: &NodeProto, constants: &Constants) -> bool {
         && is_one("alpha")
         && is_one("beta")
         && node.input.get(2).is_none_or(is_row)
-}
-
-/// Whether `node` normalises `input`, the output of a convolution, by constants.
-pub(crate) fn is_plain_normalisation(node: &NodeProto, input: &str, constants: &Constants) -> bool {
-    node.op_type == "BatchNormalization"
-        && is_standard(node)
-        && node.input.len() == 5
-        && node.input[0] == input
-        && node.input[1..].iter().all(|name| constants.get(name).and_then(floats).is_some())
-        && node.int("training_mode").unwrap_or(0) == 0
-        && node.output[1..].iter().all(String::is_empty)
 }
 
 /// Whether a node only cuts off what lies outside a range that holds 0, as bytes do by themselves.

@@ -9,8 +9,9 @@ use tapline_core::TensorRange;
 
 use super::INT8;
 use super::plan::{Chain, Plan};
-use super::weights::{ByteWeights, Weights};
+use super::weights::ByteWeights;
 use crate::constants::Constants;
+use crate::folding::Weights;
 use crate::graph::Graph;
 use crate::proto::{NodeProto, OperatorSetIdProto, TensorProto, data_type};
 use crate::quantised::ByteTensor;

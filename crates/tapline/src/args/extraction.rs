@@ -44,8 +44,9 @@ ever. Features are near those of exact decoding and not the same, so a store hol
 Precision: `--precision int8` first measures the ranges of the network's tensors on up to 128 of the pictures, evenly spread
 over the listing, and then runs it in bytes. Its features are others than those of float32 (`make bench ROWS=int8` shows by
 how much), so a store holds one or the other. The ranges are kept in the store and used again by later runs over it.
-`--precision float16` computes in halves, which is for GPUs: a processor takes it as well, and no less time. Its rows are within a
-hundredth of those of float32, and a space of their own, too; numbers beyond 65504 in a network that has such cost their pictures.
+`--precision float16` computes in halves, which is for GPUs: on a processor it takes no less time, and rounds otherwise than a GPU.
+Its rows are within a few hundredths of a tap's largest number of those of float32, and a space of their own, too; a picture of
+which a network makes numbers beyond 65504 is skipped.
 
 Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to ⌊(I+1)·rows/N⌋. Every shard
 needs the whole listing and a --store of its own, and may run anywhere and at any time; `tapline merge` joins them to the
@@ -104,8 +105,8 @@ pub struct ExtractArgs {
     /// trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most]
     #[arg(long, value_name = "N")]
     pub batch: Option<std::num::NonZeroUsize>,
-    /// Sessions of the network at work side by side, each with a worker thread, on a GPU with three [default: one for each core,
-    /// 2 on a GPU]
+    /// Sessions of the network at work side by side, each with a worker thread, on a GPU with three, of which each holds the
+    /// pictures of a pass [default: one for each core, 2 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Threads of each session on the processor [default: 1, or as above]

@@ -76,7 +76,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     passed_over.iter().for_each(|reason| eprintln!("tapline: passed over: {reason}"));
     let model = &settled.network.model;
     let tapped = tap_model(model, &selection.taps, settled.size, model.input.batch)?;
-    // A network in bytes is another than the one that is at hand here.
+    // A network in another precision is not the one that is at hand here.
     if settled.chosen.device == Device::Cpu && args.precision == PrecisionArg::Float32 {
         settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count());
     }
