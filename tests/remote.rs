@@ -230,6 +230,7 @@ fn from(server: &Server, pictures: &[&str], store: &str, more: &[&str]) -> Comma
 #[test]
 fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
     let (scratch, objects) = shards("web-");
+    let second = objects["/bucket/shards/web-001.tar"].clone();
     let server = Server::start(objects, Some(SIGNED));
     let local = scratch.text("local");
     run(extract(&scratch.text("packed/web-{000..002}.tar"), &local, &[])).ok();
@@ -249,9 +250,19 @@ fn tar_shards_of_a_bucket_give_the_store_of_the_files_to_the_bit() {
         let first = server.served().0 - before;
         let again = run(from(&server, pictures, &store, &["--json"]));
         assert_eq!((again.json()["reused"].as_u64(), again.json()["computed"].as_u64()), (Some(14), Some(0)), "{name}");
-        // The tar files are known by their tags: no picture is asked for.
-        assert!(server.served().0 - before - first + 14 <= first, "{name} {first}");
+        // The tar files are known by their tags: no picture is asked for, nor what lies where; they are opened, and the prefix is listed.
+        let asked = server.served().0 - before - first;
+        assert!(asked <= 4, "{name}: {asked}");
+        let known = scratch.path(name).join(".indexes");
+        let kept = fs::read(&known).expect("indexes");
+        run(from(&server, pictures, &store, &["--verify"])).ok();
+        assert!(server.served().0 - before - first - asked > 14, "{name}: everything is read again");
+        assert_eq!((fs::read(&known).expect("indexes"), features(&store)), (kept, features(&local)), "{name}");
     }
+    // Another version of a tar file is gone through.
+    server.swap("/bucket/shards/web-002.tar", second);
+    let report = run(from(&server, &each, &scratch.text("each"), &["--json", "--prune"])).json();
+    assert_eq!((report["pictures"].as_u64(), report["computed"].as_u64()), (Some(15), Some(0)), "{report}");
     assert!(is_discreet(&scratch.path("each")));
 }
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz"
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(store listing model picture)
+[ ${#targets[@]} -gt 0 ] || targets=(store listing kept model picture)
 seconds=${TIME:-60}
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"

@@ -121,7 +121,7 @@ pub use sources::{
 };
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
-    FORMAT, Group, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Stamp, Stamps, Store, StoreWriter,
+    FORMAT, Group, Indexes, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Stamp, Stamps, Store, StoreWriter,
     StoredListing, StoredTap, VERSION, export_rows, merge, stored_calibration,
 };
 pub use table::read_csv;

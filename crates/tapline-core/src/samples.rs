@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::folder::scan_folder;
 use crate::sources::{expand, is_parquet, is_shard, read_parquet, read_shards};
@@ -40,7 +40,7 @@ pub struct Listing {
 }
 
 /// An entry of a folder that is no sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Its path relative to the folder.
     pub path: String,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use tapline_core::{
-    Digest, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url, hash_all_by,
-    is_shard_url, is_url, objects_listing, scan_all, shards_listing,
+    Digest, Indexes, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url,
+    hash_all_by, is_shard_url, is_url, objects_listing, scan_all, shards_listing,
 };
 use tapline_remote::{Ahead, Config, Fault, Fetched, Hashed, Object, Order, Remote, Wanted};
 
@@ -26,13 +26,19 @@ const INDEXED_AT_ONCE: usize = 8;
 pub struct Sources {
     remote: Option<Remote>,
     prefetch_bytes: u64,
+    /// Of the tar files behind URLs.
+    indexes: Indexes,
 }
 
 impl Sources {
     /// The pictures that were typed, and what reads them.
     pub fn scan(args: &ExtractArgs) -> anyhow::Result<(Listing, Self)> {
         let config = Config { environment: std::env::vars().collect(), retries: args.retries.into() };
-        let mut sources = Self { remote: None, prefetch_bytes: args.prefetch_bytes };
+        let mut sources = Self {
+            remote: None,
+            prefetch_bytes: args.prefetch_bytes,
+            indexes: Indexes::read(&args.store, !args.verify),
+        };
         let typed = args.pictures.iter().filter_map(|path| path.to_str().filter(|text| is_url(text)));
         let typed: Vec<&str> = typed.collect();
         let listing = if typed.is_empty() {
@@ -46,9 +52,9 @@ impl Sources {
             match (&urls[..], typed.len() == args.pictures.len()) {
                 (urls, true) if urls.iter().all(|url| is_shard_url(url)) => {
                     let named = |url: &String| RemoteShard { name: url.into(), url: url.as_str().into() };
-                    shards(remote, &urls.iter().map(named).collect::<Vec<_>>())?
+                    shards(remote, (&urls.iter().map(named).collect::<Vec<_>>(), &sources.indexes))?
                 }
-                ([prefix], true) => below(remote, prefix)?,
+                ([prefix], true) => below(remote, (prefix, &sources.indexes))?,
                 _ => bail!(
                     "{} is a URL, and several sources were given: give shards or one prefix, or list all in a CSV file",
                     typed[0]
@@ -59,6 +65,14 @@ impl Sources {
             sources.remote = Some(Remote::new(config)?);
         }
         Ok((listing, sources))
+    }
+
+    /// Keeps in a store what the next run need not look for again.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_indexes(&self, store: &Path) -> Result<(), tapline_core::Error> {
+        self.indexes.write(store)
     }
 
     /// The digests of all pictures, none where one cannot be read; those that `stamps` vouch for are not read. `progress` is
@@ -184,7 +198,7 @@ fn cell(place: &Place) -> Option<(&Arc<PictureTable>, usize)> {
 }
 
 /// The pictures below a prefix, or where it has shards and no pictures, those in the shards.
-fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
+fn below(remote: &Remote, (prefix, indexes): (&str, &Indexes)) -> anyhow::Result<Listing> {
     let mut objects = remote.list(prefix)?;
     objects.retain(|object| !object.name.split('/').any(|part| part.starts_with('.')));
     let found: Vec<RemoteShard> = objects
@@ -195,13 +209,13 @@ fn below(remote: &Remote, prefix: &str) -> anyhow::Result<Listing> {
     let place = |object: Object| (object.name, Place::Url { url: object.url.into(), version: object.version });
     let each = objects.into_iter().map(place);
     match objects_listing(Path::new(prefix.trim_end_matches('/')), each) {
-        Err(tapline_core::Error::EmptyFolder { .. }) if !found.is_empty() => shards(remote, &found),
+        Err(tapline_core::Error::EmptyFolder { .. }) if !found.is_empty() => shards(remote, (&found, indexes)),
         listing => Ok(listing?),
     }
 }
 
-/// The pictures of shards, whose indexes are read now.
-fn shards(remote: &Remote, shards: &[RemoteShard]) -> anyhow::Result<Listing> {
+/// The pictures of shards, whose indexes are read now where they are not known.
+fn shards(remote: &Remote, (shards, indexes): (&[RemoteShard], &Indexes)) -> anyhow::Result<Listing> {
     let open = |url: &str| {
         let file = remote.file(url).map_err(io::Error::other)?;
         let (bytes, version) = (file.bytes(), file.version());
@@ -209,7 +223,7 @@ fn shards(remote: &Remote, shards: &[RemoteShard]) -> anyhow::Result<Listing> {
     };
     let bar = bar("indexing", shards.len(), "shards");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(INDEXED_AT_ONCE).build()?;
-    let listing = pool.install(|| shards_listing(shards, &open, &|| bar.inc(1)));
+    let listing = pool.install(|| shards_listing((shards, indexes), &open, &|| bar.inc(1)));
     bar.finish_and_clear();
     listing.map_err(|error| match &error {
         tapline_core::Error::Read { source, .. } => match Fault::inside(source) {

@@ -17,7 +17,8 @@ use super::webdataset::{Shard, read_tar, read_tars};
 use super::{Holder, Place, is_url};
 use crate::folder::{is_split, split_and_class};
 use crate::samples::path_text;
-use crate::{Error, Listing, Sample, Skipped};
+use crate::store::{IndexedPicture, TarIndex};
+use crate::{Error, Indexes, Listing, Sample, Skipped};
 
 /// The most columns that the side files of pictures may make together.
 const MAX_COLUMNS: usize = 1000;
@@ -82,13 +83,13 @@ pub struct OpenShard<R> {
 }
 
 /// The pictures of shards behind URLs, in the order of the shards and of their members: a [`Place::Part`] of each tar file, or
-/// a [`Place::Cell`] of each Parquet file. All are opened by `open` first, then indexed on the threads of the pool that this runs in;
-/// `progress` is called after each.
+/// a [`Place::Cell`] of each Parquet file. All are opened by `open` first, then indexed on the threads of the pool that this runs in,
+/// but for the tar files of which `indexes` have this version; `progress` is called after each.
 ///
 /// # Errors
 /// As [`scan_all`](crate::scan_all) for shards; [`Error::Read`] with what `open` and its readers say.
 pub fn shards_listing<R: Read + Seek + Send + 'static>(
-    shards: &[RemoteShard],
+    (shards, indexes): (&[RemoteShard], &Indexes),
     open: &(dyn Fn(&str) -> io::Result<OpenShard<R>> + Sync),
     progress: &(dyn Fn() + Sync),
 ) -> Result<Listing, Error> {
@@ -102,7 +103,17 @@ pub fn shards_listing<R: Read + Seek + Send + 'static>(
         let (url, path) = (&shard.url, Path::new(&*shard.url));
         let read = if is_tar(path) {
             let place = |offset, bytes| Place::Part { url: url.clone(), offset, bytes, version: version.clone() };
-            read_tar(path, (BufReader::with_capacity(REMOTE_BUFFER, reader), bytes), &place)
+            let known = version.as_deref().and_then(|version| indexes.find(url, version, bytes));
+            match known {
+                Some(index) => Ok(shard_of(index, &place)),
+                None => {
+                    let read = read_tar(path, (BufReader::with_capacity(REMOTE_BUFFER, reader), bytes), &place);
+                    if let (Ok(shard), Some(version)) = (&read, version.as_deref()) {
+                        indexes.note(url, version, bytes, &index_of(shard));
+                    }
+                    read
+                }
+            }
         } else if is_parquet(path) {
             let holder = Holder::Url { url: url.clone(), version };
             read_pictures_at(path, (Ranges::of_file(reader, bytes), bytes), holder)
@@ -114,6 +125,31 @@ pub fn shards_listing<R: Read + Seek + Send + 'static>(
     };
     let shards = shards.par_iter().zip(opened).map(read).collect::<Result<Vec<_>, Error>>()?;
     gather(&paths, names, shards.into_iter().map(Ok))
+}
+
+/// The pictures of a tar file whose index is known.
+fn shard_of(index: TarIndex, place: &dyn Fn(u64, u64) -> Place) -> (Vec<Row>, Vec<Skipped>) {
+    let row = |one: IndexedPicture| {
+        let IndexedPicture { name, offset, bytes, label, split, extra } = one;
+        Row { name, place: place(offset, bytes), label, split, extra }
+    };
+    (index.pictures.into_iter().map(row).collect(), index.passed_over)
+}
+
+/// The index of a tar file behind a URL.
+fn index_of((rows, passed_over): &(Vec<Row>, Vec<Skipped>)) -> TarIndex {
+    let picture = |row: &Row| match row.place {
+        Place::Part { offset, bytes, .. } => IndexedPicture {
+            name: row.name.clone(),
+            offset,
+            bytes,
+            label: row.label.clone(),
+            split: row.split.clone(),
+            extra: row.extra.clone(),
+        },
+        _ => unreachable!("its pictures are parts of it"),
+    };
+    TarIndex { pictures: rows.iter().map(picture).collect(), passed_over: passed_over.clone() }
 }
 
 /// Whether a URL names a tar or Parquet file; one that ends in `/` is a prefix, whatever it is called.

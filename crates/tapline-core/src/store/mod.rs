@@ -7,6 +7,7 @@
 //!                             rows of skipped pictures are NaN
 //! store/.lock                 held by the one run that writes
 //! store/.stamps               sizes and times of the pictures' files when they were read; no part of what the store holds
+//! store/.indexes              what lies where in tar files behind URLs; no part of it either
 //! store/building/             the next state while it is computed: plan.json, journal.jsonl, NAME.npy
 //! store/salvage-N/            an older `building` whose plan changed: a source of rows until the next commit
 //! store/commit.json           the moves that make `building` the store; present only while they are made
@@ -22,6 +23,7 @@ mod commit;
 mod disk;
 mod encode;
 mod export;
+mod indexes;
 mod journal;
 mod listing;
 mod manifest;
@@ -40,6 +42,8 @@ mod kill_tests;
 
 pub use calibrated::stored_calibration;
 pub use export::export_rows;
+pub use indexes::Indexes;
+pub(crate) use indexes::{IndexedPicture, TarIndex};
 pub use listing::StoredListing;
 pub(crate) use listing::without_panics;
 pub use manifest::{FORMAT, Manifest, Run, Sharing, SharingBy, StoredTap, VERSION};
@@ -51,6 +55,7 @@ pub use writer::{Group, Plan, StoreWriter};
 
 const LOCK: &str = ".lock";
 const STAMPS: &str = ".stamps";
+const INDEXES: &str = ".indexes";
 const MANIFEST: &str = "store.json";
 const LISTING: &str = "listing.parquet";
 const FEATURES: &str = "features";

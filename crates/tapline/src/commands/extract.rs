@@ -214,6 +214,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     }
     drop(stored);
     let mut writer = StoreWriter::begin(&args.store, plan)?;
+    if let Err(error) = settled.sources.keep_indexes(&args.store) {
+        eprintln!("tapline: {:#}; the next run will go through all tar files again", anyhow::Error::from(error));
+    }
     if writer.has_sources() {
         let digests = known.map_or_else(|| hash(writer.listing()), Ok)?;
         if interrupt.caught().is_some() {
