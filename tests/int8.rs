@@ -107,6 +107,8 @@ fn a_store_holds_one_precision_and_is_left_alone_by_the_other() {
     run(extract(&pictures, &float32, &INT8)).fails_with(&["--precision: float32, asked int8", "another --store"]);
     run(extract(&pictures, &int8, &[])).fails_with(&["--precision: int8, asked float32", "another --store"]);
     assert!(before == (contents(Path::new(&float32)), contents(Path::new(&int8))));
+    run(extract(&pictures, &int8, &[&INT8[..], &["--device", "cuda"]].concat()))
+        .fails_with(&["int8 runs on the processor alone", "leave out --device"]);
     let info = run(tapline(&["info", &int8])).ok();
     assert!(info.contains("through squeezenet1.1 in int8 (ranges of 4 pictures)"), "{info}");
 }

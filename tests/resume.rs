@@ -100,6 +100,28 @@ fn a_listing_that_leaves_pictures_out_does_not_cost_their_features() {
 }
 
 #[test]
+fn what_a_stopped_run_has_computed_is_not_dropped_without_a_word() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(3), scratch.text("store"));
+    let broken = scratch.write("pictures/light/z.png", "no picture");
+    let taps = ["--taps", "pool1,fire2", "--workers", "1"];
+    run(extract(&pictures, &store, &[&taps[..], &["--strict"]].concat())).fails_with(&["light/z.png", "--strict"]);
+    fs::remove_file(broken).expect("removes");
+    let part = scratch.text("pictures/dark");
+    let left = "a run that was stopped has left features";
+    run(extract(&part, &store, &taps)).fails_with(&[left, "of 3 pictures", "dark does not list", "--prune"]);
+    run(extract(&pictures, &store, &["--taps", "pool1"])).fails_with(&[left, "fire2@mean", "ask for them, too"]);
+    let report = run(extract(&pictures, &store, &[&taps[..], &["--json"]].concat())).json();
+    assert_eq!((report["reused"].as_u64(), report["computed"].as_u64()), (Some(6), Some(0)));
+    // With --prune they are dropped.
+    let other = scratch.text("other");
+    scratch.write("pictures/light/z.png", "no picture");
+    run(extract(&pictures, &other, &[&taps[..], &["--strict"]].concat())).fails_with(&["--strict"]);
+    let report = run(extract(&part, &other, &["--taps", "pool1", "--prune", "--json"])).json();
+    assert_eq!((report["reused"].as_u64(), report["taps"].as_array().map(Vec::len)), (Some(3), Some(1)));
+}
+
+#[test]
 fn a_row_alone_equals_the_row_in_any_batch_with_any_threads() {
     let scratch = Scratch::new();
     let table = cells(&scratch, 24);

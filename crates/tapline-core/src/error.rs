@@ -168,7 +168,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A table that does not say where the pictures are.
-    #[error("{path} has no column \"path\", only {}: name the column with the pictures' paths so", quoted(.found))]
+    #[error("{path} has no column \"path\", {}: name the column with the pictures' paths so", only(.found))]
     NoPathColumn {
         /// The table.
         path: PathBuf,
@@ -176,7 +176,7 @@ pub enum Error {
         found: Vec<String>,
     },
     /// A table of values that does not say what its rows are about.
-    #[error("{path} has neither a column path nor label, only {}: name the one that says what a row is about so", quoted(.found))]
+    #[error("{path} has neither a column path nor label, {}: name the one that says what a row is about so", only(.found))]
     NoKeyColumn {
         /// The table.
         path: PathBuf,
@@ -300,8 +300,8 @@ pub enum Error {
         /// The store.
         dir: PathBuf,
     },
-    /// A folder with files of somebody else.
-    #[error("{dir} is not empty and not a store of tapline: nothing was written, name a new or empty folder")]
+    /// A folder with files of somebody else, or no folder.
+    #[error("{dir} is {} and not a store of tapline: nothing was written, name a new or empty folder", if .dir.is_file() { "a file" } else { "not empty" })]
     NotAStore {
         /// The folder.
         dir: PathBuf,
@@ -433,6 +433,10 @@ pub enum Error {
     },
 }
 
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+/// `only "a", "b"` of a table's columns.
+fn only(names: &[String]) -> String {
+    match names.iter().all(String::is_empty) {
+        true => "nor any other".to_owned(),
+        false => format!("only {}", names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")),
+    }
 }

@@ -28,7 +28,7 @@ pub struct Trunk {
 /// The network to be run as `args` ask, for features of `space` but for its precision; none where a signal stopped it.
 ///
 /// # Errors
-/// Where int8 is asked for and the device, the network, the store or the pictures do not allow it.
+/// Where int8 is asked for and the network, the store or the pictures do not allow it.
 pub fn trunk(
     args: &ExtractArgs,
     (settled, interrupt): (&Settled, &Interrupt),
@@ -44,13 +44,6 @@ pub fn trunk(
             return trunk(Precision::Float16);
         }
         PrecisionArg::Int8 => {}
-    }
-    if settled.chosen.device != Device::Cpu {
-        bail!(
-            "--precision int8 runs on the processor alone, and {} was chosen ({}): add --device cpu, or leave out --precision",
-            settled.chosen.device,
-            settled.chosen.why
-        );
     }
     let probe = RangeProbe::new(original, &settled.layers, settled.size)?;
     let calibration = match stored_calibration(&args.store, space)? {

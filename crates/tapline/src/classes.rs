@@ -74,6 +74,9 @@ impl Labelled {
         let labels = rows.iter().map(|&row| names.binary_search_by(|n| n.as_str().cmp(label(row))).expect("listed"));
         let labels = labels.collect();
         match names.as_slice() {
+            [] if listing.skipped.iter().all(Option::is_some) => {
+                bail!("the store holds no features, for all its pictures were skipped: `tapline info` says why")
+            }
             [] => bail!(
                 "the store has no labelled pictures to train on: put pictures in one folder for each class, or give a \
                  CSV with a label column, and extract again (features are reused)"

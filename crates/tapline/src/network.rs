@@ -45,7 +45,7 @@ impl Network {
                 let cards = project::cards().unwrap_or_default();
                 if let Some(card) = cards.iter().find(|card| card.sha256 == model.sha256) {
                     eprintln!(
-                        "tapline: {typed} is the model of the card {0}: --model {0} brings its preprocessing and stages",
+                        "tapline: {typed} is the model of the card {0}: naming {0} instead of the file brings its preprocessing and stages",
                         card.name
                     );
                 }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -50,7 +51,7 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
-const EVALUATION_VERSION: u32 = 4;
+const EVALUATION_VERSION: u32 = 5;
 
 /// Everything an evaluation depends on.
 #[derive(Serialize)]
@@ -116,11 +117,33 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())
 }
 
-/// Keeps it for the next time; a half-written file cannot be read.
+/// Keeps it for the next time; a half-written file cannot be read, nor one that another thread was writing.
 pub fn keep<T: Serialize>(file: &Path, scored: &T) -> anyhow::Result<()> {
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
     let folder = file.parent().expect("kept_file() names a folder");
     fs::create_dir_all(folder)?;
-    let beside = folder.join(format!(".{}.tmp", std::process::id()));
+    let beside = folder.join(format!(".{}.{}.tmp", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed)));
     fs::write(&beside, serde_json::to_vec(scored)?)?;
     Ok(fs::rename(&beside, file)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_keep_at_the_same_time_is_not_mixed_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |number: usize| folder.path().join(format!("scores/{number}.json"));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let file = &file;
+                scope
+                    .spawn(move || (0..50).for_each(|n| keep(&file(8 * n + thread), &(8 * n + thread)).expect("kept")));
+            }
+        });
+        for number in 0..400 {
+            assert_eq!(read_kept::<usize>(&file(number)), Some(number));
+        }
+    }
 }

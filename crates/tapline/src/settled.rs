@@ -3,9 +3,9 @@
 use anyhow::bail;
 use tapline_core::{Decode, Preprocess, Sharing, Views};
 use tapline_image::Limits;
-use tapline_onnx::{Chosen, Device, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
+use tapline_onnx::{Chosen, Device, DeviceRequest, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
-use crate::args::ExtractArgs;
+use crate::args::{ExtractArgs, PrecisionArg};
 use crate::interrupt::Interrupt;
 use crate::network::Network;
 use crate::pipeline::Pass;
@@ -43,8 +43,10 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
     let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
     let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
     args.views.check(&preprocess)?;
-    let runtime = project::runtime(args.device)?;
-    let chosen = runtime.choose(args.device)?;
+    let (device, why) = device(args)?;
+    let runtime = project::runtime(device)?;
+    let chosen = runtime.choose(device)?;
+    let chosen = Chosen { why: why.unwrap_or(chosen.why), ..chosen };
     let size = InputSize { channels: preprocess.channels.count(), height: preprocess.height, width: preprocess.width };
     if args.threads.is_some() && chosen.device != Device::Cpu {
         bail!(
@@ -70,6 +72,19 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
         chosen,
         sharing,
     })
+}
+
+/// The device to look for, and why where that is settled by more than the device that was typed.
+fn device(args: &ExtractArgs) -> anyhow::Result<(DeviceRequest, Option<String>)> {
+    match (args.precision, args.device) {
+        (PrecisionArg::Int8, DeviceRequest::Auto) => {
+            Ok((DeviceRequest::Only(Device::Cpu), Some("int8 runs on the processor alone".to_owned())))
+        }
+        (PrecisionArg::Int8, DeviceRequest::Only(device @ Device::Cuda(_))) => {
+            bail!("--precision int8 runs on the processor alone: leave out --device {device}, or --precision")
+        }
+        (_, device) => Ok((device, None)),
+    }
 }
 
 impl Settled {

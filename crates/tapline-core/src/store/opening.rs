@@ -61,6 +61,9 @@ pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<Opening, Error> {
 
 /// Makes the folder if need be and locks it; refuses one with files of somebody else before anything is written.
 fn claim(dir: &Path) -> Result<File, Error> {
+    if dir.is_file() {
+        return Err(Error::NotAStore { dir: dir.to_owned() });
+    }
     disk::create_folder(dir)?;
     if !is_ours_or_empty(dir)? {
         return Err(Error::NotAStore { dir: dir.to_owned() });

@@ -49,6 +49,16 @@ impl Source {
         self.files.iter().find(|(info, _)| same(info)).map(|(_, file)| file)
     }
 
+    /// The pictures whose rows are here.
+    pub(crate) fn pictures(&self) -> impl Iterator<Item = &Digest> {
+        self.rows.keys()
+    }
+
+    /// The taps whose rows are here.
+    pub(crate) fn taps(&self) -> impl Iterator<Item = &TapInfo> {
+        self.files.iter().map(|(tap, _)| tap)
+    }
+
     /// The row of a picture, if it is here.
     pub(crate) fn row(&self, digest: &Digest) -> Option<usize> {
         self.rows.get(digest).copied()

@@ -3,7 +3,7 @@
 //! A `StoreWriter` cannot be read, and only `finish` turns it into a `Store`; dropping it leaves all that was
 //! computed for the next run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -117,6 +117,23 @@ impl StoreWriter {
     /// Whether rows may be there already, so that hashing all pictures for `reuse` may save passes.
     pub fn has_sources(&self) -> bool {
         !self.sources.is_empty() || !self.vouched.is_empty()
+    }
+
+    /// What runs that were stopped have computed and this one would drop: how many pictures are not among `listed`, and the names of taps
+    /// that are none of the store to be.
+    pub fn left_over(&self, listed: &HashSet<Digest>) -> (usize, Vec<String>) {
+        let stopped = || self.sources.iter().skip(usize::from(self.finished.is_some()));
+        let stored = |digest: &&Digest| self.finished.is_some() && self.sources[0].row(digest).is_some();
+        let gone = stopped().flat_map(Source::pictures).filter(|digest| !listed.contains(digest));
+        let pictures: HashSet<&Digest> = gone.filter(|digest| !stored(digest)).collect();
+        let mut taps = Vec::new();
+        for tap in stopped().flat_map(Source::taps).filter(|tap| self.taps.iter().all(|own| own.info.tap != tap.tap)) {
+            let name = format!("{}@{}", tap.name, tap.tap.pooling);
+            if !taps.contains(&name) {
+                taps.push(name);
+            }
+        }
+        (pictures.len(), taps)
     }
 
     /// Takes over all rows that are there already and gives how many rows are complete; call it before `put`.

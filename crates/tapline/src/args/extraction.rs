@@ -103,8 +103,8 @@ pub struct ExtractArgs {
     pub device: DeviceRequest,
     /// Pictures, or views of them, per pass [default: 64 on a GPU; on the processor 1, or for 2,000 pictures and more what
     /// trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most]
-    #[arg(long, value_name = "N")]
-    pub batch: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65535))]
+    pub batch: Option<u16>,
     /// Sessions of the network at work side by side, each with a worker thread, on a GPU with three, of which each holds the
     /// pictures of a pass [default: one for each core, 2 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -130,7 +130,7 @@ pub struct ExtractArgs {
     /// Read every picture to find out whether it has changed, even where its file has the size and time it had before
     #[arg(long)]
     pub verify: bool,
-    /// Drop stored features of pictures that are not listed any more
+    /// Drop stored features of pictures that are not listed any more, and what a stopped run left of other pictures and taps
     #[arg(long)]
     pub prune: bool,
     /// Print JSON

@@ -222,6 +222,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         if interrupt.caught().is_some() {
             return Ok(());
         }
+        if !args.prune {
+            refuse_to_drop_left_over(&writer, &digests, args)?;
+        }
         report.reused = writer.reuse(&digests)?;
     }
     let listing = Arc::clone(writer.listing());
@@ -281,6 +284,27 @@ fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) 
         ),
         None => Ok(()),
     }
+}
+
+/// Refuses to drop what a run that was stopped has computed, likewise.
+fn refuse_to_drop_left_over(writer: &StoreWriter, listed: &[Option<Digest>], args: &ExtractArgs) -> anyhow::Result<()> {
+    let (pictures, taps) = writer.left_over(&listed.iter().copied().flatten().collect());
+    let (store, ways) = (args.store.display(), "use another --store, or --prune to drop them");
+    if pictures > 0 {
+        bail!(
+            "a run that was stopped has left features of {} in {store} that {}{} does not list: {ways}",
+            counted(pictures, "picture"),
+            args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
+            args.pictures[0].display(),
+        );
+    }
+    if !taps.is_empty() {
+        bail!(
+            "a run that was stopped has left features in {store} of taps that are not asked for now, {}: ask for them, too, {ways}",
+            taps.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// The taps a group of rows lacks, as requests to the network; their order is the group's.
@@ -400,7 +424,9 @@ fn render(report: &Report) -> String {
     for other in &report.not_listed {
         text += &format!("not listed {}: {}\n", other.path, other.reason);
     }
-    if report.shard.is_none() {
+    if report.computed + report.reused == 0 {
+        text += "no picture could be used: the store holds no features\n";
+    } else if report.shard.is_none() {
         text += &format!("next: tapline compare {}\n", report.store);
     }
     text

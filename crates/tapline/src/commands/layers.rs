@@ -23,7 +23,11 @@ pub fn run(args: &LayersArgs) -> anyhow::Result<Outcome> {
     let (size, remark) = network.listing_size(args.size)?;
     let mut layers = network.layers(size, &runtime)?;
     if args.stages {
-        anyhow::ensure!(network.card.is_some(), "{} has no model card, so it has no named stages", network.name);
+        anyhow::ensure!(
+            network.card.is_some(),
+            "{} was named by its file, which has no named stages: name a model card (`tapline models` lists them), or leave out --stages",
+            args.model
+        );
         layers.retain(|layer| layer.stage.is_some());
     }
     if let Some(remark) = remark {

@@ -1,6 +1,7 @@
 //! What the table says to do, which layer to do it with, and what to type.
 
 use serde::Serialize;
+use tapline_core::{Dtype, FeatureSpace, Resize, Views};
 
 use super::amount::{self, Amount, Slope};
 use super::likeness;
@@ -142,11 +143,33 @@ pub fn next(
     }
     let all: Vec<String> = (0..stores.stores.len()).map(dir).collect();
     if data.slope == Some(Slope::Steep) {
-        let model = word(&stores.stores[0].manifest().space.model.name);
-        commands.push(format!("tapline extract MORE-PICTURES --model {model} --store {}", all[0]));
+        let space = &stores.stores[0].manifest().space;
+        let (model, options) = (word(&space.model.name), options(space));
+        commands.push(format!("tapline extract OLD-AND-NEW-PICTURES --model {model}{options} --store {}", all[0]));
     }
     commands.push(format!("tapline report {} --out report.html", all.join(" ")));
     commands
+}
+
+/// The options that a store's features were made with, but for what model cards say.
+fn options(space: &FeatureSpace) -> String {
+    let mut options = String::new();
+    if space.preprocess.resize == Resize::Squash {
+        options += " --squash";
+    }
+    if space.views != Views::Centre {
+        options += &format!(" --views {}", space.views);
+    }
+    if !space.decode.is_exact() {
+        options += " --decode scaled";
+    }
+    if !space.precision.is_float32() {
+        options += &format!(" --precision {}", space.precision);
+    }
+    if space.dtype == Dtype::F16 {
+        options += " --dtype f16";
+    }
+    options
 }
 
 #[cfg(test)]
