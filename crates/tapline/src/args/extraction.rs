@@ -10,8 +10,8 @@ use tapline_onnx::{DeviceRequest, Layout};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Pictures, none of which is unpacked or copied:
   folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures, or of shards
-  table          .csv, .tsv or .parquet with the columns path, label (optional), split (optional) and any others, which are
-                 kept
+  table          .csv, .tsv or .parquet with the columns path (a relative one starts at the table's own folder), label
+                 (optional), split (optional) and any others, which are kept
   tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json (label, split, other columns);
                  without either, a packed folder of class folders
   Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
