@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::util::{Scratch, contents, extract, python, ran, run, tapline};
+use crate::util::{Scratch, contents, extract, extract_odd, python, ran, run, tapline};
 
 const HALF: [&str; 2] = ["--precision", "float16"];
 
@@ -25,12 +25,7 @@ fn unusual_networks_run_in_halves_or_say_why_not() {
     let made = ran(python("tests/reference/odd_models.py", &["make", &scratch.text("")])).ok();
     for name in made.split_whitespace() {
         let (model, store) = (scratch.text(&format!("{name}.onnx")), scratch.text(&format!("{name}.store")));
-        let pictures = scratch.text("pictures");
-        let taps = "*@mean,*@max,*@mean+max,*@gem:3,*@grid:2,*@flatten";
-        let mut args = vec!["extract", &pictures, "--model", &model, "--taps", taps, "--store", &store];
-        args.extend(["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb", "--interpolation", "bilinear"]);
-        args.extend(["--squash", "--device", "cpu", "--batch", "2", "--precision", "float16"]);
-        let ended = run(tapline(&args));
+        let ended = run(extract_odd(&scratch.text("pictures"), &model, &store, &HALF));
         let last = ended.stderr.lines().last().unwrap_or_default();
         match name {
             "quantised" | "float16" => {

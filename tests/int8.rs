@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::util::{Scratch, contents, extract, python, ran, run, tapline};
+use crate::util::{Scratch, contents, extract, extract_odd, python, ran, run, tapline};
 
 const INT8: [&str; 2] = ["--precision", "int8"];
 
@@ -30,12 +30,7 @@ fn unusual_networks_run_in_bytes_or_say_why_not() {
     let made = ran(python("tests/reference/odd_models.py", &["make", &scratch.text("")])).ok();
     for name in made.split_whitespace() {
         let (model, store) = (scratch.text(&format!("{name}.onnx")), scratch.text(&format!("{name}.store")));
-        let pictures = scratch.text("pictures");
-        let taps = "*@mean,*@max,*@mean+max,*@gem:3,*@grid:2,*@flatten";
-        let mut args = vec!["extract", &pictures, "--model", &model, "--taps", taps, "--store", &store];
-        args.extend(["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb", "--interpolation", "bilinear"]);
-        args.extend(["--squash", "--device", "cpu", "--batch", "2", "--precision", "int8"]);
-        let ended = run(tapline(&args));
+        let ended = run(extract_odd(&scratch.text("pictures"), &model, &store, &INT8));
         let last = ended.stderr.lines().last().unwrap_or_default();
         match name {
             "quantised" => assert!(ended.code == 1 && last.contains("quantised already"), "{}", ended.stderr),

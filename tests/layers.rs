@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::util::{Scratch, python, ran, root, run, tapline};
+use crate::util::{Scratch, extract_odd, python, ran, root, run, tapline};
 
 fn site_packages() -> PathBuf {
     let lib = root().join(".venv/lib");
@@ -84,13 +84,7 @@ fn unusual_networks_are_listed_and_tapped_right() {
         let listed = run(tapline(&["layers", &model, "--json"])).json();
         assert!(listed["layers"].as_array().expect("layers").len() >= 3, "{name}: {listed}");
         let store = scratch.text(&format!("{name}.store"));
-        let pictures = scratch.text("pictures");
-        let taps = "*@mean,*@max,*@mean+max,*@gem:3,*@grid:2,*@flatten";
-        let preprocessing = ["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb"];
-        let mut args = vec!["extract", &pictures, "--model", &model, "--taps", taps, "--store", &store];
-        args.extend(preprocessing);
-        args.extend(["--interpolation", "bilinear", "--squash", "--device", "cpu", "--batch", "2"]);
-        run(tapline(&args)).ok();
+        run(extract_odd(&scratch.text("pictures"), &model, &store, &[])).ok();
         ran(python("tests/reference/odd_models.py", &["check", &model, &store])).ok();
     }
     // A network that reads bytes takes pixels as they are, and no others.

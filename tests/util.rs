@@ -144,6 +144,16 @@ pub fn extract<'a>(pictures: &'a str, store: &'a str, more: &[&'a str]) -> Comma
     tapline(&args)
 }
 
+/// An extraction through a network of `tests/reference/odd_models.py`, all its tensors with every pooling.
+pub fn extract_odd(pictures: &str, model: &str, store: &str, more: &[&str]) -> Command {
+    let taps = "*@mean,*@max,*@mean+max,*@gem:3,*@grid:2,*@flatten";
+    let mut args = vec!["extract", pictures, "--model", model, "--taps", taps, "--store", store];
+    args.extend(["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb", "--interpolation", "bilinear"]);
+    args.extend(["--squash", "--device", "cpu", "--batch", "2"]);
+    args.extend(more);
+    tapline(&args)
+}
+
 /// Every file below a folder with its bytes, aside from those whose names begin with a dot: a store's lock and stamps.
 pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();

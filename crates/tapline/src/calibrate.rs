@@ -40,8 +40,9 @@ pub fn trunk(
     match args.precision {
         PrecisionArg::Float32 => return trunk(Precision::Float32),
         PrecisionArg::Float16 => {
-            say_of_halves(settled.chosen.device, products_in_float32(&in_precision(original, &Precision::Float16)?));
-            return trunk(Precision::Float16);
+            let model = in_precision(original, &Precision::Float16)?;
+            say_of_halves(settled.chosen.device, products_in_float32(&model));
+            return Ok(Some(Trunk { model, precision: Precision::Float16 }));
         }
         PrecisionArg::Int8 => {}
     }

@@ -39,11 +39,17 @@ pub(crate) struct IndexedPicture {
 
 /// Indexes of tar files behind URLs: those of a store, and those made since.
 #[derive(Debug, Default)]
-pub struct Indexes {
-    /// Those of the store, as JSON, by what they are of.
+pub struct Indexes(Mutex<Lines>);
+
+/// Indexes as JSON, by what they are of.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Those of the store that this run has not used.
     known: HashMap<String, String>,
-    /// Those that this run has used or made, likewise.
-    used: Mutex<BTreeMap<String, String>>,
+    /// Those that it has used or made.
+    used: BTreeMap<String, String>,
+    /// Whether it has made any.
+    has_new: bool,
 }
 
 impl Indexes {
@@ -53,34 +59,38 @@ impl Indexes {
         let is_small =
             || std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= MAX_BYTES as u64);
         let text = if trusted && is_small() { std::fs::read_to_string(&path).ok() } else { None };
-        Self { known: text.and_then(|text| parse(&text)).unwrap_or_default(), used: Mutex::default() }
+        let known = text.and_then(|text| parse(&text)).unwrap_or_default();
+        Self(Mutex::new(Lines { known, ..Lines::default() }))
     }
 
     /// The index of this version of a file of so many bytes.
     pub(crate) fn find(&self, url: &str, version: &str, bytes: u64) -> Option<TarIndex> {
         let key = key(url, version, bytes);
-        let line = self.known.get(&key)?;
-        let index: TarIndex = serde_json::from_str(line).ok()?;
+        let line = self.lines().known.remove(&key)?;
+        let index: TarIndex = serde_json::from_str(&line).ok()?;
         let is_inside = |one: &IndexedPicture| one.offset.checked_add(one.bytes).is_some_and(|end| end <= bytes);
         if !index.pictures.iter().all(is_inside) {
             return None;
         }
-        self.used().insert(key, line.clone());
+        self.lines().used.insert(key, line);
         Some(index)
     }
 
     /// Notes the index of this version of a file.
     pub(crate) fn note(&self, url: &str, version: &str, bytes: u64, index: &TarIndex) {
         let line = serde_json::to_string(index).expect("plain data with string keys");
-        self.used().insert(key(url, version, bytes), line);
+        let mut lines = self.lines();
+        lines.used.insert(key(url, version, bytes), line);
+        lines.has_new = true;
     }
 
-    /// Writes those that this run has used or made into the folder of a store, unless they are there.
+    /// Writes those that this run has used or made into the folder of a store, unless they are there, and forgets all.
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
-        let (used, path) = (self.used(), dir.join(INDEXES));
-        if used.is_empty() || used.len() == self.known.len() && used.keys().all(|key| self.known.contains_key(key)) {
+        let Lines { known, used, has_new } = std::mem::take(&mut *self.lines());
+        if used.is_empty() || !has_new && known.is_empty() {
             return Ok(());
         }
+        let path = dir.join(INDEXES);
         let lines: String = used.iter().map(|(key, line)| format!("{key} {line}\n")).collect();
         let text = format!("{MAGIC}{}\n{lines}", Digest::of(lines.as_bytes()));
         if text.len() > MAX_BYTES {
@@ -90,8 +100,8 @@ impl Indexes {
         disk::replace(&path, text.as_bytes())
     }
 
-    fn used(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.used.lock().expect("nothing panics while it is held")
+    fn lines(&self) -> std::sync::MutexGuard<'_, Lines> {
+        self.0.lock().expect("nothing panics while it is held")
     }
 }
 
@@ -128,12 +138,12 @@ mod tests {
         made.note("s3://b/a.tar", "one", 10, &index(8));
         made.write(folder.path()).expect("write");
         let read = Indexes::read(folder.path(), true);
-        assert_eq!(read.find("s3://b/a.tar", "one", 10), Some(index(8)));
         for (url, version, bytes) in
             [("s3://b/b.tar", "one", 10), ("s3://b/a.tar", "two", 10), ("s3://b/a.tar", "one", 11)]
         {
             assert_eq!(read.find(url, version, bytes), None);
         }
+        assert_eq!(read.find("s3://b/a.tar", "one", 10), Some(index(8)));
         assert_eq!(Indexes::read(folder.path(), false).find("s3://b/a.tar", "one", 10), None);
         // What no run uses any more goes; what is there already is not written again.
         std::fs::remove_file(folder.path().join(INDEXES)).expect("remove");
