@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::util::{Scratch, python, ran, run, tapline};
+use crate::util::{Scratch, made, python, ran, run, tapline};
 
 /// Relative; sums are in f64 on both sides, in another order.
 const SHIFT_TOLERANCE: f64 = 1e-9;
@@ -41,7 +41,7 @@ fn the_cell_the_layer_and_what_to_type_are_named() {
     let text = run(tapline(&["advise", &store])).ok();
     let unbroken = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "squeezenet1.1: 48 pictures of 2 classes",
+        "squeezenet1.1: linear probes on 48 pictures (24 dark, 24 light), 5 folds",
         "Layer: pool1 ",
         "100.0 % of the pictures right, with 6.2 % of the network's arithmetic",
         "The median class has 24 pictures",
@@ -111,6 +111,38 @@ fn labels_that_mean_nothing_get_no_layer() {
 }
 
 #[test]
+fn what_is_to_be_typed_next_has_the_protocol_that_was_typed() {
+    let scratch = Scratch::new();
+    let labels: Vec<String> = (0..40).map(|i| ["dark", "light"][i % 2].to_owned()).collect();
+    let store = listed(&scratch, &labels, "store", "pool1,fire2");
+    let typed = ["--folds", "3", "--seed", "4", "--shuffles", "4", "--transform", "l2", "--balanced", "--control"];
+    let advice = run(tapline(&[&["advise", &store, "--json"], &typed[..]].concat())).json();
+    let flags = " --folds 3 --seed 4 --control --shuffles 4 --test-share 0.25 --transform l2 --balanced";
+    for command in advice["next"].as_array().expect("commands") {
+        assert!(command.as_str().expect("text").contains(flags), "{command}");
+    }
+    assert_eq!(advice["controls"].as_array().map(Vec::len), Some(2));
+    let text = run(tapline(&[&["advise", &store], &typed[..]].concat())).ok();
+    let heading =
+        "3 folds of what each of 4 shuffles learns from (25.0 % scored), transform l2, classes weighing alike, seed 4";
+    assert!(text.contains(heading) && text.contains("Control: "), "{text}");
+}
+
+/// Where classes weigh alike, a tap that finds the few of a small class is better than a guess that never does.
+#[test]
+fn balanced_probes_are_held_against_a_guess_in_balanced_terms() {
+    let scratch = Scratch::new();
+    let store = made(&scratch, "made", &["--rows", "600", "--uneven", "12", "--taps", "2", "--columns", "4"]);
+    let p = |more: &[&str]| {
+        let found = run(tapline(&[&["compare", &store, "--json"], more].concat())).json();
+        let best = &found["taps"][found["best"].as_u64().expect("a tap") as usize];
+        (found["comparison"]["guess_p"].as_f64().expect("p"), best["balanced_accuracy"].as_f64().expect("a share"))
+    };
+    let (p, balanced) = p(&["--balanced"]);
+    assert!(balanced > 0.6 && p < 0.05, "{p} {balanced}");
+}
+
+#[test]
 fn one_tap_alone_is_judged() {
     let scratch = Scratch::new();
     let labels: Vec<String> = (0..20).map(|i| ["dark", "light"][i % 2].to_owned()).collect();
@@ -130,7 +162,7 @@ fn what_cannot_be_judged_is_refused_in_one_sentence() {
     };
     check("one-class", &["cat"; 12], "all labelled pictures belong to one class, \"cat\"");
     check("no-labels", &[""; 12], "no labelled pictures");
-    check("five", &["a", "b", "a", "b", "a"], "class \"b\" has 2 picture(s), fewer than 5 folds");
+    check("five", &["a", "b", "a", "b", "a"], "class \"b\" has 2 pictures, fewer than 5 folds");
     let long = "x".repeat(10_000);
     let labels = ["a", "b", "a", "b", "a", "b", "a", "b", "a", &long];
     let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();

@@ -53,8 +53,9 @@ fn another_model_or_preprocessing_needs_another_store() {
     let scratch = Scratch::new();
     let (pictures, store) = stored(&scratch);
     let before = contents(Path::new(&store));
-    run(extract(&pictures, &store, &["--squash"])).fails_with(&["resize"]);
-    run(extract(&pictures, &store, &["--dtype", "f16"])).fails_with(&["f4", "f2"]);
+    run(extract(&pictures, &store, &["--squash"]))
+        .fails_with(&["resize: short side to 256, centre crop, asked whole picture (--squash)"]);
+    run(extract(&pictures, &store, &["--dtype", "f16"])).fails_with(&["--dtype: f32, asked f16"]);
     assert_eq!(contents(Path::new(&store)), before);
 }
 

@@ -54,4 +54,15 @@ fn what_cannot_be_explained_is_refused_in_one_sentence() {
     let broken = scratch.write("broken.png", "not a picture");
     check("fire2", broken.to_str().expect("UTF-8"), &[], &["broken.png", "not a picture"]);
     check("fire2", &scratch.text("none.png"), &[], &["none.png", "cannot be read"]);
+    check("fire2", &pictures, &[], &["pictures: is a folder: name the pictures in it"]);
+    // Beside one that can be explained the others are listed.
+    let args =
+        ["explain", &store, &scratch.text("none.png"), &picture, "--tap", "fire2", "--folds", "3", "--out", &out];
+    let ran = run(tapline(&args));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stdout.contains("2-0.png") && ran.stdout.contains("none.png: cannot be read"), "{}", ran.stdout);
+    let flipped = scratch.text("flipped");
+    run(extract(&pictures, &flipped, &["--taps", "fire2", "--views", "flip"])).ok();
+    let args = ["explain", &flipped, &picture, "--tap", "fire2", "--folds", "3", "--out", &out];
+    run(tapline(&args)).fails_with(&["the mean over several views of a picture", "extract without --views"]);
 }

@@ -6,7 +6,7 @@ use crate::util::{root, run, tapline};
 
 #[test]
 fn every_command_teaches_itself() {
-    for command in ["models", "layers", "extract", "merge", "info", "export-rows", "probe", "compare"] {
+    for command in ["models", "layers", "extract", "merge", "info", "export-rows", "probe", "predict", "compare"] {
         let help = run(tapline(&[command, "--help"])).ok();
         assert!(help.contains("Usage:") && help.contains("--json"), "{help}");
     }

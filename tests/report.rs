@@ -128,6 +128,7 @@ fn what_has_no_evidence_says_why() {
     check(&pictures, true, "cannot be shown here: pool1 is pooled by max: only the mean of a map");
     check(&[&pictures[..], &["--join", "fire2+fire3"]].concat(), true, "the maps of joined taps differ in size");
     check(&[&pictures[..], &["--transform", "l2"]].concat(), false, "features are bent row by row first");
+    fs::create_dir(scratch.path("elsewhere")).expect("a folder");
     check(
         &["--pictures", &scratch.text("elsewhere")],
         false,
@@ -217,7 +218,7 @@ fn few_pictures_and_many_classes_are_said_to_be_so() {
     let scratch = Scratch::new();
     let store = listed(&scratch, (0..5).map(|i| ["a", "b"][i % 2].to_owned()));
     let html = page(&scratch, &store, &[]);
-    assert!(html.contains("has 2 picture(s), fewer than 5 folds"), "five pictures");
+    assert!(html.contains("has 2 pictures, fewer than 5 folds"), "five pictures");
     let scratch = Scratch::new();
     let store = listed(&scratch, (0..100).map(|i| format!("class {:02}", i % 25)));
     let html = page(&scratch, &store, &["--folds", "3"]);

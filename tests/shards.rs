@@ -195,4 +195,7 @@ fn a_shard_that_was_killed_goes_on_and_an_unfinished_one_is_not_merged() {
     check_same(&merged, &whole);
     let listed = run(tapline(&["info", &stores[1]])).ok();
     assert!(listed.contains("shard 1/2: rows 120 to 239 of a listing of 240 pictures"), "{listed}");
+    // Probes of a part say that it is one.
+    let said = run(tapline(&["compare", &stores[1]])).stderr;
+    assert!(said.contains("1.store is a part of its pictures alone (shard 1/2: rows 120 to 239"), "{said}");
 }

@@ -37,7 +37,7 @@ fn only_the_test_pictures_are_scored() {
     assert_eq!(report["chosen_on_inner_folds"]["total"], 4);
     assert_eq!(report["chosen_taps"].as_array().map(Vec::len), Some(1));
     let table = run(tapline(&["compare", &store, "--split", "--folds", "3"])).ok();
-    assert!(table.contains("12 training pictures, scored on 4 (8 dark, 8 light), 3 folds"), "{table}");
+    assert!(table.contains("12 training pictures, scored on 4 (2 dark, 2 light), 3 folds"), "{table}");
     assert!(table.contains("2 neither train nor test"), "{table}");
     // What was kept for one protocol is not taken for the other, and a run without the flag says that there is a split.
     let ran = run(tapline(&["compare", &store, "--folds", "3", "--json"]));
@@ -66,11 +66,11 @@ fn a_split_that_cannot_be_used_is_refused() {
         let store = stored(&scratch, split);
         run(tapline(&["compare", &store, "--split", "--folds", "3"])).fails_with(&[words]);
     };
-    check(&|_, _| "train", "is marked test in the split column");
+    check(&|_, _| "train", "is marked test in the split column, which says train 18:");
     check(&|_, _| "test", "is marked train in the split column");
     check(
         &|class, _| if class == "dark" { "test" } else { "train" },
         "class \"dark\" has pictures marked test and none",
     );
-    check(&|_, seed| if seed < 2 { "train" } else { "test" }, "has 2 training picture(s), fewer than 3 folds");
+    check(&|_, seed| if seed < 2 { "train" } else { "test" }, "has 2 training pictures, fewer than 3 folds");
 }

@@ -115,7 +115,7 @@ fn numbers_are_predicted_in_their_own_unit() {
     // What was kept for two targets is not taken for one; the table has one more column then.
     let table = probe(&store, &["--regression", "--target", "luck"]).ok();
     assert!(["R²  95 % interval", "MAE", "RMSE"].iter().all(|word| table.contains(word)), "{table}");
-    let worst = ran(python("tests/reference/saved_numbers.py", &[&store, &saved, "brightness"])).ok();
+    let worst = ran(python("tests/reference/saved_probe.py", &[&store, &saved, "brightness"])).ok();
     assert!(number(worst.trim()) < 20_000.0, "{worst}");
 }
 
@@ -144,6 +144,8 @@ fn a_table_beside_the_listing_holds_numbers_of_pictures_or_of_classes() {
     std::fs::write(&table, format!("path\tnumber\n{}\n", lines.join("\n"))).expect("written");
     let some = of(&["--target-table", &table, "--tap", "conv1"]);
     assert_eq!((&some["pictures"], &some["left_out"]["unlabelled"]), (&16.into(), &2.into()), "{some}");
+    let said = probe(&store, &["--regression", "--target-table", &table, "--tap", "conv1"]).stderr;
+    assert!(said.contains("some.tsv has no row for path \"pictures/dark/8.png\", \"pictures/light/8.png\""), "{said}");
     let refuse = |text: &str, more: &[&str], words: &[&str]| {
         std::fs::write(scratch.path("bad.csv"), text).expect("written");
         let bad = scratch.text("bad.csv");

@@ -113,6 +113,12 @@ fn other_views_need_another_store() {
     assert!(contents(Path::new(&store)) == before);
     let text = run(tapline(&["info", &store])).ok();
     assert!(text.contains("4 pictures (2 views each: flip) through squeezenet1.1"), "{text}");
+    // Beside each other they are compared as two networks are.
+    let (pictures, centre, flips) = (scratch.two_classes(6), scratch.text("centre"), scratch.text("flips"));
+    run(extract(&pictures, &centre, &[])).ok();
+    run(extract(&pictures, &flips, &["--views", "flips"])).ok();
+    let report = run(tapline(&["compare", &centre, &flips, "--folds", "3", "--json"])).json();
+    assert_eq!(report["models"].as_array().map(Vec::len), Some(2), "{}", report["models"]);
     assert_eq!(run(tapline(&["info", &store, "--json"])).json()["views"], 2);
 }
 

@@ -18,12 +18,12 @@ import pyarrow.parquet
 HIDDEN = 24
 
 
-def listing(rows: int, classes: int) -> pyarrow.Table:
-    digits = len(str(classes - 1))
+def listing(labels: np.ndarray) -> pyarrow.Table:
+    rows, digits = len(labels), len(str(labels.max()))
     text = lambda values: pyarrow.array(values, pyarrow.string())
     return pyarrow.table({
         "path": text([f"{row:06}.png" for row in range(rows)]),
-        "label": text([f"class {row % classes:0{digits}}" for row in range(rows)]),
+        "label": text([f"class {label:0{digits}}" for label in labels]),
         "split": text([None] * rows),
         "sha256": text([hashlib.sha256(str(row).encode()).hexdigest() for row in range(rows)]),
         "skipped": text([None] * rows),
@@ -46,15 +46,17 @@ def main() -> None:
     parser.add_argument("--taps", type=int, default=1)
     parser.add_argument("--columns", default="64", help="features of each tap, in turn where they are several")
     parser.add_argument("--classes", type=int, default=2)
+    parser.add_argument("--uneven", type=int, help="of two classes, have one row in so many be of the second")
     parser.add_argument("--dtype", choices=("f32", "f16"), default="f32")
     parser.add_argument("--name", default="stage", help="what taps are called, before their number")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     folder, count = arguments.folder, arguments.taps
     (folder / "features").mkdir(parents=True)
-    pyarrow.parquet.write_table(listing(arguments.rows, arguments.classes), folder / "listing.parquet", compression="snappy")
+    order = np.arange(arguments.rows)
+    labels = (order % arguments.uneven == 0).astype(int) if arguments.uneven else order % arguments.classes
+    pyarrow.parquet.write_table(listing(labels), folder / "listing.parquet", compression="snappy")
     widths = [int(width) for width in arguments.columns.split(",")]
-    labels = np.arange(arguments.rows) % arguments.classes
     taps = []
     for tap in range(count):
         width, name, file = widths[tap % len(widths)], f"{arguments.name}{tap}", f"tap{tap}.npy"

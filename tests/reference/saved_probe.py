@@ -1,4 +1,8 @@
-"""Apply a saved probe with NumPy alone, as the README says. Usage: saved_probe.py STORE PROBE"""
+"""Apply a saved probe with NumPy alone, as the README says. Usage: saved_probe.py STORE PROBE [PREDICTIONS or COLUMN]
+
+Of classes: how many pictures are right, and how far the probabilities in PREDICTIONS, a file of `predict --out`, are off at most.
+Of numbers: how far the predictions of COLUMN are off at most.
+"""
 
 import json
 import pathlib
@@ -7,12 +11,40 @@ import sys
 import numpy as np
 import pandas
 
-store = pathlib.Path(sys.argv[1])
-probe = json.loads(pathlib.Path(sys.argv[2]).read_text())
-mean, scale, weights, intercept = (np.array(probe[key]) for key in ("mean", "scale", "weights", "intercept"))
 
-features = np.load(store / "features" / f"{probe['tap']['name']}.{probe['tap']['pooling']}.npy")
-scores = (features - mean) / scale @ weights + intercept
-predicted = (scores[:, 0] > 0).astype(int) if len(probe["classes"]) == 2 else scores.argmax(1)
-labels = pandas.read_parquet(store / "listing.parquet").label
-print((np.array(probe["classes"])[predicted] == labels).sum(), "of", len(labels))
+def scores(store: pathlib.Path, probe: dict) -> np.ndarray:
+    """Scores [pictures, outputs] of all pictures of a store."""
+    taps = [np.load(store / file).astype(np.float64) for file in probe["files"]]
+    # Several views of each picture are averaged; several taps stand side by side.
+    x = np.hstack([tap.mean(axis=1) if tap.ndim == 3 else tap for tap in taps])
+    if probe["transform"] == "l2":
+        length = np.linalg.norm(x, axis=1, keepdims=True)
+        x = x / np.where(length > 0, length, 1)
+    elif probe["transform"] == "sqrt":
+        x = np.sign(x) * np.sqrt(np.abs(x))
+    mean, scale, weights, intercept = (np.array(probe[key]) for key in ("mean", "scale", "weights", "intercept"))
+    return (x - mean) / scale @ weights + intercept
+
+
+def main() -> None:
+    store = pathlib.Path(sys.argv[1])
+    probe = json.loads(pathlib.Path(sys.argv[2]).read_text())
+    said = scores(store, probe)
+    listing = pandas.read_parquet(store / "listing.parquet")
+    if "targets" in probe:
+        truth = listing[sys.argv[3]].astype(float)
+        print(np.abs(said[:, probe["targets"].index(sys.argv[3])] - truth).max())
+        return
+    classes = np.array(probe["classes"])
+    if len(classes) == 2:
+        said = np.hstack([np.zeros_like(said), said])
+    print((classes[said.argmax(1)] == listing.label).sum(), "of", len(listing))
+    if len(sys.argv) > 3:
+        odds = np.exp(said - said.max(axis=1, keepdims=True))
+        expected = odds / odds.sum(axis=1, keepdims=True)
+        written = pandas.read_csv(sys.argv[3])
+        assert (written.predicted == classes[said.argmax(1)]).all()
+        print(np.abs(written[[f"probability of {name}" for name in classes]].to_numpy() - expected).max())
+
+
+main()

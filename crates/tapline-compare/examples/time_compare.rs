@@ -19,11 +19,7 @@ fn main() -> Result<(), tapline_compare::Error> {
     let fold_of: Vec<usize> = (0..pictures).map(|picture| picture % 5).collect();
     let costs = vec![Cost { multiply_adds: 1, features: columns }; taps];
     let started = Instant::now();
-    verdict(
-        &Resampling::default(),
-        &Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None },
-        &costs,
-    )?;
+    verdict(&Resampling::default(), &Outcomes::of(right.view(), &fold_of), &costs)?;
     println!("verdict, {pictures} pictures, {taps} taps: {:.2} s", started.elapsed().as_secs_f64());
     let rows = Array2::from_shape_fn((pictures, columns), |(row, column)| scatter(row, column + 7) as f32 / 1e4);
     let labels: Vec<usize> = (0..pictures).map(|row| row % 20).collect();

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::random::stream;
 use crate::units::{Resampling, Units};
-use crate::verdict::Outcomes;
+use crate::verdict::{Guess, Outcomes, check_length};
 
 /// Slack for sums that are equal but for rounding.
 const SLACK: f64 = 1e-9;
@@ -27,7 +27,7 @@ const SLACK: f64 = 1e-9;
 /// clustered errors", 2008). So the correlation of the taps is kept, and with `k = 1` the test of two taps without groups is
 /// the exact sign test (up to the number of draws), which holds its level for a handful of pictures, too.
 ///
-/// `k = 1 + n / 2 n_train` where folds take turns (1.625 for five), 1 where there is one fold. Signs take the probes as they
+/// `k = 1 + n / 2 n_train` (1.625 for five folds, 2 for shuffles that score half), 1 where there is one part. Signs take the probes as they
 /// are, but folds learn from each other's pictures, so the differences of two folds are correlated. Nadeau and Bengio's
 /// correction is `1 + n / n_train` in these terms, and too much; half of it was chosen by measurement. With five folds of real
 /// probes on two equal taps, 300 to 600 rows and 12 to 400 columns, the difference varied 1.2 to 1.65 times as much as
@@ -44,22 +44,30 @@ const SLACK: f64 = 1e-9;
 pub fn best_set_p(config: &Resampling, outcomes: &Outcomes<'_>) -> Result<Vec<f64>, Error> {
     config.check()?;
     let units = Units::new(outcomes.right, outcomes.groups)?;
-    let inflation = inflation(outcomes)?;
-    let p = Signed::new(units.right.view(), config).set_p(inflation);
-    let Some(guess) = outcomes.guess else { return Ok(p) };
-    let gate = guess_p(config, outcomes, guess)?;
-    Ok(p.into_iter().map(|p| p.max(gate)).collect())
+    gated(config, outcomes, &units, guess_p(config, outcomes)?)
 }
 
-/// p of the guess being as good as the best tap.
-fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>, guess: &[bool]) -> Result<f64, Error> {
+/// [`best_set_p`] of these units, none of which is below that of the guess.
+pub(crate) fn gated(
+    config: &Resampling,
+    outcomes: &Outcomes<'_>,
+    units: &Units,
+    guess_p: Option<f64>,
+) -> Result<Vec<f64>, Error> {
+    let p = Signed::new(units.right.view(), config).set_p(inflation(outcomes)?);
+    Ok(p.into_iter().map(|p| p.max(guess_p.unwrap_or(0.0))).collect())
+}
+
+/// p of the guess being as good as the best tap, in the pictures' weights; none without a guess.
+pub(crate) fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>) -> Result<Option<f64>, Error> {
+    let Some(Guess { right: guess, weights }) = outcomes.guess else { return Ok(None) };
     let (taps, pictures) = outcomes.right.dim();
-    if guess.len() != pictures {
-        return Err(Error::Length { what: "guesses", found: guess.len(), of: "pictures", expected: pictures });
-    }
+    check_length("guesses", guess.len(), "pictures", pictures)?;
+    weights.map_or(Ok(()), |weights| check_length("weights", weights.len(), "pictures", pictures))?;
     let mut right = outcomes.right.to_owned();
     right.push_row(ArrayView1::from(guess)).expect("a guess for each picture");
-    behind_best_p(config, &Outcomes { right: right.view(), guess: None, ..*outcomes }, taps)
+    let units = Units::weighted(right.view(), outcomes.groups, weights)?;
+    Ok(Some(Signed::new(units.right.view(), config).behind_p(taps, inflation(outcomes)?)))
 }
 
 /// p of a tap named beforehand being as good as the best of the others: below level α it is significantly behind.
@@ -81,15 +89,23 @@ pub fn behind_best_p(config: &Resampling, outcomes: &Outcomes<'_>, tap: usize) -
     Ok(Signed::new(units.right.view(), config).behind_p(tap, inflation))
 }
 
-/// How much more a difference varies than its pictures tell: `1 + n / 2 n_train` where folds take turns.
+/// How much more a difference varies than its pictures tell: `1 + n / 2 n_train`, 1 where there is one part.
 fn inflation(outcomes: &Outcomes<'_>) -> Result<f64, Error> {
-    let pictures = outcomes.right.ncols();
-    if outcomes.fold_of.len() != pictures {
-        let found = outcomes.fold_of.len();
-        return Err(Error::Length { what: "folds", found, of: "pictures", expected: pictures });
+    check_parts(outcomes)?;
+    let parts = outcomes.fold_of.iter().collect::<std::collections::BTreeSet<_>>().len() as f64;
+    let tested = outcomes.test_share.unwrap_or(1.0 / parts);
+    Ok(if parts < 2.0 { 1.0 } else { 1.0 + 0.5 / (1.0 - tested) })
+}
+
+/// That each picture has a part, and parts leave something to learn from.
+pub(crate) fn check_parts(outcomes: &Outcomes<'_>) -> Result<(), Error> {
+    check_length("folds", outcomes.fold_of.len(), "pictures", outcomes.right.ncols())?;
+    match outcomes.test_share {
+        Some(value) if !(value > 0.0 && value < 1.0) => {
+            Err(Error::OutOfRange { what: "test share", index: 0, value, low: 0.0, high: 1.0 })
+        }
+        _ => Ok(()),
     }
-    let folds = outcomes.fold_of.iter().collect::<std::collections::BTreeSet<_>>().len();
-    Ok(if folds < 2 { 1.0 } else { 1.0 + 0.5 * folds as f64 / (folds - 1) as f64 })
 }
 
 /// Totals of right pictures, and what they may be with random signs.
@@ -227,13 +243,41 @@ mod tests {
     fn folds_that_take_turns_make_it_less_sure() {
         let right = two_taps(60, 30).t().mapv(|count| count > 0.0);
         let turns: Vec<usize> = (0..right.ncols()).map(|picture| picture % 5).collect();
-        let p = |fold_of: &[usize]| {
-            let outcomes = Outcomes { right: right.view(), fold_of, groups: None, guess: None };
-            best_set_p(&Resampling::default(), &outcomes).unwrap()[1]
-        };
+        let p =
+            |fold_of: &[usize]| best_set_p(&Resampling::default(), &Outcomes::of(right.view(), fold_of)).unwrap()[1];
         assert!(p(&turns) > p(&vec![0; right.ncols()]), "{}", p(&turns));
-        let outcomes = Outcomes { right: right.view(), fold_of: &turns, groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), &turns);
         assert_eq!(behind_best_p(&Resampling::default(), &outcomes, 2), Err(Error::NoSuchTap { tap: 2, taps: 2 }));
+    }
+
+    #[test]
+    fn shuffles_that_score_more_make_it_less_sure() {
+        let right = two_taps(60, 30).t().mapv(|count| count > 0.0);
+        let parts: Vec<usize> = (0..right.ncols()).map(|picture| picture % 20).collect();
+        let outcomes = |test_share| Outcomes { test_share, ..Outcomes::of(right.view(), &parts) };
+        let found = |share| inflation(&outcomes(share)).unwrap();
+        assert_eq!((found(Some(0.5)), found(Some(0.75))), (2.0, 3.0));
+        assert!((found(None) - (1.0 + 10.0 / 19.0)).abs() < 1e-12);
+        let p = |share| best_set_p(&Resampling::default(), &outcomes(Some(share))).unwrap()[1];
+        assert!(p(0.1) < p(0.5) && p(0.5) < p(0.8), "{} {} {}", p(0.1), p(0.5), p(0.8));
+        let error = inflation(&outcomes(Some(1.0))).unwrap_err().to_string();
+        assert_eq!(error, "test share number 0 is 1: it must lie from 0 to 1");
+    }
+
+    #[test]
+    fn a_guess_is_beaten_in_the_weights_of_the_pictures() {
+        // Nine of ten pictures are of one class: a tap that knows half of both classes is no better than answering that class,
+        // but twice as good where classes weigh the same.
+        let large: Vec<bool> = (0..200).map(|picture| picture % 10 != 0).collect();
+        let right = Array2::from_shape_fn((1, 200), |(_, picture)| !large[picture] || picture % 3 != 0);
+        let weights: Vec<f64> = large.iter().map(|&large| if large { 1.0 / 180.0 } else { 1.0 / 20.0 }).collect();
+        let p = |weights| {
+            let guess = Some(Guess { right: &large, weights });
+            guess_p(&Resampling::default(), &Outcomes { guess, ..Outcomes::of(right.view(), &[0; 200]) })
+        };
+        assert!(p(None).unwrap() == Some(1.0) && p(Some(&weights)).unwrap() < Some(0.01), "{:?}", p(Some(&weights)));
+        let error = p(Some(&[1.0])).unwrap_err().to_string();
+        assert_eq!(error, "1 weights came with 200 pictures: give one for each");
     }
 
     #[test]
@@ -241,8 +285,8 @@ mod tests {
         let right = two_taps(60, 20).t().mapv(|count| count > 0.0);
         let fold_of = vec![0; right.ncols()];
         let p = |guess: Option<&[bool]>| {
-            let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess };
-            best_set_p(&Resampling::default(), &outcomes)
+            let guess = guess.map(|right| Guess { right, weights: None });
+            best_set_p(&Resampling::default(), &Outcomes { guess, ..Outcomes::of(right.view(), &fold_of) })
         };
         let guess = |share: usize| (0..right.ncols()).map(|picture| picture % 10 < share).collect::<Vec<bool>>();
         assert!(p(None).unwrap()[1] < 0.01 && p(Some(&guess(3))).unwrap()[1] < 0.01);

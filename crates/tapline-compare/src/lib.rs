@@ -12,7 +12,7 @@
 //! // Which tap? The probes of the second and third got the same 160 pictures right, those of the first 100.
 //! let right = Array2::from_shape_fn((3, 200), |(tap, picture)| picture % 10 < [5, 8, 8][tap]);
 //! let fold_of: Vec<usize> = (0..200).map(|picture| picture / 10 % 5).collect();
-//! let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
+//! let outcomes = Outcomes::of(right.view(), &fold_of);
 //! let costs = [(5, 16), (20, 64), (90, 32)].map(|(multiply_adds, features)| Cost { multiply_adds, features });
 //! let config = Resampling::default();
 //! let found = verdict(&config, &outcomes, &costs)?;
@@ -73,4 +73,4 @@ pub use shift::{Channels, Shift, confidence, energy, output_shift, statistics_sh
 pub use similarity::{kendall, linear_cka, spearman};
 pub use transfer::{h_score, log_me, log_me_regression, subsample};
 pub use units::Resampling;
-pub use verdict::{AgainstLeader, Cost, Outcomes, Verdict, verdict};
+pub use verdict::{AgainstLeader, Cost, Guess, Outcomes, Verdict, verdict};

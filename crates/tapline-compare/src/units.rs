@@ -52,6 +52,15 @@ pub(crate) struct Units {
 impl Units {
     /// Of `right [taps, pictures]`: one unit for each group, in the order of their numbers, or for each picture.
     pub(crate) fn new(right: ArrayView2<'_, bool>, groups: Option<&[usize]>) -> Result<Self, Error> {
+        Self::weighted(right, groups, None)
+    }
+
+    /// The same, where pictures count by their `weights [pictures]`.
+    pub(crate) fn weighted(
+        right: ArrayView2<'_, bool>,
+        groups: Option<&[usize]>,
+        weights: Option<&[f64]>,
+    ) -> Result<Self, Error> {
         let (taps, pictures) = right.dim();
         if taps == 0 {
             return Err(Error::Empty { what: "taps" });
@@ -69,9 +78,10 @@ impl Units {
         let count = unit_of.iter().max().map_or(0, |&last| last + 1);
         let mut units = Self { right: Array2::zeros((count, taps)), sizes: vec![0.0; count] };
         for (picture, &unit) in unit_of.iter().enumerate() {
-            units.sizes[unit] += 1.0;
-            for tap in 0..taps {
-                units.right[[unit, tap]] += f64::from(u8::from(right[[tap, picture]]));
+            let weight = weights.map_or(1.0, |weights| weights[picture]);
+            units.sizes[unit] += weight;
+            for tap in (0..taps).filter(|&tap| right[[tap, picture]]) {
+                units.right[[unit, tap]] += weight;
             }
         }
         Ok(units)

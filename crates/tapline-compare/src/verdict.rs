@@ -4,7 +4,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use tapline_probe::sign_test;
 
-use crate::equivalence::best_set_p;
+use crate::equivalence::{check_parts, gated, guess_p};
 use crate::paired::{BootstrapTest, FoldPair, TTest, bootstrap_test, corrected_t_test};
 use crate::units::{Resampling, Units, numbered};
 use crate::{Error, holm};
@@ -14,13 +14,33 @@ use crate::{Error, holm};
 pub struct Outcomes<'a> {
     /// Whether each picture was right `[taps, pictures]`; taps from shallow to deep.
     pub right: ArrayView2<'a, bool>,
-    /// The test fold of each picture `[pictures]`: it was scored by a probe of all other folds.
+    /// The part that each picture was scored in `[pictures]`: by a probe of all other folds, or of what its shuffle left.
     pub fold_of: &'a [usize],
+    /// Share of the pictures that each part scores, where parts are drawn apart from each other (shuffles) and a picture may be
+    /// in several; none where folds take turns. Between 0 and 1.
+    pub test_share: Option<f64>,
     /// The group of each picture `[pictures]`; none where every picture is a draw of its own.
     pub groups: Option<&'a [usize]>,
-    /// Whether the commonest class is each picture's `[pictures]`: while the best tap is not significantly better than this
-    /// guess, no tap is called better than another. None to compare taps whatever they learned.
-    pub guess: Option<&'a [bool]>,
+    /// While the best tap is not significantly better than this, no tap is called better than another. None to compare taps
+    /// whatever they learned.
+    pub guess: Option<Guess<'a>>,
+}
+
+/// Always answering one class.
+#[derive(Debug, Clone, Copy)]
+pub struct Guess<'a> {
+    /// Whether that is each picture's class `[pictures]`.
+    pub right: &'a [bool],
+    /// What each picture weighs when taps are held against the guess `[pictures]`; none where all weigh the same. Probes that
+    /// learn to take small classes for as much as large ones are to be held against it in that sense.
+    pub weights: Option<&'a [f64]>,
+}
+
+impl<'a> Outcomes<'a> {
+    /// Of folds that take turns, pictures without groups and no guess.
+    pub fn of(right: ArrayView2<'a, bool>, fold_of: &'a [usize]) -> Self {
+        Self { right, fold_of, test_share: None, groups: None, guess: None }
+    }
 }
 
 /// What a tap costs.
@@ -35,7 +55,7 @@ pub struct Cost {
 /// One tap against the leader. Differences are the leader's accuracy less this tap's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgainstLeader {
-    /// Pictures this tap got right.
+    /// Pictures this tap got right; where shuffles score one several times, scores, here and below.
     pub right: usize,
     /// Pictures right only at the leader.
     pub leader_only: usize,
@@ -43,8 +63,9 @@ pub struct AgainstLeader {
     pub this_only: usize,
     /// p of being as good as the best, whoever that is: the one the set is made by.
     pub p: f64,
-    /// p of the exact sign test, as if both taps had been picked beforehand and pictures came without groups.
-    pub sign_p: f64,
+    /// p of the exact sign test, as if both taps had been picked beforehand; none where pictures are no draws of their own,
+    /// but come in groups or are scored several times.
+    pub sign_p: Option<f64>,
     /// The paired bootstrap, as if both taps had been picked beforehand.
     pub bootstrap: BootstrapTest,
     /// Its p after Holm's adjustment for the number of taps, not for picking the leader.
@@ -68,6 +89,8 @@ pub struct Verdict {
     pub cheapest: usize,
     /// The tap of the set with the fewest features, the shallowest of equals.
     pub smallest: usize,
+    /// p of the guess being as good as the best tap; none without a guess.
+    pub guess_p: Option<f64>,
 }
 
 /// Compares all taps, and says which are not significantly worse than the best.
@@ -83,15 +106,16 @@ pub struct Verdict {
 /// For no taps or pictures, folds, groups, guesses or costs of another number, and a level or a number of resamples out of range.
 pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> Result<Verdict, Error> {
     config.check()?;
-    let (taps, pictures) = outcomes.right.dim();
+    let taps = outcomes.right.nrows();
     let units = Units::new(outcomes.right, outcomes.groups)?;
-    check_length("folds", outcomes.fold_of.len(), "pictures", pictures)?;
+    check_parts(outcomes)?;
     check_length("costs", costs.len(), "taps", taps)?;
     let right: Vec<usize> = outcomes.right.outer_iter().map(|tap| tap.iter().filter(|right| **right).count()).collect();
     let leader = (0..taps).fold(0, |best, tap| if right[tap] > right[best] { tap } else { best });
     let mut against = against_leader(config, outcomes, &units, leader)?;
-    for (tap, p) in best_set_p(config, outcomes)?.into_iter().enumerate() {
-        against[tap].p = p;
+    let guess_p = guess_p(config, outcomes)?;
+    for (found, p) in against.iter_mut().zip(gated(config, outcomes, &units, guess_p)?) {
+        found.p = p;
     }
     adjust(&mut against, leader)?;
     let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
@@ -102,10 +126,11 @@ pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> 
         smallest: least(&|tap| costs[tap].features as u64),
         taps: against,
         set,
+        guess_p,
     })
 }
 
-fn check_length(what: &'static str, found: usize, of: &'static str, expected: usize) -> Result<(), Error> {
+pub(crate) fn check_length(what: &'static str, found: usize, of: &'static str, expected: usize) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(Error::Length { what, found, of, expected }) }
 }
 
@@ -133,7 +158,7 @@ fn against_leader(
             leader_only,
             this_only,
             p: 1.0,
-            sign_p: sign_test(leader_only, this_only),
+            sign_p: outcomes.groups.is_none().then(|| sign_test(leader_only, this_only)),
             bootstrap,
             bootstrap_holm: 1.0,
             t_test,
@@ -145,13 +170,17 @@ fn against_leader(
 
 fn fold_pairs(folds: &[usize], (leader, tap): (usize, usize), outcomes: &Outcomes<'_>) -> Vec<FoldPair> {
     let count = folds.iter().max().map_or(0, |&last| last + 1);
-    let mut pairs = vec![FoldPair { train: folds.len(), test: 0, first: 0, second: 0 }; count];
+    let mut pairs = vec![FoldPair { train: 0, test: 0, first: 0, second: 0 }; count];
     for (picture, &fold) in folds.iter().enumerate() {
-        pairs[fold].train -= 1;
         pairs[fold].test += 1;
         pairs[fold].first += usize::from(outcomes.right[[leader, picture]]);
         pairs[fold].second += usize::from(outcomes.right[[tap, picture]]);
     }
+    let learnt = |test: usize| match outcomes.test_share {
+        Some(share) => (test as f64 * (1.0 - share) / share).round() as usize,
+        None => folds.len() - test,
+    };
+    pairs.iter_mut().for_each(|pair| pair.train = learnt(pair.test));
     pairs
 }
 
@@ -184,19 +213,19 @@ mod tests {
     }
 
     fn check_error(right: &Array2<bool>, fold_of: &[usize], costs: &[Cost], expected: &str) {
-        let outcomes = Outcomes { right: right.view(), fold_of, groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), fold_of);
         assert_eq!(verdict(&Resampling::default(), &outcomes, costs).unwrap_err().to_string(), expected);
     }
 
     #[test]
     fn the_cheapest_of_those_that_are_as_good_is_named() {
         let (right, fold_of) = outcomes(&[5, 8, 8, 8], 200);
-        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), &fold_of);
         let found = verdict(&Resampling::default(), &outcomes, &costs(4)).unwrap();
         assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (1, vec![1, 2, 3], 1, 3));
         let worst = &found.taps[0];
         assert_eq!((worst.right, worst.leader_only, worst.this_only), (100, 60, 0));
-        assert!(worst.p < 0.01 && worst.sign_p < 1e-9 && worst.bootstrap_holm < 0.01, "{worst:?}");
+        assert!(worst.p < 0.01 && worst.sign_p.unwrap() < 1e-9 && worst.bootstrap_holm < 0.01, "{worst:?}");
         assert!(worst.bootstrap.low > 0.2 && worst.bootstrap.high < 0.4);
         assert_eq!(found.taps[1].t_test.unwrap().p, 1.0);
     }
@@ -204,7 +233,7 @@ mod tests {
     #[test]
     fn few_pictures_tell_nothing() {
         let (right, fold_of) = outcomes(&[0, 10], 5);
-        let outcomes = Outcomes { right: right.view(), fold_of: &fold_of, groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), &fold_of);
         let found = verdict(&Resampling::default(), &outcomes, &costs(2)).unwrap();
         // Five of five: the sign test's p is 1/16.
         assert_eq!((found.leader, found.set.clone()), (1, vec![0, 1]), "{found:?}");
@@ -214,7 +243,7 @@ mod tests {
     #[test]
     fn one_tap_is_its_own_best() {
         let right = array![[true, false]];
-        let outcomes = Outcomes { right: right.view(), fold_of: &[0, 1], groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), &[0, 1]);
         let found = verdict(&Resampling::default(), &outcomes, &costs(1)).unwrap();
         assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (0, vec![0], 0, 0));
     }
@@ -223,7 +252,7 @@ mod tests {
     fn groups_that_stand_and_fall_together_are_few_draws() {
         let right = Array2::from_shape_fn((2, 400), |(tap, picture)| picture / 100 != 0 || tap == 1);
         let fold_of: Vec<usize> = (0..400).map(|picture| picture / 100).collect();
-        let with = |groups| Outcomes { right: right.view(), fold_of: &fold_of, groups, guess: None };
+        let with = |groups| Outcomes { groups, ..Outcomes::of(right.view(), &fold_of) };
         let set = |groups| verdict(&Resampling::default(), &with(groups), &costs(2)).unwrap().set;
         assert_eq!(set(None), [1]);
         assert_eq!(set(Some(&fold_of)), [0, 1]);

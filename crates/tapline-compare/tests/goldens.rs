@@ -169,7 +169,7 @@ fn bootstraps_are_numpys() {
 fn confidence_sets_are_those_of_all_signs() {
     for case in goldens().confidence_sets {
         let right = table(&case.right);
-        let outcomes = Outcomes { right: right.view(), fold_of: &case.fold_of, groups: None, guess: None };
+        let outcomes = Outcomes::of(right.view(), &case.fold_of);
         for (tap, found) in best_set_p(&draws(), &outcomes).unwrap().into_iter().enumerate() {
             near(&format!("tap {tap}"), found, case.p[tap], DRAWN);
             near(

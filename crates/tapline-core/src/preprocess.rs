@@ -2,6 +2,8 @@
 //!
 //! It lives at the waist because the image crate applies it, model cards state it and the store records it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -38,6 +40,15 @@ pub enum Resize {
     ShortSide(u32),
     /// Both sides to the input's size, whatever the proportions.
     Squash,
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortSide(side) => write!(f, "short side to {side}, centre crop"),
+            Self::Squash => f.write_str("whole picture (--squash)"),
+        }
+    }
 }
 
 /// The resampling filter, in Pillow's sense (antialiased).

@@ -1,6 +1,6 @@
 //! What is known of pictures, or of their classes, in a table of its own: beside the listing, joined to it by `path` or by `label`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::table::{check_names, each_record, is_table};
@@ -85,13 +85,32 @@ impl SideTable {
         self.values(listing, row)?[column].as_deref()
     }
 
-    fn values(&self, listing: &StoredListing, row: usize) -> Option<&[Option<String>]> {
-        let key = match self.key {
-            Key::Path => listing.path[row].as_str(),
-            // A folder's name may have blanks around it.
-            Key::Label => listing.label[row].as_ref()?.trim(),
+    /// What of it and of a listing does not find its match in the other, as a sentence; none where all does.
+    pub fn unmatched(&self, listing: &StoredListing) -> Option<String> {
+        let keys: BTreeSet<&str> = (0..listing.rows()).filter_map(|row| self.key_of(listing, row)).collect();
+        let without: Vec<&str> = keys.iter().copied().filter(|key| !self.rows.contains_key(*key)).collect();
+        let mut unused: Vec<&str> = self.rows.keys().map(String::as_str).filter(|key| !keys.contains(key)).collect();
+        unused.sort_unstable();
+        let list = |names: &[&str]| match names {
+            [first, second, third, _, ..] => format!("{first:?}, {second:?}, {third:?} and {} more", names.len() - 3),
+            few => few.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
         };
-        self.rows.get(key).map(Vec::as_slice)
+        let (path, key) = (self.path.display(), self.key());
+        let used = if unused.is_empty() { String::new() } else { format!("; not used: {}", list(&unused)) };
+        (!without.is_empty()).then(|| format!("{path} has no row for {key} {}{used}", list(&without)))
+    }
+
+    /// What a picture of a listing is joined by.
+    fn key_of<'a>(&self, listing: &'a StoredListing, row: usize) -> Option<&'a str> {
+        match self.key {
+            Key::Path => Some(listing.path[row].as_str()),
+            // A folder's name may have blanks around it.
+            Key::Label => Some(listing.label[row].as_ref()?.trim()),
+        }
+    }
+
+    fn values(&self, listing: &StoredListing, row: usize) -> Option<&[Option<String>]> {
+        self.rows.get(self.key_of(listing, row)?).map(Vec::as_slice)
     }
 }
 

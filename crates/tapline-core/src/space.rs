@@ -2,6 +2,8 @@
 //!
 //! A store holds the features of one such space. Labels are no part of it, so relabelling costs no forward pass.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Decode, Digest, Error, Precision, Preprocess, Views};
@@ -63,6 +65,15 @@ impl Dtype {
     }
 }
 
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
 impl FeatureSpace {
     /// Checks that the preprocessing can be carried out and leaves what the views need.
     pub fn check(&self) -> Result<(), Error> {
@@ -87,7 +98,7 @@ impl FeatureSpace {
         }
         found.extend(self.precision.difference(&asked.precision));
         if self.dtype != asked.dtype {
-            found.push(format!("dtype: {}, asked {}", self.dtype.descr(), asked.dtype.descr()));
+            found.push(format!("--dtype: {}, asked {}", self.dtype, asked.dtype));
         }
         if found.is_empty() { None } else { Some(found.join("; ")) }
     }
@@ -104,15 +115,19 @@ fn preprocess_differences(ours: &Preprocess, theirs: &Preprocess) -> Vec<String>
             found.push(format!("preprocessing {field}: {a}, asked {b}"));
         }
     };
-    compare("resize", format!("{:?}", ours.resize), format!("{:?}", theirs.resize));
+    compare("resize", ours.resize.to_string(), theirs.resize.to_string());
     compare("height", ours.height.to_string(), theirs.height.to_string());
     compare("width", ours.width.to_string(), theirs.width.to_string());
-    compare("interpolation", format!("{:?}", ours.interpolation), format!("{:?}", theirs.interpolation));
-    compare("channels", format!("{:?}", ours.channels), format!("{:?}", theirs.channels));
+    compare("filter", lower(ours.interpolation), lower(theirs.interpolation));
+    compare("channels", lower(ours.channels), lower(theirs.channels));
     compare("scale", ours.scale.to_string(), theirs.scale.to_string());
     compare("mean", format!("{:?}", ours.mean), format!("{:?}", theirs.mean));
     compare("std", format!("{:?}", ours.std), format!("{:?}", theirs.std));
     found
+}
+
+fn lower(word: impl fmt::Debug) -> String {
+    format!("{word:?}").to_lowercase()
 }
 
 #[cfg(test)]
@@ -196,12 +211,14 @@ mod tests {
             ("--views: centre, asked flips", |s| s.views = Views::Flips),
             ("--views: centre, asked random:2:1", |s| s.views = Views::Random { count: 2, seed: 1 }),
             ("model: net", |s| s.model.sha256 = Digest::of(b"other")),
-            ("dtype: <f4, asked <f2", |s| s.dtype = Dtype::F16),
-            ("resize: Squash, asked ShortSide(9)", |s| s.preprocess.resize = Resize::ShortSide(9)),
+            ("--dtype: f32, asked f16", |s| s.dtype = Dtype::F16),
+            ("resize: whole picture (--squash), asked short side to 9, centre crop", |s| {
+                s.preprocess.resize = Resize::ShortSide(9)
+            }),
             ("height: 8, asked 9", |s| s.preprocess.height = 9),
             ("width: 8, asked 9", |s| s.preprocess.width = 9),
-            ("interpolation", |s| s.preprocess.interpolation = Interpolation::Box),
-            ("channels: Rgb, asked Bgr", |s| s.preprocess.channels = Channels::Bgr),
+            ("filter: bilinear, asked box", |s| s.preprocess.interpolation = Interpolation::Box),
+            ("channels: rgb, asked bgr", |s| s.preprocess.channels = Channels::Bgr),
             ("scale: 1, asked 2", |s| s.preprocess.scale = 2.0),
             ("mean", |s| s.preprocess.mean[1] = 0.5),
             ("std", |s| s.preprocess.std[1] = 0.5),

@@ -193,7 +193,7 @@ fn another_space_does_not_displace_rows_of_a_stopped_run() {
     drop(writer);
     let mut plan = scratch.plan("x");
     plan.space.dtype = Dtype::F16;
-    scratch.refuse(plan, "dtype: <f4, asked <f2");
+    scratch.refuse(plan, "--dtype: f32, asked f16");
     let message = scratch.open().expect_err("unfinished").to_string();
     assert!(message.contains("has not finished"), "{message}");
     assert_eq!(scratch.extract(scratch.plan("x")).expect("resumed"), 1);

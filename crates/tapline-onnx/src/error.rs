@@ -61,7 +61,7 @@ pub enum Error {
         what: String,
     },
     /// A tap nobody knows.
-    #[error("no layer is called {asked:?}{}; `tapline layers` lists them all", did_you_mean(nearest))]
+    #[error("no layer{} {asked:?}{}; `tapline layers` lists them all", of_name(asked), did_you_mean(nearest))]
     UnknownTap {
         /// What was asked.
         asked: String,
@@ -161,6 +161,11 @@ pub enum Error {
     /// An error of the waist.
     #[error(transparent)]
     Core(#[from] tapline_core::Error),
+}
+
+/// What a layer of that name, or of a name that fits that pattern, would be.
+fn of_name(asked: &str) -> &'static str {
+    if asked.contains(['*', '?', '[', '{']) { "'s name fits" } else { " is called" }
 }
 
 fn did_you_mean(nearest: &[String]) -> String {

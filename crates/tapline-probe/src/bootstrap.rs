@@ -13,8 +13,8 @@ const RESAMPLES: usize = 2000;
 /// As many groups as there are, drawn with replacement 2,000 times by `seed`; the 2.5th and 97.5th percentiles of the
 /// accuracies over their rows (the percentile interval of Efron and Tibshirani, "An introduction to the bootstrap", 1993,
 /// chapter 13; groups as in Field and Welsh, "Bootstrapping clustered data", 2007). `groups[i]` is the group of the row
-/// that `right[i]` speaks of. One group says nothing of others: `(0, 1)`. Where all rows are right, so are all resamples,
-/// and the interval is `(1, 1)`, too narrow.
+/// that `right[i]` speaks of. One group says nothing of others: `(0, 1)`. Where all rows are right, or none is, all resamples are
+/// the same: the interval is then Wilson's of that many groups.
 ///
 /// # Panics
 /// If `right` and `groups` differ in length.
@@ -22,6 +22,9 @@ pub fn grouped_interval(right: &[bool], groups: &[usize], seed: u64) -> (f64, f6
     let scores = scores_of_groups(right, groups);
     if scores.len() < 2 {
         return (0.0, 1.0);
+    }
+    if right.iter().all(|&row| row == right[0]) {
+        return Score { correct: if right[0] { scores.len() } else { 0 }, total: scores.len() }.interval();
     }
     let mut random = random_numbers(seed);
     let mut accuracies: Vec<f64> = (0..RESAMPLES)

@@ -90,7 +90,10 @@ pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
 pub use ranking::{auroc, average_precision, classes_ahead};
 pub use refit::{Chosen, refit};
-pub use score::{Score, balanced_accuracy, calibration_error, confusion, macro_f1, score, sign_test};
+pub use score::{
+    CALIBRATION_BINS, Score, balanced_accuracy, calibration_bin, calibration_error, confusion, macro_f1, score,
+    sign_test,
+};
 pub use shots::{FEW_SHOT_STRENGTH, ShotScores, Shots, few_shot, few_shot_fits};
 pub use shuffles::{Shuffles, Spread, repeated_holdout};
 pub use standardise::{Standardisation, standardisation, standardise};

@@ -46,6 +46,26 @@ pub(crate) fn output_probabilities(scores: ArrayView2<'_, f64>) -> Array2<f64> {
     probabilities
 }
 
+/// Log-odds of each of several classes against all others `[rows, outputs]`: `sₖ − ln Σ_{j ≠ k} e^(sⱼ)`, exact however near to 1
+/// its probability is.
+pub(crate) fn log_odds(scores: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut odds = scores.to_owned();
+    for mut row in odds.outer_iter_mut() {
+        let best = predicted_class(row.view());
+        let highest = row[best];
+        let others = |k: usize| if k == best { 0.0 } else { (row[k] - highest).exp() };
+        let rest: f64 = (0..row.len()).map(others).sum();
+        // Of the best class the others are all the rest; of another, the best and the rest without itself.
+        let values = (0..row.len()).map(|k| {
+            let of_others = if k == best { rest } else { 1.0 + (rest - others(k)) };
+            row[k] - highest - of_others.ln()
+        });
+        let values: Vec<f64> = values.collect();
+        row.iter_mut().zip(values).for_each(|(odds, value)| *odds = value);
+    }
+    odds
+}
+
 /// Turns [`output_probabilities`] `[rows, outputs]` into the derivatives of [`loss`] by the scores: `p − y`.
 pub(crate) fn subtract_targets(probabilities: &mut Array2<f64>, labels: &[usize]) {
     let single = probabilities.ncols() == 1;
@@ -88,6 +108,18 @@ fn logistic(x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn log_odds_stay_apart_where_probabilities_are_all_one() {
+        let odds = log_odds(array![[1.0, 2.0, 3.0], [0.0, 60.0, -5.0], [0.0, 90.0, -5.0]].view());
+        let p = |k: i32| f64::from(k).exp() / (1f64.exp() + 2f64.exp() + 3f64.exp());
+        for k in 0..3 {
+            let expected = (p(k + 1) / (1.0 - p(k + 1))).ln();
+            assert!((odds[[0, k as usize]] - expected).abs() < 1e-12, "{odds} {expected}");
+        }
+        let spread = odds[[2, 1]] - odds[[1, 1]];
+        assert!((spread - 30.0).abs() < 1e-9, "{odds}");
+    }
+
     use ndarray::array;
 
     use super::*;

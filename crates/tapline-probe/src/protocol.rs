@@ -44,7 +44,7 @@ pub struct ProtocolConfig {
     #[serde(default)]
     pub solver: Solver,
     /// Bytes up to which features are kept in memory, and fits under way may take together; features that take more are read anew
-    /// in each pass. Nothing that is found depends on it.
+    /// in each pass. What is found depends on it within the tolerance alone: fits that share less end a little elsewhere.
     #[serde(skip, default = "max_bytes")]
     pub max_bytes: usize,
 }

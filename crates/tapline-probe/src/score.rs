@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 const Z: f64 = 1.959_963_984_540_054;
 
 /// Bins of the expected calibration error.
-const BINS: usize = 15;
+pub const CALIBRATION_BINS: usize = 15;
 
 /// Rows predicted right, out of all rows scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -91,12 +91,16 @@ pub fn macro_f1(confusion: &Array2<usize>) -> f64 {
 /// If the slices differ in length.
 pub fn calibration_error(probability: &[f64], right: &[bool]) -> f64 {
     assert_eq!(probability.len(), right.len(), "one probability for each prediction");
-    let mut gaps = [0.0; BINS];
+    let mut gaps = [0.0; CALIBRATION_BINS];
     for (&probability, &right) in probability.iter().zip(right) {
-        let bin = ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
-        gaps[bin] += f64::from(u8::from(right)) - probability;
+        gaps[calibration_bin(probability)] += f64::from(u8::from(right)) - probability;
     }
     gaps.iter().map(|gap| gap.abs()).sum::<f64>() / right.len() as f64
+}
+
+/// The bin that a probability falls into, from 0: bin m − 1 is `((m − 1) / 15, m / 15]`, and 0 is in the first.
+pub fn calibration_bin(probability: f64) -> usize {
+    ((probability * CALIBRATION_BINS as f64).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1
 }
 
 /// Two-sided p of an exact sign test: how likely counts as uneven as `a` and `b` are, were each of `a + b` a coin's toss.

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 
 use crate::evaluation::{Choice, Evaluation, NotConverged, TestFold};
-use crate::loss::{output_probabilities, predicted_class, row_loss};
+use crate::loss::{log_odds, predicted_class, row_loss};
 use crate::ranking::{auroc, average_precision, classes_ahead};
 use crate::{Dataset, FinalFit, Probe, Score};
 
@@ -44,8 +44,8 @@ struct Tested {
 /// What a probe says of rows.
 struct Predicted {
     rows: Vec<RowResult>,
-    /// What ranks the rows by class `[rows, outputs]`: the log-odds of class 1 of two, else the logarithm of each class's
-    /// probability. In f32, since its tails stay apart where probabilities are all 0 or 1, at half the memory.
+    /// What ranks the rows by class `[rows, outputs]`: the log-odds of class 1 of two, else those of each class against all
+    /// others. They stay apart where probabilities are all 0 or 1; in f32, at half the memory.
     ranked: Array2<f32>,
 }
 
@@ -73,7 +73,7 @@ fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Predicted {
     let results = rows.iter().zip(scores.outer_iter()).map(result).collect();
     let ranked = match scores.ncols() {
         1 => scores.mapv(|score| score as f32),
-        _ => output_probabilities(scores.view()).mapv(|probability| probability.ln() as f32),
+        _ => log_odds(scores.view()).mapv(|odds| odds as f32),
     };
     Predicted { rows: results, ranked }
 }

@@ -122,7 +122,7 @@ pub struct Scores {
     pub log_loss: f64,
     /// Accuracy with shuffled labels, where it was asked for, 0 to 1.
     pub control: Option<f64>,
-    /// Strength C chosen most often.
+    /// Strength C, the median of those the folds chose.
     pub strength: f64,
     /// Whether some fold's choice lies at the edge of the grid.
     pub at_edge: bool,

@@ -24,6 +24,12 @@ pub fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
 
+/// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
+pub fn strength(c: f64) -> String {
+    let rounded: f64 = format!("{c:.2e}").parse().unwrap_or(c);
+    if (1e-3..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
 /// An interval in per cent: `84.0 to 86.7`.
 pub(crate) fn interval((low, high): (f64, f64)) -> String {
     format!("{} to {}", percent(low), percent(high))
@@ -48,6 +54,15 @@ pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strengths_are_rounded_to_three_digits() {
+        let check = |c, text: &str| assert_eq!(strength(c), text);
+        check(0.01, "0.01");
+        check(0.017_782_79, "0.0178");
+        check(1.778_279_4e-5, "1.78e-5");
+        check(1e5, "1e5");
+    }
 
     #[test]
     fn numbers_are_written_as_people_read_them() {

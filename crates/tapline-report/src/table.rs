@@ -1,7 +1,7 @@
 //! The table of all taps: one list of columns and cells, from which page, CSV and Markdown are made.
 
 use crate::escape;
-use crate::numbers::{count, interval, percent};
+use crate::numbers::{count, interval, percent, strength};
 use crate::{Error, Report, Scores, TapRow};
 
 /// Columns and rows, all of one length.
@@ -101,9 +101,9 @@ const COLUMNS: &[(&str, &str, &str, bool, Read)] = &[
     (
         "strength",
         "strength",
-        "regularisation strength C chosen most often; * at the grid's edge in some fold",
+        "regularisation strength C, the median of those the folds chose; * at the grid's edge in some fold",
         true,
-        |_, t| score(t, |s| Some(number(s.strength, format!("{}{}", s.strength, if s.at_edge { "*" } else { "" })))),
+        |_, t| score(t, |s| Some(number(s.strength, strength(s.strength) + if s.at_edge { "*" } else { "" }))),
     ),
     ("not_worse", "not worse", "not significantly worse than the best", false, |_, t| {
         t.comparison.not_worse.map(|is| words(if is { "yes" } else { "no" }))

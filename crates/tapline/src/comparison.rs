@@ -4,10 +4,9 @@
 
 use ndarray::{Array2, Axis};
 use serde::Serialize;
-use tapline_compare::{AgainstLeader, Cost, Outcomes, Resampling, Verdict, behind_best_p, verdict};
-use tapline_probe::{Evaluation, Role};
+use tapline_compare::{AgainstLeader, Cost, Guess, Outcomes, Resampling, Verdict, behind_best_p, verdict};
+use tapline_probe::Evaluation;
 
-use crate::classes::Labelled;
 use crate::groups::Groups;
 use crate::output::{count, counted, percent, points};
 use crate::plan::Plan;
@@ -44,13 +43,16 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// How resamples are drawn, and the level of the tests.
     pub config: Resampling,
-    /// p of always answering the commonest class being as good as the best tap.
+    /// p of always answering the commonest class being as good as the best tap; with `--balanced` classes weigh the same in it.
     pub guess_p: f64,
     /// The taps.
     pub taps: Vec<Compared>,
     right: Array2<bool>,
     guess: Vec<bool>,
+    /// What pictures weigh against the guess; none where all weigh the same.
+    weights: Option<Vec<f64>>,
     fold_of: Vec<usize>,
+    test_share: Option<f64>,
     /// What is drawn independently: groups, or pictures that shuffles score several times; none where each score is.
     units: Option<Vec<usize>>,
     scored: &'static str,
@@ -69,7 +71,7 @@ pub struct Summary {
     pub cheapest: usize,
     /// The one of them with the fewest features.
     pub smallest: usize,
-    /// p of always answering the commonest class being as good as the best tap.
+    /// p of always answering the commonest class being as good as the best tap; with `--balanced` classes weigh the same in it.
     pub guess_p: f64,
     /// Accuracy that picking the best tap by the pictures that score it would claim, 0 to 1.
     pub naive_maximum: f64,
@@ -119,20 +121,23 @@ impl Comparison {
             (None, None) => None,
         };
         let config = Resampling { seed: plan.config.seed, ..Resampling::default() };
-        let commonest = commonest(&plan.data);
+        let commonest = plan.data.commonest();
         let guess: Vec<bool> = first.labels.iter().map(|&class| class == commonest).collect();
+        let weights = plan.config.balanced.then(|| class_weights(&first.labels, plan.data.names.len()));
         let fold_of = first.fold_of.clone();
-        let outcomes =
-            Outcomes { right: right.view(), fold_of: &fold_of, groups: units.as_deref(), guess: Some(&guess) };
+        let test_share = plan.shuffles.map(|shuffles| shuffles.test_share);
+        let outcomes = Outcomes {
+            right: right.view(),
+            fold_of: &fold_of,
+            test_share,
+            groups: units.as_deref(),
+            guess: Some(Guess { right: &guess, weights: weights.as_deref() }),
+        };
         let costs: Vec<Cost> = taps.iter().map(|tap| tap.cost).collect();
-        let mut verdict = verdict(&config, &outcomes, &costs)?;
-        if plan.shuffles.is_some() {
-            // The t test takes each fold to learn from all pictures that it does not score, which no shuffle does.
-            verdict.taps.iter_mut().for_each(|tap| (tap.t_test, tap.t_holm) = (None, None));
-        }
-        let guess_p = guess_p(&config, &outcomes, &guess)?;
+        let verdict = verdict(&config, &outcomes, &costs)?;
+        let guess_p = verdict.guess_p.expect("there is a guess");
         let scored = if plan.shuffles.is_some() { "score" } else { "picture" };
-        Ok(Self { verdict, config, guess_p, taps, right, guess, fold_of, units, scored })
+        Ok(Self { verdict, config, guess_p, taps, right, guess, weights, fold_of, test_share, units, scored })
     }
 
     /// Taps of a network not significantly worse than the best of that network, ascending.
@@ -140,12 +145,17 @@ impl Comparison {
         let members: Vec<usize> = (0..self.taps.len()).filter(|&tap| self.taps[tap].backbone == backbone).collect();
         let right = self.right.select(Axis(0), &members);
         let costs: Vec<Cost> = members.iter().map(|&tap| self.taps[tap].cost).collect();
-        let found = verdict(&self.config, &Outcomes { guess: Some(&self.guess), ..self.outcomes(&right) }, &costs)?;
+        let guess = Some(Guess { right: &self.guess, weights: self.weights.as_deref() });
+        let found = verdict(&self.config, &Outcomes { guess, ..self.outcomes(&right) }, &costs)?;
         Ok(found.set.into_iter().map(|member| members[member]).collect())
     }
 
     fn outcomes<'a>(&'a self, right: &'a Array2<bool>) -> Outcomes<'a> {
-        Outcomes { right: right.view(), fold_of: &self.fold_of, groups: self.units.as_deref(), guess: None }
+        Outcomes {
+            test_share: self.test_share,
+            groups: self.units.as_deref(),
+            ..Outcomes::of(right.view(), &self.fold_of)
+        }
     }
 
     /// The top layer of each network against the stages below it; nothing for a network with one stage alone.
@@ -205,6 +215,14 @@ impl Comparison {
         self.guess_p >= self.config.level
     }
 
+    /// What taps are held against before they are held against each other.
+    pub fn guess_words(&self) -> &'static str {
+        match self.weights {
+            Some(_) => "always answering one class, with all classes weighing the same",
+            None => "always answering the commonest class",
+        }
+    }
+
     /// What JSON says of one tap.
     pub fn of_tap(&self, tap: usize) -> TapComparison {
         TapComparison { not_worse: self.is_in_set(tap), against_best: self.verdict.taps[tap].clone() }
@@ -234,8 +252,8 @@ impl Comparison {
         let level = 100.0 * self.config.level;
         if self.is_no_better_than_guess() {
             return format!(
-                "No tap is significantly better than always answering the commonest class (p = {}), so none is called \
-                 worse than another.",
+                "No tap is significantly better than {} (p = {}), so none is called worse than another.",
+                self.guess_words(),
                 p_text(self.guess_p)
             );
         }
@@ -332,20 +350,11 @@ fn verb(number: usize, noun: &str) -> String {
     format!("{} {}", counted(number, noun), if number == 1 { "is" } else { "are" })
 }
 
-/// The class with most pictures to learn from, the first of equals.
-fn commonest(data: &Labelled) -> usize {
-    let rows = if data.split.is_some() { data.with_role(Role::Train) } else { (0..data.labels.len()).collect() };
-    let mut sizes = vec![0_usize; data.names.len()];
-    rows.into_iter().for_each(|row| sizes[data.labels[row]] += 1);
-    (1..sizes.len()).fold(0, |best, class| if sizes[class] > sizes[best] { class } else { best })
-}
-
-fn guess_p(config: &Resampling, outcomes: &Outcomes<'_>, guess: &[bool]) -> anyhow::Result<f64> {
-    let taps = outcomes.right.nrows();
-    let mut with_guess = outcomes.right.to_owned();
-    with_guess.push_row(guess.into()).expect("a guess for each picture");
-    let with_guess = Outcomes { right: with_guess.view(), guess: None, ..*outcomes };
-    Ok(behind_best_p(config, &with_guess, taps)?)
+/// What each score weighs where all classes weigh the same.
+fn class_weights(labels: &[usize], classes: usize) -> Vec<f64> {
+    let mut sizes = vec![0.0_f64; classes];
+    labels.iter().for_each(|&class| sizes[class] += 1.0);
+    labels.iter().map(|&class| 1.0 / sizes[class]).collect()
 }
 
 /// A p value with the digits that its draws carry: `0.12`, `0.0014`.

@@ -1,7 +1,8 @@
 //! The command line: the one place that prints, reads the environment and picks exit codes.
 //!
-//! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 3 features were extracted or merged but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an extraction.
+//! stdout carries results alone, stderr warnings and progress. Exit codes: 0 done, 1 failed or not one picture could be used,
+//! 2 a command line that cannot be read, 3 done but some pictures were skipped, 130 and 143 SIGINT and SIGTERM stopped an
+//! extraction.
 
 mod accuracy;
 mod args;
@@ -18,6 +19,7 @@ mod groups;
 mod interrupt;
 mod learning;
 mod network;
+mod noted;
 mod output;
 mod pipeline;
 mod plan;
@@ -42,6 +44,7 @@ mod stores;
 mod taps;
 mod target_scores;
 mod targets;
+mod typing;
 mod views;
 
 use std::io::ErrorKind;
@@ -56,8 +59,10 @@ use crate::interrupt::Signal;
 enum Outcome {
     /// Everything was done.
     Done,
-    /// Done, but some pictures have no features.
+    /// Done, but some pictures could not be used; they are listed.
     Skipped,
+    /// Not one picture could be used; the reasons are listed.
+    Nothing,
     /// Stopped by a signal; what was done is kept.
     Stopped(Signal),
 }
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
     match run(&args.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Skipped) => ExitCode::from(3),
+        Ok(Outcome::Nothing) => ExitCode::FAILURE,
         Ok(Outcome::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -86,6 +92,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => commands::info::run(args),
         Command::ExportRows(args) => commands::export_rows::run(args),
         Command::Probe(args) => commands::probe::run(args),
+        Command::Predict(args) => commands::predict::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Advise(args) => commands::advise::run(args),
         Command::Explain(args) => commands::explain::run(args),

@@ -5,17 +5,11 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use tapline_core::Store;
-pub use tapline_report::numbers::{count, counted, percent};
+pub use tapline_report::numbers::{count, counted, percent, strength};
 use tapline_report::{shortened, shortened_to};
 
 /// Letters of a name in a table: more of them push the numbers off a terminal.
 const CELL: usize = 40;
-
-/// A regularisation strength to three digits, such as 0.0178 or 1.78e-5.
-pub fn strength(c: f64) -> String {
-    let rounded: f64 = format!("{c:.2e}").parse().unwrap_or(c);
-    if (1e-3..1e4).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
-}
 
 /// A name from the data in a sentence: the middle of a long one left out, on one line.
 pub fn short(name: &str) -> String {
@@ -97,14 +91,5 @@ mod tests {
         check("blocks.11", "blocks.11");
         check("two\nlines", "two lines");
         check(&format!("{}{}", "a".repeat(50), "b".repeat(50)), &format!("{}…{}", "a".repeat(19), "b".repeat(20)));
-    }
-
-    #[test]
-    fn strengths_are_rounded_to_three_digits() {
-        let check = |c, text: &str| assert_eq!(strength(c), text);
-        check(0.01, "0.01");
-        check(0.017_782_79, "0.0178");
-        check(1.778_279_4e-5, "1.78e-5");
-        check(1e5, "1e5");
     }
 }

@@ -33,13 +33,13 @@ impl Plan {
     /// The plan as typed, for the pictures of `listing`.
     pub fn of(listing: &StoredListing, args: &ProtocolArgs) -> anyhow::Result<Self> {
         let split = args.split.then(|| roles(listing)).transpose()?;
-        let data = grouped(Labelled::of(listing, split.as_deref())?, listing, args)?;
+        let data = grouped(Labelled::of(listing, split.as_deref(), args.min_class)?, listing, args)?;
         if let Some(several) = data.names.iter().find(|name| name.contains('|')) {
             let remedy = "where | parts labels, `tapline probe --multi-label` tells each from the rest";
             eprintln!("tapline: {} is taken for one class; {remedy}", quoted(several));
         }
-        data.check_folds(args.folds)?;
-        let plan = Self { data, config: protocol(args), shuffles: None, control: args.control };
+        data.check_folds(args.folds, listing)?;
+        let plan = Self { data, config: protocol(args), shuffles: None, control: false };
         if let Some(groups) = &plan.data.groups {
             groups::check(groups, &plan.data, &plan.config)?;
         }
@@ -91,12 +91,19 @@ impl Plan {
         let smallest = plan.data.classes().into_iter().min_by_key(|class| class.pictures);
         let smallest = smallest.filter(|_| plan.data.groups.is_none());
         if let (Some(Shuffles { test_share, .. }), Some(class)) = (plan.shuffles, smallest) {
+            if test_share * class.pictures as f64 <= 0.999_999 {
+                eprintln!(
+                    "tapline: class {} has {}: some shuffles that score {test_share} of them score none of it",
+                    quoted(&class.name),
+                    counted(class.pictures, "picture")
+                );
+            }
             let learnt = class.pictures - (test_share * class.pictures as f64) as usize;
             if learnt < plan.config.folds {
                 bail!(
                     "class {} has {} picture(s); a shuffle that scores {test_share} of them leaves {learnt} at most to \
-                     learn from, fewer than {} folds: add pictures to it, or use a smaller --test-share or fewer --folds \
-                     (at least 3)",
+                     learn from, fewer than {} folds: add pictures to it, leave it out with --min-class, or use a smaller \
+                     --test-share or fewer --folds (at least 3)",
                     quoted(&class.name),
                     class.pictures,
                     plan.config.folds
@@ -110,6 +117,7 @@ impl Plan {
     fn designed(mut self, args: &DesignArgs) -> anyhow::Result<Self> {
         self.config.transform = transform(args)?;
         self.config.balanced = args.balanced;
+        self.control = args.control;
         if self.config.solver == Solver::LinfaLogistic && (args.balanced || args.transform == TransformArg::Pca) {
             bail!(
                 "--solver linfa-logistic knows neither --balanced nor --transform pca: leave them out, or use --solver batched"
@@ -155,7 +163,7 @@ pub fn held_out(evaluation: &Evaluation, fold: usize) -> Vec<usize> {
     scored.filter(|(_, of)| **of == fold).map(|(&row, _)| row).collect()
 }
 
-/// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart.
+/// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart, or against what it learnt.
 pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
     let mut first_of: HashMap<Digest, usize> = HashMap::new();
     let copy_of = |&row: &usize| {
@@ -163,12 +171,24 @@ pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
         (first != row).then_some((row, first))
     };
     let copies: Vec<(usize, usize)> = rows.iter().filter_map(copy_of).collect();
-    let (copy, first) = copies.first()?;
+    let number = counted(copies.len(), "picture");
+    let contradicts = |&&(copy, first): &&(usize, usize)| listing.label[copy] != listing.label[first];
+    let pair = |copy: usize, first: usize| (&listing.path[copy], &listing.path[first]);
+    if let Some(&(copy, first)) = copies.iter().find(contradicts) {
+        let (copied, of) = pair(copy, first);
+        let label = |row: usize| listing.label[row].as_deref().map_or("no label".to_owned(), quoted);
+        return Some(format!(
+            "{number} with the bytes of another one, {} of them with another label ({copied} is {}, {of} is {}): correct the \
+             labels and keep one of each",
+            copies.iter().filter(contradicts).count(),
+            label(copy),
+            label(first)
+        ));
+    }
+    let (copied, of) = copies.first().map(|&(copy, first)| pair(copy, first))?;
     Some(format!(
-        "{} with the bytes of another one ({} of {}): on both sides of a fold they make accuracies too high; keep one of each",
-        counted(copies.len(), "picture"),
-        listing.path[*copy],
-        listing.path[*first]
+        "{number} with the bytes of another one ({copied} of {of}): on both sides of a fold they make accuracies too high; keep \
+         one of each"
     ))
 }
 

@@ -1,9 +1,16 @@
 //! Files that are there complete or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+
+/// Endings that say what is in a file.
+const FORMATS: [&str; 16] = [
+    "csv", "tsv", "txt", "json", "html", "htm", "pdf", "png", "svg", "npy", "npz", "parquet", "pq", "arrow", "feather",
+    "xlsx",
+];
 
 /// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
 /// at once.
@@ -16,8 +23,19 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Opens a file beside `path`.
-    pub fn create(path: &Path) -> anyhow::Result<Self> {
+    /// Opens a file beside `path`, whose ending must be one of `endings` or of no other known format.
+    pub fn create(path: &Path, endings: &[&str]) -> anyhow::Result<Self> {
+        if let Some(ending) = path.extension().and_then(OsStr::to_str)
+            && let ending = ending.to_lowercase()
+            && FORMATS.contains(&ending.as_str())
+            && !endings.contains(&ending.as_str())
+        {
+            bail!("{} is to hold no {ending}: let its name end in .{}", path.display(), endings[0]);
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            bail!("{} cannot be written: there is no folder {}", path.display(), folder.display());
+        }
         let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
         let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
         let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;

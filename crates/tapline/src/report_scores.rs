@@ -1,12 +1,28 @@
 //! The scores of one tap as every report gives them, so that `compare` and `probe` say the same in the same words.
 
 use serde::Serialize;
-use tapline_probe::Evaluation;
+use tapline_probe::{Evaluation, NotConverged};
 
 use crate::accuracy::Accuracy;
 use crate::control::Control;
+use crate::output::strength;
 use crate::plan::Plan;
 use crate::shuffles::ShuffleScores;
+
+/// A warning where fits did not converge, with what that may mean for a probe at one of the strengths `chosen`; `of` names the fits.
+pub fn unconverged(found: &[NotConverged], (fits, of): (usize, &str), chosen: impl Iterator<Item = f64>) -> String {
+    let Some(lowest) = found.iter().map(|fit| fit.c).min_by(f64::total_cmp) else { return String::new() };
+    let worst = found.iter().map(|fit| fit.relative_excess).max_by(f64::total_cmp).unwrap_or(f64::NAN);
+    let highest = chosen.fold(0.0, f64::max);
+    let whose = match lowest > highest {
+        true => format!("all at strengths above {}, the largest that was chosen", strength(highest)),
+        false => format!("at strengths from {} up", strength(lowest)),
+    };
+    format!(
+        "warning: {} of {fits} fits{of} did not converge, {whose}; off by {worst:.0e} of the objective at most.\n",
+        found.len()
+    )
+}
 
 /// Scores of one tap's probes.
 #[derive(Debug, Serialize)]
@@ -49,5 +65,30 @@ impl Scores {
             calibration_error: evaluation.calibration_error(),
             log_loss: evaluation.log_loss,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_converge_is_placed_beside_what_was_chosen() {
+        let fit = |c, relative_excess| NotConverged {
+            left_out: vec![],
+            c,
+            gradient_norm: 0.0,
+            relative_excess,
+            failure: None,
+        };
+        let found = [fit(100.0, 2e-5), fit(31.6, 1e-6)];
+        let said = |chosen: &[f64]| unconverged(&found, (455, " on fire9"), chosen.iter().copied());
+        assert_eq!(
+            said(&[0.003, 0.1]),
+            "warning: 2 of 455 fits on fire9 did not converge, all at strengths above 0.1, the largest that was chosen; off by \
+             2e-5 of the objective at most.\n"
+        );
+        assert!(said(&[100.0]).contains("at strengths from 31.6 up"), "{}", said(&[100.0]));
+        assert_eq!(unconverged(&[], (455, ""), [1.0].into_iter()), "");
     }
 }

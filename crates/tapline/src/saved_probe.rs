@@ -1,51 +1,79 @@
-//! `--save`: a probe with all it takes to use it elsewhere, as JSON.
+//! A probe with all it takes to use it elsewhere, as JSON: what `probe --save` writes and `predict` reads.
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 
-use anyhow::Context;
-use serde::Serialize;
-use tapline_core::{Decode, Precision, Store, TapInfo, Views};
-use tapline_probe::{Probe, Transform};
+use anyhow::{Context, bail, ensure};
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+use tapline_core::{Decode, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
+use tapline_probe::{Probe, Standardisation, Transform};
 
+use crate::output::counted;
 use crate::replacement::Replacement;
 use crate::taps;
 
+/// Bytes of a file at most: a thousand classes of ten thousand features take a fifth of it.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// What a probe's outputs are.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outputs<'a> {
+pub enum Outputs {
     /// Classes that exclude each other: one output, the log-odds of the second, for two; else one for each.
-    Classes(&'a [String]),
+    Classes(Vec<String>),
     /// Labels that do not: the log-odds of each.
-    Labels(&'a [String]),
+    Labels(Vec<String>),
     /// Numbers, in their own units.
-    Targets(&'a [String]),
+    Targets(Vec<String>),
 }
 
-#[derive(Serialize)]
-struct SavedProbe<'a> {
-    model: &'a tapline_core::ModelRef,
-    preprocess: &'a tapline_core::Preprocess,
+impl Outputs {
+    /// The classes, labels or targets.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Classes(names) | Self::Labels(names) | Self::Targets(names) => names,
+        }
+    }
+
+    /// How many outputs the probe has.
+    fn count(&self) -> usize {
+        match self {
+            Self::Classes(names) if names.len() == 2 => 1,
+            _ => self.names().len(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct SavedProbe {
+    model: ModelRef,
+    preprocess: Preprocess,
     /// Of which views' mean the features are; not written where it is the centre alone.
-    #[serde(skip_serializing_if = "Views::is_centre")]
+    #[serde(default, skip_serializing_if = "Views::is_centre")]
     views: Views,
     /// How JPEG is decoded; not written where it is in full.
-    #[serde(skip_serializing_if = "Decode::is_exact")]
+    #[serde(default, skip_serializing_if = "Decode::is_exact")]
     decode: Decode,
     /// The network's arithmetic; not written where it is float32.
-    #[serde(skip_serializing_if = "Precision::is_float32")]
-    precision: &'a Precision,
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    precision: Precision,
     /// The tap; none where several are joined.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     tap: Option<TapInfo>,
-    /// The taps whose features are joined, in this order.
-    taps: Vec<TapInfo>,
+    /// The taps whose features are side by side, in this order.
+    pub taps: Vec<TapInfo>,
+    /// Their arrays below the store's folder.
+    #[serde(default)]
+    files: Vec<String>,
+    /// What the outputs are.
     #[serde(flatten)]
-    outputs: Outputs<'a>,
+    pub outputs: Outputs,
     strength: f64,
     converged: bool,
     /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
-    /// `standardise` and `none` leave it; `mean` and `scale` come after it.
+    /// all others leave it; `mean` and `scale` come after it.
     transform: Transform,
     /// Subtracted from the features `[features]`.
     mean: Vec<f64>,
@@ -61,22 +89,23 @@ struct SavedProbe<'a> {
 pub fn write(
     file: &mut Replacement,
     (store, taps): (&Store, &[usize]),
-    (probe, outputs): (&Probe, Outputs<'_>),
+    (probe, outputs): (&Probe, Outputs),
     (strength, converged): (f64, bool),
 ) -> anyhow::Result<()> {
     if !converged {
         eprintln!("tapline: the saved probe did not converge; its weights are not the optimum for C = {strength}");
     }
-    let space = &store.manifest().space;
+    let space = store.manifest().space.clone();
     let infos: Vec<TapInfo> = taps.iter().map(|&tap| store.taps()[tap].info.clone()).collect();
     let saved = SavedProbe {
-        model: &space.model,
-        preprocess: &space.preprocess,
+        model: space.model,
+        preprocess: space.preprocess,
         views: space.views,
         decode: space.decode,
-        precision: &space.precision,
+        precision: space.precision,
         tap: taps::only(&infos),
         taps: infos,
+        files: taps.iter().map(|&tap| format!("features/{}", store.taps()[tap].file)).collect(),
         outputs,
         strength,
         converged,
@@ -88,4 +117,68 @@ pub fn write(
     };
     let bytes = serde_json::to_vec(&saved)?;
     file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
+}
+
+impl SavedProbe {
+    /// Reads what [`write`] wrote, and checks that it can be used.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("{} cannot be read", path.display());
+        let bytes = fs::metadata(path).with_context(cannot)?.len();
+        if bytes > MAX_BYTES {
+            bail!("{} is no saved probe: it has {bytes} bytes, and {MAX_BYTES} are allowed", path.display());
+        }
+        let text = fs::read(path).with_context(cannot)?;
+        let saved: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no probe that `tapline probe --save` wrote", path.display()))?;
+        saved.check().with_context(|| format!("{} is no probe that can be used", path.display()))?;
+        Ok(saved)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let features = self.taps.iter().try_fold(0, |sum: usize, tap| sum.checked_add(tap.features));
+        let columns = self.mean.len();
+        ensure!(
+            features == Some(columns) && columns > 0 && [self.scale.len(), self.weights.len()] == [columns; 2],
+            "its mean, scale, weights and taps speak of different numbers of features"
+        );
+        let outputs = self.outputs.count();
+        let enough = if matches!(self.outputs, Outputs::Classes(_)) { 2 } else { 1 };
+        ensure!(
+            self.outputs.names().len() >= enough
+                && self.intercept.len() == outputs
+                && self.weights.iter().all(|row| row.len() == outputs),
+            "its weights and intercept are not those of {}",
+            counted(outputs, "output")
+        );
+        let numbers = self.mean.iter().chain(&self.intercept).chain(self.weights.iter().flatten());
+        ensure!(numbers.copied().all(f64::is_finite), "a number of it is not finite");
+        ensure!(self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0), "a scale of it is not above 0");
+        Ok(())
+    }
+
+    /// The space that features must be of, whichever number type they are stored in.
+    pub fn space(&self, like: &FeatureSpace) -> FeatureSpace {
+        FeatureSpace {
+            model: self.model.clone(),
+            preprocess: self.preprocess.clone(),
+            decode: self.decode,
+            views: self.views,
+            precision: self.precision.clone(),
+            dtype: like.dtype,
+        }
+    }
+
+    /// The probe itself.
+    pub fn probe(&self) -> Probe {
+        let weights = self.weights.concat();
+        Probe {
+            transform: self.transform,
+            standardisation: Standardisation {
+                mean: Array1::from_vec(self.mean.clone()),
+                scale: Array1::from_vec(self.scale.clone()),
+            },
+            weights: Array2::from_shape_vec((self.mean.len(), self.intercept.len()), weights).expect("checked"),
+            intercept: Array1::from_vec(self.intercept.clone()),
+        }
+    }
 }

@@ -51,7 +51,7 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
-const EVALUATION_VERSION: u32 = 5;
+const EVALUATION_VERSION: u32 = 6;
 
 /// Everything an evaluation depends on.
 #[derive(Serialize)]
@@ -104,6 +104,9 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         return false;
     }
     let classes = data.names.len();
+    let mut strengths = plan.config.grid.clone();
+    strengths.sort_by(f64::total_cmp);
+    strengths.dedup();
     let as_given = || evaluation.labels.iter().copied().eq(scored.iter().map(|&row| data.labels[row]));
     let in_range = || evaluation.labels.len() == scored.len() && evaluation.labels.iter().all(|&class| class < classes);
     (if plan.config.control { in_range() } else { as_given() })
@@ -114,7 +117,11 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         && [evaluation.true_probability.len(), evaluation.predicted_probability.len()] == [scored.len(); 2]
         && evaluation.predicted.iter().all(|&class| class < classes)
         && evaluation.fold_of.iter().all(|&fold| fold < folds)
-        && evaluation.folds.iter().all(|fold| fold.choice.index < fold.choice.inner.len())
+        && evaluation
+            .folds
+            .iter()
+            .map(|fold| &fold.choice)
+            .all(|choice| choice.index < choice.inner.len() && choice.inner.len() <= strengths.len())
 }
 
 /// Keeps it for the next time; a half-written file cannot be read, nor one that another thread was writing.

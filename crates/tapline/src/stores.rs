@@ -2,13 +2,13 @@
 
 use anyhow::bail;
 use tapline_compare::Cost;
-use tapline_core::{Resize, Store, StoredListing, TapInfo, Views};
+use tapline_core::{Dtype, FeatureSpace, Store, StoredListing, TapInfo, Views};
 use tapline_report::{Backbone, Report, TapRow};
 
 use crate::args::ComparedArgs;
 use crate::comparison::Compared;
 use crate::output::count;
-use crate::taps;
+use crate::{shards, taps};
 
 /// Where a tap is: a tap of a store, or several of one store whose features are joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl Stores {
     /// Opens them with the taps that are joined, and refuses those that do not belong together.
     pub fn of(args: &ComparedArgs) -> anyhow::Result<Self> {
         let stores: Vec<Store> = args.stores.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
+        stores.iter().for_each(shards::warn);
         for other in &stores[1..] {
             if let Some(difference) = difference(&stores[0], other) {
                 bail!(
@@ -50,11 +51,9 @@ impl Stores {
         }
         let mut backbones: Vec<Vec<usize>> = Vec::new();
         for (index, store) in stores.iter().enumerate() {
-            let space = |other: usize| &stores[other].manifest().space;
-            let same = |backbone: &&mut Vec<usize>| {
-                let first = space(backbone[0]);
-                first.model.sha256 == space(index).model.sha256 && first.preprocess == space(index).preprocess
-            };
+            // Whether features take two or four bytes is no other network.
+            let space = |other: usize| FeatureSpace { dtype: Dtype::F32, ..stores[other].manifest().space.clone() };
+            let same = |backbone: &&mut Vec<usize>| space(backbone[0]).difference(&space(index)).is_none();
             match backbones.iter_mut().find(same) {
                 Some(backbone) => {
                     refuse_repeats(&stores, backbone, store)?;
@@ -178,14 +177,15 @@ impl Stores {
     fn backbone(&self, stores: &[usize], name: String) -> Backbone {
         let manifest = self.stores[stores[0]].manifest();
         let how = &manifest.space.preprocess;
-        let resize = match how.resize {
-            Resize::ShortSide(side) => format!("short side to {side}, centre crop"),
-            Resize::Squash => "whole picture".to_owned(),
-        };
         let dirs: Vec<String> = stores.iter().map(|&store| self.stores[store].dir().display().to_string()).collect();
         let preprocessing = format!(
-            "{resize}, {} × {} pixels, {:?} filter, {:?} channels",
-            how.height, how.width, how.interpolation, how.channels
+            "{}, {} × {} pixels, {:?} filter, {:?} channels{}",
+            how.resize,
+            how.height,
+            how.width,
+            how.interpolation,
+            how.channels,
+            if manifest.space.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
         );
         Backbone {
             name,

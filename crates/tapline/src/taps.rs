@@ -85,11 +85,11 @@ fn find_one(infos: &[&TapInfo], typed: &str) -> anyhow::Result<usize> {
     if let (true, Some((name, pooling))) = (found.is_empty(), typed.rsplit_once('@')) {
         found = named(name, Some(pooling.parse()?));
     }
-    let all = || infos.iter().map(|info| full_name(info)).collect::<Vec<_>>().join(", ");
+    let names = |which: &[usize]| which.iter().map(|&tap| full_name(infos[tap])).collect::<Vec<_>>().join(", ");
     match found.as_slice() {
         [one] => Ok(*one),
-        [] => bail!("the store has no tap {typed:?}; it has {}", all()),
-        _ => bail!("the store has several taps {typed:?}, name one with its pooling: {}", all()),
+        [] => bail!("the store has no tap {typed:?}; it has {}", names(&(0..infos.len()).collect::<Vec<_>>())),
+        several => bail!("the store has several taps {typed:?}, name one with its pooling: {}", names(several)),
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         check("b+x", Err("no tap \"x\"; it has a@mean, a@mean+max, b@mean, c+d@gem"));
         check("x+b", Err("no tap \"x\""));
         check("b+a", Err("several taps \"a\""));
-        check("a+b", Err("several taps \"a\""));
+        check("a+b", Err("several taps \"a\", name one with its pooling: a@mean, a@mean+max"));
         check("b+", Err("no tap \"\""));
     }
 }

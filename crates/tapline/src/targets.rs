@@ -113,6 +113,7 @@ impl Targeted {
                 )
             })?;
         }
+        beside.iter().filter_map(|table| table.unmatched(listing)).for_each(|said| eprintln!("tapline: {said}"));
         let names = names.into_iter().map(str::to_owned).collect();
         let pictures =
             Labelled { labels: vec![0; rows.len()], names: vec![String::new()], rows, split, groups: None, left_out };

@@ -24,10 +24,11 @@ pub use self::stored::*;
   tapline layers squeezenet1.1
   tapline extract photos/ --model efficientnet-lite0 --store photos.store
   tapline compare photos.store
-  tapline probe photos.store --tap blocks.11
+  tapline probe photos.store --tap blocks.11 --save probe.json
+  tapline predict probe.json new.store
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 features were extracted but some pictures were skipped, 130 or 143 an
-extraction was stopped by SIGINT (Ctrl-C) or SIGTERM and can be continued."
+Exit codes: 0 done, 1 failed or not one picture could be used, 2 a command line that cannot be read, 3 done but some pictures
+were skipped and listed, 130 or 143 an extraction was stopped by SIGINT (Ctrl-C) or SIGTERM and can be continued."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -51,6 +52,8 @@ pub enum Command {
     ExportRows(ExportRowsArgs),
     /// Train and score a linear probe on one layer's features
     Probe(ProbeArgs),
+    /// Apply a saved probe to the pictures of a store
+    Predict(PredictArgs),
     /// Probe every layer of a store and compare them by depth
     Compare(CompareArgs),
     /// Say which layer to use, whether a linear classifier is enough, and what to do next

@@ -20,10 +20,9 @@ pub struct ProtocolArgs {
     /// patient, module or camera; intervals then come from a bootstrap over the groups
     #[arg(long, value_name = "COLUMN")]
     pub group: Option<String>,
-    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
-    /// for luck
-    #[arg(long)]
-    pub control: bool,
+    /// Leave out classes with fewer pictures than this (with --split: training pictures)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub min_class: usize,
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -79,6 +78,10 @@ pub struct DesignArgs {
     /// class_weight="balanced"); strengths are still chosen by the pictures right
     #[arg(long)]
     pub balanced: bool,
+    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
+    /// for luck
+    #[arg(long)]
+    pub control: bool,
 }
 
 /// Arguments of `tapline probe`.
@@ -124,11 +127,11 @@ pub struct ProbeArgs {
     pub tap: Option<String>,
     /// The label column holds the labels of each picture, any number of them, parted by | or ; (none where it is empty): a
     /// probe tells each label from the rest. Without --tap, all taps in one table
-    #[arg(long, conflicts_with_all = ["regression", "baselines", "shots", "balanced", "control"])]
+    #[arg(long, conflicts_with_all = ["regression", "baselines", "shots", "balanced", "control", "min_class"])]
     pub multi_label: bool,
     /// Predict the numbers in the columns of --target by ridge regression; pictures without all of them are left out. Without
     /// --tap, all taps in one table
-    #[arg(long, requires = "numbers", conflicts_with_all = ["baselines", "shots", "balanced", "control"])]
+    #[arg(long, requires = "numbers", conflicts_with_all = ["baselines", "shots", "balanced", "control", "min_class"])]
     pub regression: bool,
     /// Columns of the listing that hold the numbers of --regression, separated by commas; 'v*' stands for all whose names fit
     #[arg(long, value_delimiter = ',', value_name = "COLUMN[,COLUMN...]", requires = "regression")]
@@ -218,7 +221,8 @@ from nested subsets. How similar: whether the top layer falls behind an inner st
 is, and how far its batch norms' channels have moved. Where these are weak or do not agree the answer is \"uncertain\";
 docs/advice.md shows what they say of known sets.
 
-The layer is the cheapest that is not significantly worse than the best. Several stores (other networks, other poolings)
+The layer is the cheapest that neither the set of `compare` (=) nor a test of it against the best alone calls worse: `compare`
+allows for all pairs of taps at once, and so may keep a cheaper one that loses more. Several stores (other networks, other poolings)
 must hold the same pictures. Extract with --taps stages, so that all stages and the network's answers are there.
 
 Examples:

@@ -77,3 +77,31 @@ pub struct InfoArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Arguments of `tapline predict`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The store must hold the taps of the probe, extracted as those it learned from: by the same network, preprocessing, views,
+decoding and precision. New pictures go into a store of their own, or into that of the others with --prune:
+  tapline probe cells.store --tap blocks.11 --save cells.probe.json
+  tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
+  tapline predict cells.probe.json new.store --out new.csv
+
+The CSV has a line for each picture with features: path, label, and
+  of classes   predicted, and the probability of each class
+  of labels    predicted (those above one half, parted by |), and the probability of each
+  of numbers   a column \"predicted NAME\" for each
+Probabilities are those of the fit: they are as well calibrated as `tapline probe` and `tapline report` say."
+)]
+pub struct PredictArgs {
+    /// The JSON file that `tapline probe --save` wrote
+    pub probe: PathBuf,
+    /// The folder of the store with the pictures' features
+    pub store: PathBuf,
+    /// Write all predictions to this CSV file
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print JSON: counts, not the predictions
+    #[arg(long)]
+    pub json: bool,
+}

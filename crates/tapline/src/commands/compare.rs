@@ -17,7 +17,7 @@ use crate::output::{count, percent, short};
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::rankings::{self, Agreement, Ranking};
-use crate::report_scores::Scores;
+use crate::report_scores::{Scores, unconverged};
 use crate::shuffles::{self, ShuffleScores};
 use crate::stores::Stores;
 use crate::{Outcome, output, views};
@@ -57,6 +57,9 @@ pub struct Report {
     comparison: Summary,
     /// How well rankings without training agree with the probes; none where they were not asked for.
     rankings: Option<Agreement>,
+    /// What was probed, and how: `squeezenet1.1: linear probes on 85 pictures (…), 5 folds, seed 0`.
+    #[serde(skip)]
+    heading: String,
     /// What the comparison says of the taps as good as the best and of the top layers, in sentences.
     #[serde(skip)]
     sentences: Vec<String>,
@@ -164,7 +167,31 @@ fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
         chosen_on_inner_folds: Accuracy::of_predicted(&probes.evaluations[0], &nested.predicted, plan),
         chosen_taps: nested.chosen.iter().map(|&tap| taps[tap].label.clone()).collect(),
         taps,
+        heading: heading(stores, plan),
     })
+}
+
+/// What was probed, and how.
+pub fn heading(stores: &Stores, plan: &Plan) -> String {
+    let data = &plan.data;
+    let classes = data.scored_classes();
+    let shown: Vec<String> =
+        classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), short(&c.name))).collect();
+    let more = if classes.len() > 6 { format!(" and {} classes more", classes.len() - 6) } else { String::new() };
+    let pictures = match SplitSizes::of(data) {
+        Some(split) => format!("{} training pictures, scored on {}", count(split.train), count(split.test)),
+        None => format!("{} pictures", count(data.rows.len())),
+    };
+    format!(
+        "{}: linear probes on {}{pictures} ({}{more}), {} folds{}{}, seed {}",
+        stores.names().join(" and "),
+        stores.views().map(views::mean_of).unwrap_or_default(),
+        shown.join(", "),
+        plan.config.folds,
+        data.groups.as_ref().map(|groups| groups.sizes().text()).unwrap_or_default(),
+        shuffles::heading(plan.shuffles, &plan.config),
+        plan.config.seed,
+    )
 }
 
 fn tap_report((tap, row): (usize, TapRow), probes: &Probes) -> TapReport {
@@ -239,28 +266,7 @@ fn render(report: &Report) -> String {
     if report.models.len() > 1 {
         headers.insert(1, "network");
     }
-    let classes: Vec<String> =
-        report.classes.iter().take(6).map(|c| format!("{} {}", count(c.pictures), short(&c.name))).collect();
-    let more = if report.classes.len() > 6 {
-        format!(" and {} classes more", report.classes.len() - 6)
-    } else {
-        String::new()
-    };
-    let pictures = match report.split {
-        Some(split) => format!("{} training pictures, scored on {}", count(split.train), count(split.test)),
-        None => format!("{} pictures", count(report.pictures)),
-    };
-    let mut text = format!(
-        "{}: linear probes on {}{pictures} ({}{more}), {} folds{}{}, seed {}\n\n{}\n",
-        report.models.join(" and "),
-        report.views.map(views::mean_of).unwrap_or_default(),
-        classes.join(", "),
-        report.protocol.folds,
-        report.groups.as_ref().map(GroupSizes::text).unwrap_or_default(),
-        shuffles::heading(report.shuffles, &report.protocol),
-        report.protocol.seed,
-        output::table(&headers, rows)
-    );
+    let mut text = format!("{}\n\n{}\n", report.heading, output::table(&headers, rows));
     text += &verdict(report);
     text += &sentence(&report.taps.iter().filter_map(|tap| tap.scores.control.as_ref()).collect::<Vec<_>>());
     text += &report.rankings.as_ref().map(Agreement::sentence).unwrap_or_default();
@@ -321,9 +327,9 @@ fn warnings(report: &Report) -> String {
     if report.taps.iter().any(|tap| tap.at_edge > 0) {
         text += "* the strength lies at the edge of the grid in some fold; a wider one (--strengths) may do better.\n";
     }
-    for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
-        text +=
-            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.label);
+    for tap in &report.taps {
+        let of = format!(" on {}", tap.label);
+        text += &unconverged(&tap.not_converged, (tap.fits, &of), tap.strengths.iter().copied());
     }
     text += &report.left_out.sentence();
     text

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use image::{GenericImage, Rgb, RgbImage};
 use serde::Serialize;
-use tapline_core::{FeatureSpace, Store};
+use tapline_core::{FeatureSpace, Skipped, Store};
 use tapline_image::{Limits, Picture, decode_for};
-use tapline_probe::{FinalFit, fit_final};
+use tapline_probe::{FinalFit, Transform, fit_final};
 use tapline_report::tint;
 
 use crate::args::ExplainArgs;
-use crate::evidence::{self, Evidence, Tapped, no_cells};
+use crate::evidence::{self, Evidence, Tapped, no_cells, not_the_mean};
 use crate::features::Features;
 use crate::network::Network;
 use crate::output::{percent, quoted};
@@ -29,6 +29,8 @@ struct Report {
     classes: Vec<String>,
     strength: f64,
     pictures: Vec<Explained>,
+    /// Files that are no pictures, with the reasons.
+    skipped: Vec<Skipped>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +59,9 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     if let Some(reason) = no_cells(info) {
         bail!("tap {} {reason}; name a tap with pooling mean", args.tap);
     }
+    if let Some(reason) = not_the_mean(store.manifest().space.views, Transform::Standardise) {
+        bail!("{}: {reason}; extract without --views", store.dir().display());
+    }
     let plan = Plan::of(store.listing(), &args.protocol)?;
     let class = args.class.as_deref().map(|name| class_named(name, &plan.data.names)).transpose()?;
     let mut tapped = Tapped::open(&network(args, &store)?, &store, &[tap], &evidence::runtime()?)?;
@@ -73,10 +78,18 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         classes: data.names.clone(),
         strength: choice.c,
         pictures: Vec::new(),
+        skipped: Vec::new(),
     };
     let bar = progress::bar("explaining", args.pictures.len(), "pictures");
     for (index, picture) in args.pictures.iter().enumerate() {
-        let decoded = read(picture, &store.manifest().space)?;
+        bar.inc(1);
+        let decoded = match read(picture, &store.manifest().space) {
+            Ok(decoded) => decoded,
+            Err(reason) => {
+                report.skipped.push(Skipped { path: picture.display().to_string(), reason });
+                continue;
+            }
+        };
         let map = tapped.maps(&decoded).with_context(|| picture.display().to_string())?.swap_remove(0);
         let evidence = Evidence::of(&fit.probe, &map, class)?;
         let (predicted, probability) = evidence.predicted;
@@ -94,11 +107,13 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
             score: evidence.score(),
             map: evidence.cells,
         });
-        bar.inc(1);
     }
     bar.finish_and_clear();
+    if let ([], [first, ..]) = (report.pictures.as_slice(), report.skipped.as_slice()) {
+        bail!("{}: {}", first.path, first.reason);
+    }
     output::either(args.json, &report, render)?;
-    Ok(Outcome::Done)
+    Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
 }
 
 fn class_named(name: &str, names: &[String]) -> anyhow::Result<usize> {
@@ -124,10 +139,14 @@ fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
     Ok(network)
 }
 
-fn read(path: &Path, space: &FeatureSpace) -> anyhow::Result<Picture> {
-    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let decoded = decode_for(&bytes, &Limits::default(), (&space.preprocess, space.views), space.decode);
-    decoded.with_context(|| path.display().to_string())
+/// A picture as its features are computed from it, or why that cannot be.
+fn read(path: &Path, space: &FeatureSpace) -> Result<Picture, String> {
+    if path.is_dir() {
+        return Err("is a folder: name the pictures in it".to_owned());
+    }
+    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    decode_for(&bytes, &Limits::default(), (&space.preprocess, space.views), space.decode)
+        .map_err(|error| error.to_string())
 }
 
 /// The picture, and beside it the same under the colours of the map.
@@ -156,12 +175,14 @@ fn render(report: &Report) -> String {
             picture.file.display().to_string(),
         ]
     });
-    format!(
+    let mut text = format!(
         "{} at {}: which cells speak for a class (orange) and against it (blue); a picture's score is the mean of its cells.\n\n{}",
         report.model,
         report.tap,
         output::table(&["picture", "predicted", "shown", ">score", "file"], rows)
-    )
+    );
+    report.skipped.iter().for_each(|file| text += &format!("skipped {}: {}\n", file.path, file.reason));
+    text
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub fn run(args: &ExportRowsArgs) -> anyhow::Result<Outcome> {
     let [tap] = found[..] else { bail!("--tap names {}: export one at a time", counted(found.len(), "tap")) };
     let manifest = store.manifest();
     let info = &store.taps()[tap].info;
-    let file = Replacement::create(&args.out)?;
+    let file = Replacement::create(&args.out, &["parquet", "pq"])?;
     let lines = export_rows(&store, tap, (&file.file, &args.out))?;
     file.put_in_place()?;
     let report = Report {

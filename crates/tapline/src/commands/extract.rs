@@ -1,6 +1,7 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,13 @@ use crate::output::{count, counted};
 use crate::pipeline::{Finished, run_pass};
 use crate::reading::Sources;
 use crate::settled::{Settled, settle};
-use crate::{Outcome, calibrate, output, precision, progress, shards, sharing, views};
+use crate::{Outcome, calibrate, noted, output, precision, progress, shards, sharing, views};
+
+/// Pictures passed over that are named one by one.
+const SHOWN: usize = 20;
+
+/// How the system's words for a file that is not there end.
+const NOT_THERE: &str = "(os error 2)";
 
 /// How often a run that computes features writes the stamps of what it has read.
 const STAMPS_EVERY: Duration = Duration::from_secs(60);
@@ -51,6 +58,9 @@ struct Report {
     bytes: u64,
     skipped: Vec<Skipped>,
     not_listed: Vec<Skipped>,
+    /// The classes, as a line.
+    #[serde(skip)]
+    labels: String,
     /// Whether all features are in the store.
     #[serde(skip)]
     is_complete: bool,
@@ -102,6 +112,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         bytes: 0,
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
+        labels: String::new(),
         is_complete: false,
     };
     let mut plan = Plan { shard, ..plan(args, &settled, taps, listing)? };
@@ -117,7 +128,11 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Stopped(signal));
     }
     output::either(args.json, &report, render)?;
-    Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
+    Ok(match (report.computed + report.reused, report.skipped.as_slice()) {
+        (_, []) => Outcome::Done,
+        (0, _) => Outcome::Nothing,
+        _ => Outcome::Skipped,
+    })
 }
 
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
@@ -256,6 +271,22 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let store = writer.finish()?;
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
+    report.labels = noted::classes(store.listing());
+    for oddity in noted::oddities(store.listing(), args.pictures[0].is_dir()) {
+        eprintln!("tapline: {oddity}");
+    }
+    if let Some(table) = args.pictures.iter().find(|path| path.is_file()) {
+        let gone = report.skipped.iter().filter(|skipped| skipped.reason.ends_with(NOT_THERE)).count();
+        if gone > 0 {
+            let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+            eprintln!(
+                "tapline: {} of the list {} not there: a path that is not absolute starts at the table's own folder, {}",
+                counted(gone, "file"),
+                if gone == 1 { "is" } else { "are" },
+                folder.display()
+            );
+        }
+    }
     report.is_complete = true;
     Ok(())
 }
@@ -418,16 +449,25 @@ fn render(report: &Report) -> String {
         report.preprocessing,
         if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
     );
-    for skipped in &report.skipped {
-        text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
-    }
-    for other in &report.not_listed {
-        text += &format!("not listed {}: {}\n", other.path, other.reason);
+    text += &list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
+    text += &list("not listed", &report.not_listed, "--json lists all of them");
+    if report.computed + report.reused > 0 {
+        text += &report.labels;
     }
     if report.computed + report.reused == 0 {
         text += "no picture could be used: the store holds no features\n";
     } else if report.shard.is_none() {
         text += &format!("next: tapline compare {}\n", report.store);
+    }
+    text
+}
+
+/// A line for each of the first; what lists the others.
+fn list(what: &str, files: &[Skipped], all: &str) -> String {
+    let line = |file: &Skipped| format!("{what} {}: {}\n", file.path, file.reason);
+    let mut text: String = files.iter().take(SHOWN).map(line).collect();
+    if files.len() > SHOWN {
+        text += &format!("{what} {} more: {all}\n", count(files.len() - SHOWN));
     }
     text
 }

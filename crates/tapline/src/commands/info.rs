@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tapline_core::{Dtype, FeatureSpace, Manifest, Resize, Skipped, Store};
+use tapline_core::{FeatureSpace, Manifest, Skipped, Store};
 
 use crate::args::InfoArgs;
 use crate::{Outcome, output, precision, shards, sharing, views};
@@ -15,18 +15,28 @@ struct Report {
     views: usize,
     #[serde(flatten)]
     manifest: Manifest,
+    /// The labels, with their pictures that have features.
     labels: BTreeMap<String, usize>,
+    /// Pictures with features and no label.
     unlabelled: usize,
+    /// What the split column says, with its pictures that have features.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    splits: BTreeMap<String, usize>,
+    /// The listing's further columns.
+    columns: Vec<String>,
     skipped_pictures: Vec<Skipped>,
 }
 
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let listing = store.listing();
-    let mut labels = BTreeMap::new();
-    for label in listing.label.iter().flatten() {
-        *labels.entry(label.clone()).or_insert(0) += 1;
-    }
+    let counts = |values: &[Option<String>]| {
+        let mut counts = BTreeMap::new();
+        let good = values.iter().zip(&listing.skipped).filter(|(_, reason)| reason.is_none());
+        good.filter_map(|(value, _)| value.clone()).for_each(|value| *counts.entry(value).or_insert(0) += 1);
+        counts
+    };
+    let labels = counts(&listing.label);
     let skipped_pictures: Vec<Skipped> = listing
         .path
         .iter()
@@ -37,8 +47,10 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         store: args.store.display().to_string(),
         views: store.manifest().space.views.count(),
         manifest: store.manifest().clone(),
-        unlabelled: listing.label.iter().filter(|l| l.is_none()).count(),
+        unlabelled: listing.skipped.iter().zip(&listing.label).filter(|row| *row == (&None, &None)).count(),
         labels,
+        splits: counts(&listing.split),
+        columns: listing.extra.iter().map(|(name, _)| name.clone()).collect(),
         skipped_pictures,
     };
     output::either(args.json, &report, render)?;
@@ -75,9 +87,19 @@ fn render(report: &Report) -> String {
     if let Some(of) = &manifest.shard {
         text += &format!("\n{}\n", shards::part(of));
     }
+    let counted = |(value, n): (&String, &usize)| vec![output::cell(value), output::count(*n)];
     if !report.labels.is_empty() {
-        let classes = report.labels.iter().map(|(label, n)| vec![output::cell(label), output::count(*n)]);
-        text += &format!("\n{}", output::table(&["label", ">pictures"], classes));
+        let mut classes: Vec<Vec<String>> = report.labels.iter().map(counted).collect();
+        if report.unlabelled > 0 {
+            classes.push(vec!["(none)".to_owned(), output::count(report.unlabelled)]);
+        }
+        text += &format!("\n{}", output::table(&["label", ">with features"], classes));
+    }
+    if !report.splits.is_empty() {
+        text += &format!("\n{}", output::table(&["split", ">with features"], report.splits.iter().map(counted)));
+    }
+    if !report.columns.is_empty() {
+        text += &format!("\ncolumns: {}\n", report.columns.join(", "));
     }
     for skipped in &report.skipped_pictures {
         text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
@@ -88,21 +110,15 @@ fn render(report: &Report) -> String {
 /// How the pictures were prepared and how features are stored, in the words of the flags.
 fn prepared(space: &FeatureSpace) -> String {
     let how = &space.preprocess;
-    let resize = match how.resize {
-        Resize::ShortSide(side) => format!("short side to {side}, centre crop"),
-        Resize::Squash => "whole picture (--squash)".to_owned(),
-    };
-    let dtype = match space.dtype {
-        Dtype::F32 => "f32",
-        Dtype::F16 => "f16",
-    };
     format!(
-        "pictures: {resize}, {} × {} pixels, {:?} filter, {:?} channels{}; features: {dtype}",
+        "pictures: {}, {} × {} pixels, {:?} filter, {:?} channels{}; features: {}",
+        how.resize,
         how.height,
         how.width,
         how.interpolation,
         how.channels,
-        if space.decode.is_exact() { "" } else { ", jpeg scaled while decoding (--decode scaled)" }
+        if space.decode.is_exact() { "" } else { ", jpeg scaled while decoding (--decode scaled)" },
+        space.dtype
     )
     .to_lowercase()
 }

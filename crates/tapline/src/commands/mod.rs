@@ -9,6 +9,7 @@ pub mod info;
 pub mod layers;
 pub mod merge;
 pub mod models;
+pub mod predict;
 pub mod probe;
 mod probe_targets;
 pub mod report;

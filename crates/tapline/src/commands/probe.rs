@@ -19,12 +19,12 @@ use crate::groups::{GroupSizes, Groups};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
-use crate::report_scores::Scores;
+use crate::report_scores::{Scores, unconverged};
 use crate::saved_probe::{self, Outputs};
 use crate::scores::score_taps;
 use crate::shots::{self, FewShots};
 use crate::shuffles::{ShuffleScores, design_text};
-use crate::{Outcome, output, predictions, progress, taps, views};
+use crate::{Outcome, output, predictions, progress, shards, taps, views};
 
 /// Confusion matrices of more classes than this are left to `--json`.
 const SHOWN_CLASSES: usize = 12;
@@ -81,6 +81,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         return probe_targets::run(args);
     }
     let store = Store::open(&args.store)?;
+    shards::warn(&store);
     let taps = taps::find(&store, args.tap.as_deref().context("name a tap with --tap")?)?;
     let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
@@ -139,8 +140,9 @@ pub fn outputs(args: &ProbeArgs) -> anyhow::Result<(Option<Replacement>, Option<
     if args.save.is_some() && args.save == args.predictions {
         bail!("--save and --predictions name the same file: give each its own");
     }
-    let create = |path: &Option<PathBuf>| path.as_deref().map(Replacement::create).transpose();
-    Ok((create(&args.save)?, create(&args.predictions)?))
+    let create =
+        |path: &Option<PathBuf>, ending| path.as_deref().map(|path| Replacement::create(path, &[ending])).transpose();
+    Ok((create(&args.save, "json")?, create(&args.predictions, "csv")?))
 }
 
 fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> anyhow::Result<()> {
@@ -149,7 +151,7 @@ fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> a
     let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
     let FinalFit { fit, choice, .. } = features.with(|rows| fit_final(&plan.config, rows, &|| bar.inc(1)))?;
     bar.finish_and_clear();
-    let outputs = Outputs::Classes(&data.names);
+    let outputs = Outputs::Classes(data.names.clone());
     saved_probe::write(file, (store, taps), (&fit.probe, outputs), (choice.c, fit.converged))
 }
 
@@ -212,9 +214,8 @@ fn render(report: &Report) -> String {
     }
     text += &report.shots.as_ref().map_or(String::new(), FewShots::text);
     text += &sentence(&report.scores.control.iter().collect::<Vec<_>>());
-    if !report.not_converged.is_empty() {
-        text += &format!("warning: {} of {} fits did not converge.\n", report.not_converged.len(), report.fits);
-    }
+    let chosen = report.folds.iter().map(|fold| fold.strength);
+    text += &unconverged(&report.not_converged, (report.fits, ""), chosen);
     text += &report.left_out.sentence();
     text + &written((report.pictures, report.split), (&report.saved, &report.predictions))
 }

@@ -13,8 +13,10 @@ use serde::Serialize;
 use self::amount::Amount;
 use self::likeness::Likeness;
 use self::recipes::{Recipe, Recommended};
-use crate::args::AdviseArgs;
+use crate::args::{AdviseArgs, ComparedArgs};
 use crate::classes::LeftOut;
+use crate::commands::compare::heading;
+use crate::control::Control;
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::stores::Stores;
@@ -40,8 +42,17 @@ struct Advice {
     recipes: Vec<Recipe>,
     /// The layer to use; none while nothing is better than always answering the commonest class.
     recommended: Option<Recommended>,
-    /// p of always answering the commonest class being as good as the best tap.
+    /// p of always answering the commonest class being as good as the best tap; with `--balanced` classes weigh the same in it.
     guess_p: f64,
+    /// What that guess is called.
+    #[serde(skip)]
+    guess: &'static str,
+    /// The probes on shuffled labels; none where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    controls: Vec<Control>,
+    /// What was probed, and how.
+    #[serde(skip)]
+    heading: String,
     /// Commands to type next.
     next: Vec<String>,
 }
@@ -50,12 +61,12 @@ pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
     let stores = Stores::of(&args.compared)?;
     let plan = Plan::of_all(stores.listing(), &args.compared)?;
     let probes = Probes::of(&stores, plan)?;
-    let advice = advice(&stores, &probes)?;
+    let advice = advice((&stores, &args.compared), &probes)?;
     output::either(args.json, &advice, words::render)?;
     Ok(Outcome::Done)
 }
 
-fn advice(stores: &Stores, probes: &Probes) -> anyhow::Result<Advice> {
+fn advice((stores, args): (&Stores, &ComparedArgs), probes: &Probes) -> anyhow::Result<Advice> {
     let comparison = &probes.comparison;
     let recommended = Recommended::of(stores, comparison);
     let tap = recommended.as_ref().map_or(comparison.verdict.leader, |found| found.tap);
@@ -65,7 +76,7 @@ fn advice(stores: &Stores, probes: &Probes) -> anyhow::Result<Advice> {
     let recipes = recipes::of_cell(data.reading, similarity);
     let typed: Vec<String> = stores.stores.iter().map(|store| store.dir().display().to_string()).collect();
     Ok(Advice {
-        next: recipes::next(stores, comparison, (recommended.as_ref(), &recipes, &data)),
+        next: recipes::next((stores, args), comparison, (recommended.as_ref(), &recipes, &data)),
         stores: typed,
         models: stores.names(),
         pictures: probes.plan.data.rows.len(),
@@ -77,5 +88,8 @@ fn advice(stores: &Stores, probes: &Probes) -> anyhow::Result<Advice> {
         recipes,
         recommended,
         guess_p: comparison.guess_p,
+        guess: comparison.guess_words(),
+        controls: probes.controls.iter().flatten().cloned().collect(),
+        heading: heading(stores, &probes.plan),
     })
 }

@@ -1,13 +1,13 @@
 //! What the table says to do, which layer to do it with, and what to type.
 
 use serde::Serialize;
-use tapline_core::{Dtype, FeatureSpace, Resize, Views};
 
 use super::amount::{self, Amount, Slope};
 use super::likeness;
-use crate::commands::report::word;
+use crate::args::ComparedArgs;
 use crate::comparison::Comparison;
 use crate::stores::Stores;
+use crate::typing::{protocol_flags, space_flags, word, word_of};
 
 /// One of the table's four recipes.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -117,18 +117,19 @@ impl Recommended {
     }
 }
 
-/// Commands to type next.
+/// Commands to type next, by the protocol that was typed.
 pub fn next(
-    stores: &Stores,
+    (stores, args): (&Stores, &ComparedArgs),
     comparison: &Comparison,
     (recommended, recipes, data): (Option<&Recommended>, &[Recipe], &Amount),
 ) -> Vec<String> {
-    let dir = |store: usize| word(&stores.stores[store].dir().display().to_string());
+    let dir = |store: usize| word_of(stores.stores[store].dir());
+    let protocol = protocol_flags(args);
     let mut commands = Vec::new();
     if let Some(found) = recommended {
         let store = stores.taps[found.tap].store;
         commands.push(format!(
-            "tapline probe {} --tap {} --save probe.json",
+            "tapline probe {} --tap {}{protocol} --save probe.json",
             dir(store),
             word(&stores.typed(found.tap))
         ));
@@ -138,38 +139,18 @@ pub fn next(
         let overlap = both[0].taps.iter().any(|tap| both[1].taps.contains(tap));
         if different && both[1].store == store && !overlap {
             let joined = format!("{}+{}", stores.typed(found.tap), stores.typed(leader));
-            commands.push(format!("tapline probe {} --tap {}", dir(store), word(&joined)));
+            commands.push(format!("tapline probe {} --tap {}{protocol}", dir(store), word(&joined)));
         }
     }
     let all: Vec<String> = (0..stores.stores.len()).map(dir).collect();
     if data.slope == Some(Slope::Steep) {
         let space = &stores.stores[0].manifest().space;
-        let (model, options) = (word(&space.model.name), options(space));
+        let (model, options) = (word(&space.model.name), space_flags(space));
         commands.push(format!("tapline extract OLD-AND-NEW-PICTURES --model {model}{options} --store {}", all[0]));
     }
-    commands.push(format!("tapline report {} --out report.html", all.join(" ")));
+    let joined: String = args.join.iter().map(|taps| format!(" --join {}", word(taps))).collect();
+    commands.push(format!("tapline report {}{joined}{protocol} --pictures PICTURES --out report.html", all.join(" ")));
     commands
-}
-
-/// The options that a store's features were made with, but for what model cards say.
-fn options(space: &FeatureSpace) -> String {
-    let mut options = String::new();
-    if space.preprocess.resize == Resize::Squash {
-        options += " --squash";
-    }
-    if space.views != Views::Centre {
-        options += &format!(" --views {}", space.views);
-    }
-    if !space.decode.is_exact() {
-        options += " --decode scaled";
-    }
-    if !space.precision.is_float32() {
-        options += &format!(" --precision {}", space.precision);
-    }
-    if space.dtype == Dtype::F16 {
-        options += " --dtype f16";
-    }
-    options
 }
 
 #[cfg(test)]

@@ -5,19 +5,14 @@ use super::amount::{self, Amount};
 use super::likeness::{self, Likeness};
 use super::recipes::Recommended;
 use crate::comparison::p_text;
+use crate::control::sentence;
 use crate::output::{count, counted, percent, points};
 
 /// Letters of a line.
 const WIDTH: usize = 100;
 
 pub fn render(advice: &Advice) -> String {
-    let mut text = format!(
-        "{}: {} of {}\n\n{}\n",
-        advice.models.join(" and "),
-        counted(advice.pictures, "picture"),
-        if advice.classes == 1 { "1 class".to_owned() } else { format!("{} classes", count(advice.classes)) },
-        cell(advice)
-    );
+    let mut text = format!("{}\n\n{}\n", advice.heading, cell(advice));
     for recipe in &advice.recipes {
         let today = if recipe.supported { "Tapline does this today" } else { "Tapline does not do this yet" };
         let which = if advice.recipes.len() > 1 {
@@ -37,9 +32,19 @@ pub fn render(advice: &Advice) -> String {
         text += &format!("\nHow similar, seen by {}: {}\n", network.model, likeness_words(network.reading));
         likeness(network).iter().for_each(|line| text += &item(line));
     }
+    text += &control(advice);
     text += "\nNext:\n";
     advice.next.iter().for_each(|command| text += &format!("  {command}\n"));
     text + &advice.left_out.sentence()
+}
+
+/// What probes on shuffled labels found, where that was asked for.
+fn control(advice: &Advice) -> String {
+    let controls: Vec<_> = advice.controls.iter().collect();
+    match sentence(&controls) {
+        found if found.is_empty() => found,
+        found => format!("\n{found}"),
+    }
 }
 
 /// The cell in a sentence.
@@ -76,7 +81,8 @@ fn likeness_words(reading: likeness::Reading) -> &'static str {
 fn layer(advice: &Advice) -> String {
     let Some(found) = &advice.recommended else {
         return format!(
-            "\nLayer: none can be recommended: no tap is significantly better than always answering the commonest class (p = {}).\n",
+            "\nLayer: none can be recommended: no tap is significantly better than {} (p = {}).\n",
+            advice.guess,
             p_text(advice.guess_p)
         );
     };

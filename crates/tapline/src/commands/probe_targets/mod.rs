@@ -24,7 +24,7 @@ use crate::saved_probe::{self, Outputs};
 use crate::split::roles;
 use crate::target_scores::{TargetScores, probabilities, score_taps};
 use crate::targets::{Targeted, Task};
-use crate::{Outcome, output, progress, taps};
+use crate::{Outcome, output, progress, shards, taps};
 
 #[derive(Serialize)]
 struct Report {
@@ -91,6 +91,7 @@ struct Fold {
 
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
+    shards::warn(&store);
     let places = match &args.tap {
         Some(tap) => vec![taps::find(&store, tap)?],
         None if args.save.is_some() || args.predictions.is_some() => {
@@ -204,8 +205,8 @@ fn save(
     let TargetFit { probe, choice, converged } = fit.map_err(|error| data.in_words(error))?;
     bar.finish_and_clear();
     let outputs = match data.task {
-        Task::MultiLabel => Outputs::Labels(&data.names),
-        Task::Regression => Outputs::Targets(&data.names),
+        Task::MultiLabel => Outputs::Labels(data.names.clone()),
+        Task::Regression => Outputs::Targets(data.names.clone()),
     };
     saved_probe::write(file, (store, taps), (&probe, outputs), (choice.c, converged))
 }

@@ -7,6 +7,7 @@ use super::super::probe::{subject, written};
 use super::{Report, TapReport, Target};
 use crate::groups::GroupSizes;
 use crate::output::{count, counted, percent, short};
+use crate::report_scores::unconverged;
 use crate::target_scores::TargetScores;
 use crate::targets::{Task, wanted};
 use crate::{output, shuffles, views};
@@ -23,9 +24,9 @@ pub fn render(report: &Report) -> String {
     if report.taps.iter().any(TapReport::at_edge) {
         text += "* the strength lies at the edge of the grid in some fold; a wider one (--strengths) may do better.\n";
     }
-    for tap in report.taps.iter().filter(|tap| !tap.not_converged.is_empty()) {
-        text +=
-            &format!("warning: {} of {} fits on {} did not converge.\n", tap.not_converged.len(), tap.fits, tap.name);
+    for tap in &report.taps {
+        let (of, chosen) = (format!(" on {}", tap.name), tap.folds.iter().map(|fold| fold.strength));
+        text += &unconverged(&tap.not_converged, (tap.fits, &of), chosen);
     }
     let missing = match report.task {
         Task::MultiLabel => "a label".to_owned(),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tapline_probe::{Evaluation, Score};
+use tapline_probe::{CALIBRATION_BINS, Evaluation, calibration_bin};
 use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
 
 use super::thumbnails::Wanted;
+use crate::accuracy::Accuracy;
 use crate::probes::Probes;
 use crate::stores::Stores;
 
@@ -16,8 +17,6 @@ const MATRIX: usize = 20;
 /// Pairs of classes and pictures of each kind that are shown.
 const PAIRS: usize = 20;
 const PICTURES: usize = 12;
-/// Bins of equal width, those of the expected calibration error.
-const BINS: usize = 15;
 
 /// Taps worth a closer look: the best, those that were joined, the top of its network, best and top of the others, the shallowest
 /// of its network.
@@ -60,7 +59,7 @@ pub fn layers(report: &Report, shown: &[usize], scored: &Probes, stores: &Stores
             Layer {
                 tap,
                 confusion: confusion(evaluation, report.classes.len()),
-                calibration: calibration(evaluation),
+                calibration: calibration(evaluation, scored),
                 mistakes: pictures(evaluation, scored, stores, (false, wanted)),
                 hits: pictures(evaluation, scored, stores, (true, wanted)),
                 no_evidence: None,
@@ -81,22 +80,21 @@ fn confusion(evaluation: &Evaluation, classes: usize) -> Confusion {
     Confusion { counts, pairs }
 }
 
-/// Bins `((m − 1) / 15, m / 15]` of the predicted classes' probabilities.
-fn calibration(evaluation: &Evaluation) -> Vec<Bin> {
-    let mut bins = vec![Bin::default(); BINS];
+/// The predicted classes' probabilities by bin, with the share of them that is right.
+fn calibration(evaluation: &Evaluation, scored: &Probes) -> Vec<Bin> {
+    let mut inside = vec![Vec::new(); CALIBRATION_BINS];
     for (i, &probability) in evaluation.predicted_probability.iter().enumerate() {
-        let bin = &mut bins[((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
-        bin.total += 1;
-        bin.correct += usize::from(evaluation.predicted[i] == evaluation.labels[i]);
-        bin.probability += probability;
+        inside[calibration_bin(probability)].push(i);
     }
-    for bin in &mut bins {
-        if bin.total > 0 {
-            bin.probability /= bin.total as f64;
+    let bin = |inside: Vec<usize>| {
+        if inside.is_empty() {
+            return Bin::default();
         }
-        bin.interval = Score { correct: bin.correct, total: bin.total }.interval();
-    }
-    bins
+        let sum: f64 = inside.iter().map(|&i| evaluation.predicted_probability[i]).sum();
+        let Accuracy { correct, total, interval, .. } = Accuracy::of_some(evaluation, &inside, &scored.plan);
+        Bin { correct, total, interval, probability: sum / total as f64 }
+    };
+    inside.into_iter().map(bin).collect()
 }
 
 /// Positions among the scored pictures of those in a gallery: right ones, the least sure first, or wrong ones, the surest first.

@@ -11,13 +11,11 @@ mod provenance;
 mod thumbnails;
 mod verdict;
 
-pub use self::provenance::word;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tapline_report::{Report, figures, page, table};
 
 use self::probed::Probed;
@@ -28,7 +26,10 @@ use crate::{Outcome, output};
 
 pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     let stores = Stores::of(&args.compared)?;
-    let out = args.out.as_deref().map(Replacement::create).transpose()?;
+    let out = args.out.as_deref().map(|path| Replacement::create(path, &["html", "htm"])).transpose()?;
+    if let Some(pictures) = args.pictures.as_deref().filter(|pictures| !pictures.exists()) {
+        bail!("--pictures {}: there is no such folder or file", pictures.display());
+    }
     if let Some(folder) = &args.figures {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     }
@@ -95,6 +96,13 @@ fn summary(args: &ReportArgs, report: &Report, (size, written): (Option<usize>, 
     let mut text: String = report.verdict.iter().chain(&report.notes).map(|line| format!("{line}\n")).collect();
     if let (Some(out), Some(size)) = (&args.out, size) {
         text += &format!("Written: {} ({:.1} MB)\n", out.display(), size as f64 / 1e6);
+    }
+    let missing = report.provenance.without_file;
+    if missing > 0 {
+        text += &format!(
+            "{} shown without a thumbnail: no file has the bytes they were extracted from; --pictures says where the originals are\n",
+            output::counted(missing, "picture")
+        );
     }
     if let (Some(folder), Some(written)) = (&args.figures, written) {
         text += &format!("Written: {} in {}\n", output::counted(written, "file"), folder.display());

@@ -14,7 +14,7 @@ use crate::learning::{self, Learned};
 use crate::output::{counted, percent};
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
-use crate::report_scores;
+use crate::report_scores::{self, unconverged};
 use crate::stores::Stores;
 
 /// What the similarity of a tap is.
@@ -128,15 +128,11 @@ fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
             percent(shuffles.test_share)
         ));
     }
-    for (index, tap) in report.taps.iter().enumerate() {
-        match tap.scores.as_ref().map_or(0, |scores| scores.not_converged) {
-            0 => {}
-            n => notes.push(format!(
-                "{n} of {} fits on {} did not converge.",
-                probes.evaluations[index].fits,
-                report.tap_name(index)
-            )),
-        }
+    for (index, evaluation) in probes.evaluations.iter().enumerate() {
+        let (of, chosen) =
+            (format!(" on {}", report.tap_name(index)), evaluation.folds.iter().map(|fold| fold.choice.c));
+        let warning = unconverged(&evaluation.not_converged, (evaluation.fits, &of), chosen);
+        notes.extend(warning.strip_prefix("warning: ").map(|note| note.trim_end().to_owned()));
     }
     notes
 }
@@ -169,7 +165,10 @@ fn cannot_be_probed(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Opti
     if args.split || args.group.is_some() {
         return Ok(None);
     }
-    Ok(Labelled::of(listing, None)?.check_folds(args.folds).err().map(|error| error.to_string()))
+    Ok(Labelled::of(listing, None, args.min_class)?
+        .check_folds(args.folds, listing)
+        .err()
+        .map(|error| error.to_string()))
 }
 
 /// Classes of the pictures with features, for a report without probes.

@@ -1,17 +1,16 @@
 //! How a report was made, and the commands that make it again.
 
-use std::path::Path;
-
-use tapline_core::{Resize, Store};
+use tapline_core::Store;
 use tapline_probe::{ProtocolConfig, Solver, Transform};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
-use crate::args::{DesignArgs, ProtocolArgs, ReportArgs, TransformArg};
+use crate::args::ReportArgs;
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
 use crate::output::{count, counted, percent};
 use crate::stores::Stores;
+use crate::typing::{protocol_flags, space_flags, word, word_of};
 
 /// Everything but the counts of missing files, which are given.
 pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
@@ -101,22 +100,13 @@ fn extract(store: &Store, args: &ReportArgs) -> String {
     let pictures = args.pictures.as_deref().map_or("PICTURES".to_owned(), word_of);
     let taps: Vec<String> =
         manifest.taps.iter().map(|tap| format!("{}@{}", tap.info.name, tap.info.tap.pooling)).collect();
-    let mut command = format!(
+    let command = format!(
         "tapline extract {pictures} --model {} --taps {} --store {}",
         word(&manifest.space.model.name),
         word(&taps.join(",")),
         word_of(store.dir())
     );
-    if manifest.space.preprocess.resize == Resize::Squash {
-        command += " --squash";
-    }
-    if !manifest.space.decode.is_exact() {
-        command += &format!(" --decode {}", manifest.space.decode);
-    }
-    if !manifest.space.precision.is_float32() {
-        command += &format!(" --precision {}", manifest.space.precision);
-    }
-    command
+    command + &space_flags(&manifest.space)
 }
 
 fn report(args: &ReportArgs) -> String {
@@ -129,79 +119,5 @@ fn report(args: &ReportArgs) -> String {
     args.model.iter().for_each(|model| command += &format!(" --model {}", word(model)));
     args.title.iter().for_each(|title| command += &format!(" --title {}", word(title)));
     args.compared.join.iter().for_each(|taps| command += &format!(" --join {}", word(taps)));
-    command + &protocol_flags(&args.compared.protocol) + &design_flags(&args.compared.design)
-}
-
-/// Flags that differ from what is the default.
-fn protocol_flags(args: &ProtocolArgs) -> String {
-    let default = ProtocolConfig::default();
-    let mut flags = String::new();
-    if args.folds != default.folds {
-        flags += &format!(" --folds {}", args.folds);
-    }
-    if args.split {
-        flags += " --split";
-    }
-    args.group.iter().for_each(|group| flags += &format!(" --group {}", word(group)));
-    if args.control {
-        flags += " --control";
-    }
-    if args.seed != default.seed {
-        flags += &format!(" --seed {}", args.seed);
-    }
-    if !args.strengths.is_empty() {
-        let strengths: Vec<String> = args.strengths.iter().map(f64::to_string).collect();
-        flags += &format!(" --strengths {}", strengths.join(","));
-    }
-    if Solver::from(args.solver) == Solver::LinfaLogistic {
-        flags += " --solver linfa-logistic";
-    }
-    flags
-}
-
-fn design_flags(args: &DesignArgs) -> String {
-    let mut flags = String::new();
-    if let Some(shuffles) = args.shuffles {
-        flags += &format!(" --shuffles {shuffles} --test-share {}", args.test_share);
-    }
-    match args.transform {
-        TransformArg::Standardise => {}
-        TransformArg::None => flags += " --transform none",
-        TransformArg::L2 => flags += " --transform l2",
-        TransformArg::Sqrt => flags += " --transform sqrt",
-        TransformArg::Pca => flags += " --transform pca",
-    }
-    args.components.iter().for_each(|components| flags += &format!(" --components {components}"));
-    if args.balanced {
-        flags += " --balanced";
-    }
-    flags
-}
-
-fn word_of(path: &Path) -> String {
-    word(&path.display().to_string())
-}
-
-/// A word of a shell's command line, in quotes where it needs them.
-pub fn word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./,:@+%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_or_expand_them() {
-        for (text, expected) in
-            [("a/b.store", "a/b.store"), ("my photos", "'my photos'"), ("a'b$(c)", "'a'\\''b$(c)'"), ("", "''")]
-        {
-            assert_eq!(word(text), expected);
-        }
-    }
+    command + &protocol_flags(&args.compared)
 }

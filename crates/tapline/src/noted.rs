@@ -1,0 +1,135 @@
+//! What looks odd in a listing that was extracted, and is said once the work is done: nothing here stops anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tapline_core::StoredListing;
+
+use crate::output::{count, counted, quoted, short};
+
+/// Classes that a line names.
+const NAMED: usize = 6;
+
+/// The classes with their pictures that have features, such as `labels: 24 crab, 16 dragonfly`.
+pub fn classes(listing: &StoredListing) -> String {
+    let (sizes, unlabelled) = sizes(listing);
+    let mut text = match sizes.len() {
+        0 => {
+            return "no labels: put pictures in a folder for each class, or give a table with a column label\n"
+                .to_owned();
+        }
+        _ => "labels: ".to_owned(),
+    };
+    let named: Vec<String> =
+        sizes.iter().take(NAMED).map(|(label, n)| format!("{} {}", count(*n), short(label))).collect();
+    text += &named.join(", ");
+    if sizes.len() > NAMED {
+        text += &format!(" and {} more", counted(sizes.len() - NAMED, "label"));
+    }
+    if unlabelled > 0 {
+        text += &format!("; {} without one", counted(unlabelled, "picture"));
+    }
+    text + "\n"
+}
+
+/// Sentences about labels that may not be meant as they are. `of_folders` says that they are the names of folders.
+pub fn oddities(listing: &StoredListing, of_folders: bool) -> Vec<String> {
+    let (sizes, _) = sizes(listing);
+    let mut found = Vec::new();
+    let missing = sizes.keys().filter(|label| is_missing(label));
+    found.extend(missing.map(|label| {
+        format!("{} is taken for a class; where it stands for no label, leave the cell empty", quoted(label))
+    }));
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    sizes.keys().for_each(|label| alike.entry(label.trim().to_lowercase()).or_default().push(label));
+    if let Some(several) = alike.values().find(|labels| labels.len() > 1) {
+        let names: Vec<String> = several.iter().map(|label| quoted(label)).collect();
+        found.push(format!("{} are taken for different classes", names.join(" and ")));
+    }
+    found.extend(of_folders.then(|| deeper(listing)).flatten());
+    found
+}
+
+/// Labels, with their pictures that have features, and how many of these have none.
+fn sizes(listing: &StoredListing) -> (BTreeMap<&str, usize>, usize) {
+    let (mut sizes, mut unlabelled) = (BTreeMap::new(), 0);
+    for (label, _) in listing.label.iter().zip(&listing.skipped).filter(|(_, reason)| reason.is_none()) {
+        match label {
+            Some(label) => *sizes.entry(label.as_str()).or_default() += 1,
+            None => unlabelled += 1,
+        }
+    }
+    (sizes, unlabelled)
+}
+
+/// What spreadsheets, R and pandas write where there is nothing. "None" is a class of many collections: no defect.
+fn is_missing(label: &str) -> bool {
+    ["na", "n/a", "nan", "null"].contains(&label.trim().to_lowercase().as_str())
+}
+
+/// That folders of classes hold further folders, which no class is named after.
+fn deeper(listing: &StoredListing) -> Option<String> {
+    let folders = |row: &usize| {
+        let label = listing.label[*row].as_deref()?;
+        let path = match &listing.split[*row] {
+            Some(split) => listing.path[*row].strip_prefix(split.as_str())?.strip_prefix('/')?,
+            None => &listing.path[*row],
+        };
+        let (below, _) = path.strip_prefix(label)?.strip_prefix('/')?.split_once('/')?;
+        Some((label, below))
+    };
+    let found: BTreeSet<(&str, &str)> = (0..listing.label.len()).filter_map(|row| folders(&row)).collect();
+    let (label, below) = found.first()?;
+    Some(format!(
+        "the class of a picture is the first folder of its path: those in {label}/{below} are of class {}; to part them otherwise, \
+         give a table with a column label",
+        quoted(label)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(pictures: &[(&str, &str, &str)]) -> StoredListing {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        StoredListing {
+            path: pictures.iter().map(|(path, ..)| (*path).to_owned()).collect(),
+            label: pictures.iter().map(|(_, label, _)| text(label)).collect(),
+            split: pictures.iter().map(|(.., split)| text(split)).collect(),
+            extra: Vec::new(),
+            sha256: vec![None; pictures.len()],
+            skipped: vec![None; pictures.len()],
+        }
+    }
+
+    #[test]
+    fn classes_are_counted() {
+        let of = |pictures: &[(&str, &str, &str)]| classes(&listing(pictures));
+        assert_eq!(of(&[("a/1", "a", ""), ("b/1", "b", ""), ("a/2", "a", "")]), "labels: 2 a, 1 b\n");
+        assert_eq!(of(&[("1", "a", ""), ("2", "", "")]), "labels: 1 a; 1 picture without one\n");
+        assert!(of(&[("1", "", "")]).starts_with("no labels"));
+        let many: Vec<(&str, &str, &str)> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| ("1", name, "")).to_vec();
+        assert!(of(&many).ends_with("1 f and 1 label more\n"), "{}", of(&many));
+    }
+
+    #[test]
+    fn labels_that_may_not_be_meant_are_named() {
+        let odd = |labels: &[&str]| {
+            let pictures: Vec<(&str, &str, &str)> = labels.iter().map(|label| ("1", *label, "")).collect();
+            oddities(&listing(&pictures), false)
+        };
+        assert_eq!(odd(&["a", "b", "None"]), Vec::<String>::new());
+        assert!(odd(&["a", "NA"])[0].starts_with("\"NA\" is taken for a class"), "{:?}", odd(&["a", "NA"]));
+        assert_eq!(odd(&["Crab", "crab", "b"]), ["\"Crab\" and \"crab\" are taken for different classes"]);
+    }
+
+    #[test]
+    fn folders_below_those_of_classes_are_named() {
+        let pictures = [("h1/benign/1.png", "h1", ""), ("h1/malign/2.png", "h1", ""), ("h2/3.png", "h2", "")];
+        let said = oddities(&listing(&pictures), true);
+        assert!(said.len() == 1 && said[0].contains("those in h1/benign are of class \"h1\""), "{said:?}");
+        assert!(oddities(&listing(&pictures), false).is_empty());
+        assert!(oddities(&listing(&[("train/a/1.png", "a", "train")]), true).is_empty());
+        assert_eq!(oddities(&listing(&[("train/a/x/1.png", "a", "train")]), true).len(), 1);
+    }
+}

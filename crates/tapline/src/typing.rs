@@ -1,0 +1,111 @@
+//! Command lines that a user can type, made of what was typed before or of what a store was made with.
+
+use std::path::Path;
+
+use tapline_core::{Dtype, FeatureSpace, Resize, Views};
+use tapline_probe::{ProtocolConfig, Solver};
+
+use crate::args::{ComparedArgs, DesignArgs, ProtocolArgs, TransformArg};
+
+/// The options of `extract` that a store's features were made with, but for what model cards say; each after a space.
+pub fn space_flags(space: &FeatureSpace) -> String {
+    let mut flags = String::new();
+    if space.preprocess.resize == Resize::Squash {
+        flags += " --squash";
+    }
+    if space.views != Views::Centre {
+        flags += &format!(" --views {}", space.views);
+    }
+    if !space.decode.is_exact() {
+        flags += &format!(" --decode {}", space.decode);
+    }
+    if !space.precision.is_float32() {
+        flags += &format!(" --precision {}", space.precision);
+    }
+    if space.dtype == Dtype::F16 {
+        flags += " --dtype f16";
+    }
+    flags
+}
+
+/// The options of a protocol that differ from what is the default.
+pub fn protocol_flags(args: &ComparedArgs) -> String {
+    of_protocol(&args.protocol) + &of_design(&args.design)
+}
+
+fn of_protocol(args: &ProtocolArgs) -> String {
+    let default = ProtocolConfig::default();
+    let mut flags = String::new();
+    if args.folds != default.folds {
+        flags += &format!(" --folds {}", args.folds);
+    }
+    if args.split {
+        flags += " --split";
+    }
+    if args.min_class > 0 {
+        flags += &format!(" --min-class {}", args.min_class);
+    }
+    args.group.iter().for_each(|group| flags += &format!(" --group {}", word(group)));
+    if args.seed != default.seed {
+        flags += &format!(" --seed {}", args.seed);
+    }
+    if !args.strengths.is_empty() {
+        let strengths: Vec<String> = args.strengths.iter().map(f64::to_string).collect();
+        flags += &format!(" --strengths {}", strengths.join(","));
+    }
+    if Solver::from(args.solver) == Solver::LinfaLogistic {
+        flags += " --solver linfa-logistic";
+    }
+    flags
+}
+
+fn of_design(args: &DesignArgs) -> String {
+    let mut flags = String::new();
+    if args.control {
+        flags += " --control";
+    }
+    if let Some(shuffles) = args.shuffles {
+        flags += &format!(" --shuffles {shuffles} --test-share {}", args.test_share);
+    }
+    match args.transform {
+        TransformArg::Standardise => {}
+        TransformArg::None => flags += " --transform none",
+        TransformArg::L2 => flags += " --transform l2",
+        TransformArg::Sqrt => flags += " --transform sqrt",
+        TransformArg::Pca => flags += " --transform pca",
+    }
+    args.components.iter().for_each(|components| flags += &format!(" --components {components}"));
+    if args.balanced {
+        flags += " --balanced";
+    }
+    flags
+}
+
+/// A path as a word of a shell's command line.
+pub fn word_of(path: &Path) -> String {
+    word(&path.display().to_string())
+}
+
+/// A word of a shell's command line, in quotes where it needs them.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:@+%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_or_expand_them() {
+        for (text, expected) in
+            [("a/b.store", "a/b.store"), ("my photos", "'my photos'"), ("a'b$(c)", "'a'\\''b$(c)'"), ("", "''")]
+        {
+            assert_eq!(word(text), expected);
+        }
+    }
+}

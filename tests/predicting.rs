@@ -1,0 +1,121 @@
+//! `tapline predict`: a saved probe says of other pictures what it says in NumPy, and of other features nothing.
+
+use std::fs;
+
+use crate::util::{Scratch, extract, python, ran, run, tapline};
+
+/// A store of six dark and six light pictures.
+fn stored(scratch: &Scratch, name: &str, more: &[&str]) -> String {
+    let (pictures, store) = (scratch.two_classes(6), scratch.text(name));
+    run(extract(&pictures, &store, more)).ok();
+    store
+}
+
+/// A probe of a tap, saved.
+fn saved(scratch: &Scratch, store: &str, tap: &str, more: &[&str]) -> String {
+    let saved = scratch.text("probe.json");
+    let args = ["probe", store, "--tap", tap, "--folds", "3", "--save", &saved];
+    run(tapline(&[&args[..], more].concat())).ok();
+    saved
+}
+
+#[test]
+fn probabilities_are_those_of_numpy_whatever_the_taps_views_and_transform() {
+    let check = |extracted: &[&str], tap: &str, probed: &[&str]| {
+        let scratch = Scratch::new();
+        let store = stored(&scratch, "store", extracted);
+        let (saved, out) = (saved(&scratch, &store, tap, probed), scratch.text("new.csv"));
+        let text = run(tapline(&["predict", &saved, &store, "--out", &out])).ok();
+        assert!(text.contains("12 of 12 pictures with a label of its classes are right (100.0 %"), "{text}");
+        assert!(text.contains("Predicted: 6 dark, 6 light"), "{text}");
+        let scored = ran(python("tests/reference/saved_probe.py", &[&store, &saved, &out])).ok();
+        let (right, off) = scored.trim().split_once('\n').expect("two lines");
+        assert_eq!(right, "12 of 12");
+        assert!(off.parse::<f64>().expect("a number") < 1e-12, "{tap} {probed:?}: {off}");
+    };
+    check(&["--taps", "conv1,fire2@gem:3"], "conv1+fire2@gem:3", &[]);
+    check(&["--taps", "conv1", "--views", "flip"], "conv1", &[]);
+    check(&["--taps", "conv1", "--dtype", "f16"], "conv1", &["--transform", "l2"]);
+    check(&["--taps", "conv1"], "conv1", &["--transform", "sqrt"]);
+    check(&["--taps", "conv1"], "conv1", &["--transform", "pca", "--components", "3"]);
+}
+
+#[test]
+fn new_pictures_without_labels_are_predicted_and_those_without_features_left_out() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "pool1"]);
+    let probe = saved(&scratch, &store, "pool1", &[]);
+    for seed in 0..25 {
+        scratch.picture(&format!("new/{seed}.png"), 200 + seed);
+    }
+    scratch.write("new/broken.png", "not a picture");
+    let (pictures, new) = (scratch.text("new"), scratch.text("new.store"));
+    assert_eq!(run(extract(&pictures, &new, &["--taps", "pool1,fire2"])).code, 3);
+    let text = run(tapline(&["predict", &probe, &new])).ok();
+    for words in ["25 pictures by", "and 5 more; --out", "Left out: 1 picture without features."] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("right"), "nothing is known of them: {text}");
+    let json = run(tapline(&["predict", &probe, &new, "--json"])).json();
+    assert_eq!((json["pictures"].as_u64(), json["skipped"][0]["path"].as_str()), (Some(25), Some("broken.png")));
+    let counted: u64 = ["dark", "light"].iter().map(|class| json["predicted"][class].as_u64().expect("a count")).sum();
+    assert_eq!(counted, 25);
+}
+
+#[test]
+fn several_labels_and_numbers_are_predicted() {
+    let scratch = Scratch::new();
+    scratch.two_classes(6);
+    let mut table = "path,label,size\n".to_owned();
+    for (class, seed) in ["dark", "light"].iter().flat_map(|class| (0..6).map(move |seed| (class, seed))) {
+        let labels = if seed % 2 == 0 { format!("{class}|even") } else { (*class).to_owned() };
+        table += &format!("pictures/{class}/{seed}.png,{labels},{seed}.5\n");
+    }
+    scratch.write("list.csv", table);
+    let (list, store, out) = (scratch.text("list.csv"), scratch.text("store"), scratch.text("out.csv"));
+    run(extract(&list, &store, &["--taps", "pool1"])).ok();
+    let header = || fs::read_to_string(&out).expect("a table").lines().next().expect("a header").to_owned();
+    let labels = saved(&scratch, &store, "pool1", &["--multi-label"]);
+    run(tapline(&["predict", &labels, &store, "--out", &out])).ok();
+    assert_eq!(header(), "path,label,predicted,probability of dark,probability of even,probability of light");
+    let numbers = saved(&scratch, &store, "pool1", &["--regression", "--target", "size"]);
+    let text = run(tapline(&["predict", &numbers, &store, "--out", &out])).ok();
+    assert!(text.contains("size") && !text.contains("Predicted:"), "{text}");
+    assert_eq!(header(), "path,label,predicted size");
+}
+
+#[test]
+fn features_that_the_probe_was_not_fitted_on_are_refused_with_the_command_that_makes_them() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "fire2", "--squash"]);
+    let probe = saved(&scratch, &store, "fire2", &[]);
+    let other = stored(&scratch, "other", &["--taps", "fire2"]);
+    let command = "tapline extract PICTURES --model squeezenet1.1 --taps fire2@mean --squash --store STORE";
+    run(tapline(&["predict", &probe, &other])).fails_with(&["whole picture (--squash)", command]);
+    let lacks = stored(&scratch, "lacks", &["--squash"]);
+    run(tapline(&["predict", &probe, &lacks])).fails_with(&["has no fire2@mean", command]);
+}
+
+#[test]
+fn files_that_are_no_probe_are_refused() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "pool1"]);
+    let probe = saved(&scratch, &store, "pool1", &[]);
+    let text = fs::read_to_string(&probe).expect("a probe");
+    let good: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let check = |change: &dyn Fn(&mut serde_json::Value), words: &str| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        fs::write(&probe, bad.to_string()).expect("written");
+        run(tapline(&["predict", &probe, &store])).fails_with(&["probe.json is no probe", words]);
+    };
+    check(&|bad| bad["mean"] = serde_json::json!([0.0]), "different numbers of features");
+    check(&|bad| bad["weights"][3] = serde_json::json!([0.0, 1.0]), "weights and intercept are not those of 1 output");
+    check(&|bad| bad["intercept"] = serde_json::json!([1.0, 2.0]), "weights and intercept");
+    check(&|bad| bad["classes"] = serde_json::json!(["one"]), "weights and intercept");
+    check(&|bad| bad["scale"][0] = serde_json::json!(0.0), "not above 0");
+    check(&|bad| bad["taps"] = serde_json::json!([]), "different numbers of features");
+    check(&|bad| bad["transform"] = serde_json::json!("fold"), "unknown variant");
+    check(&|bad| *bad = serde_json::json!("probe"), "that `tapline probe --save` wrote");
+    run(tapline(&["predict", &scratch.text("none.json"), &store])).fails_with(&["none.json", "cannot be read"]);
+}
