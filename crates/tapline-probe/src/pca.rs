@@ -10,7 +10,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use ndarray::Array2;
 
-use crate::standardise::{standardisation, standardise};
+use crate::standardise::{standardisation_in, standardise};
 use crate::{Dataset, Error, Standardisation};
 
 /// Rows projected at a time.
@@ -33,17 +33,18 @@ impl Principal {
     /// # Errors
     /// Where the eigenvalues are not found.
     pub(crate) fn of(data: &Dataset<'_>, chosen: &[usize], components: usize) -> Result<Self, Error> {
-        let rows = data.gather(chosen);
-        let all: Vec<usize> = (0..chosen.len()).collect();
-        let standardisation = standardisation(rows.view(), &all);
-        let values = standardise(&standardisation, rows.view(), &all);
-        let (count, columns) = values.dim();
-        // Column-major, as `standardise` makes it.
-        let flat = values.as_slice_memory_order().expect("one run of numbers");
-        let values = MatRef::from_column_major_slice(flat, count, columns);
-        // The smaller of XᵀX and XXᵀ; of X = U S Vᵀ, V = Xᵀ U / S.
-        let wide = columns > count;
-        let gram = if wide { product(values, values.transpose()) } else { product(values.transpose(), values) };
+        let standardisation = standardisation_in(data, chosen);
+        let columns = data.rows.dim().1;
+        // The smaller of XᵀX, summed over blocks of rows, and XXᵀ; of X = U S Vᵀ, V = Xᵀ U / S.
+        let wide = (columns > chosen.len()).then(|| Standardised::of(data, &standardisation, chosen));
+        let mut gram = Mat::zeros(columns.min(chosen.len()), columns.min(chosen.len()));
+        match &wide {
+            Some(all) => add_product(&mut gram, all.view(), all.view().transpose()),
+            None => chosen.chunks(BLOCK).for_each(|block| {
+                let rows = Standardised::of(data, &standardisation, block);
+                add_product(&mut gram, rows.view().transpose(), rows.view());
+            }),
+        }
         let (variances, vectors) = eigen(&gram)?;
         let largest = variances.first().copied().unwrap_or(0.0);
         let kept = variances.iter().take(components).take_while(|&&variance| variance > NOTHING * largest).count();
@@ -53,8 +54,12 @@ impl Principal {
             return Ok(Self { standardisation, axes });
         }
         let leading = vectors.as_ref().subcols(0, kept);
-        let axes = if wide { product(values.transpose(), leading) } else { leading.to_owned() };
-        let length = |axis: usize| if wide { variances[axis].sqrt() } else { 1.0 };
+        let mut axes = Mat::zeros(columns, kept);
+        match &wide {
+            Some(all) => add_product(&mut axes, all.view().transpose(), leading),
+            None => axes.copy_from(leading),
+        }
+        let length = |axis: usize| if wide.is_some() { variances[axis].sqrt() } else { 1.0 };
         let axes = Array2::from_shape_fn((columns, kept), |(column, axis)| axes[(column, axis)] / length(axis));
         Ok(Self { standardisation, axes })
     }
@@ -78,10 +83,30 @@ impl Principal {
     }
 }
 
-fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> {
-    let mut out = Mat::zeros(left.nrows(), right.ncols());
-    matmul(out.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
-    out
+/// Bytes that the components of so many columns take while they are looked for: products, eigenvectors, and what finds these.
+pub(crate) fn bytes(columns: usize, rows: usize) -> usize {
+    let side = columns.min(rows);
+    size_of::<f64>() * (4 * side * side + columns * BLOCK.max(side.min(rows)))
+}
+
+/// Rows standardised.
+struct Standardised(Array2<f64>);
+
+impl Standardised {
+    fn of(data: &Dataset<'_>, standardisation: &Standardisation, chosen: &[usize]) -> Self {
+        let rows = data.gather(chosen);
+        Self(standardise(standardisation, rows.view(), &(0..chosen.len()).collect::<Vec<_>>()))
+    }
+
+    /// `[rows, columns]`, column-major, as `standardise` makes it.
+    fn view(&self) -> MatRef<'_, f64> {
+        let (rows, columns) = self.0.dim();
+        MatRef::from_column_major_slice(self.0.as_slice_memory_order().expect("one run of numbers"), rows, columns)
+    }
+}
+
+fn add_product(sum: &mut Mat<f64>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) {
+    matmul(sum.as_mut(), Accum::Add, left, right, 1.0, Par::Seq);
 }
 
 /// Eigenvalues, descending, and eigenvectors as columns; on one thread, so that their last digits hang on nothing.

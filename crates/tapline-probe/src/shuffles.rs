@@ -8,9 +8,10 @@ use crate::control::{control_labels, relabelled};
 use crate::labelled::{check_dataset, check_every_class};
 use crate::protocol::{Folds, deal_chosen, fit_chosen, setting};
 use crate::random::{random_numbers, shuffle};
+use crate::strength::Setting;
 use crate::tested::{Outer, evaluation};
 use crate::transform::RowWise;
-use crate::{Dataset, Error, Evaluation, ProtocolConfig, Score};
+use crate::{Dataset, Error, Evaluation, FinalFit, ProtocolConfig, Score};
 
 /// Streams of random numbers below this one have other uses: 0 deals folds, 1 shuffles the labels of a control.
 const FIRST_STREAM: u64 = 2;
@@ -31,7 +32,7 @@ pub struct Shuffles {
 /// brings the classes' shares nearer to `test_share`. In the result a fold is a shuffle, and a row is there as often as it
 /// was scored: counts are sums over the shuffles. The interval of their [`score`](Evaluation::score) by Wilson's formula would be too
 /// narrow; resample rows or groups whole ([`grouped_interval`](crate::grouped_interval)), or see [`Spread`]. For a control the
-/// labels are shuffled over all rows. Shuffle i is the same however many there are; all are fitted in one batch.
+/// labels are shuffled over all rows. Shuffle i is the same however many there are; as many as fit into memory are fitted in one batch.
 ///
 /// # Errors
 /// As [`holdout`](crate::holdout()); also for no shuffle, and for a share out of range or too small for a row.
@@ -48,9 +49,29 @@ pub fn repeated_holdout<'a>(
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..relabelled(data, &labels) };
     let tests = drawn_tests(config.seed, shuffles, (data, false))?;
-    let lists = to_learn_from(config, &tests, data.labels.len(), |config, train| deal_chosen(config, data, train))?;
-    let chosen = fit_chosen(&setting(config, data, progress)?, &lists)?;
+    let setting = setting(config, data, progress)?;
+    let chosen = chosen_of(config, &tests, &setting, |config, train| deal_chosen(config, data, train))?;
     Ok(evaluation(data, Outer::of_chosen(chosen, tests)))
+}
+
+/// The probe of each shuffle, of all rows but its `tests`, its strength chosen on the folds that `deal` makes of them, by a seed
+/// of the shuffle's own. As many shuffles share a batch as the memory holds.
+pub(crate) fn chosen_of(
+    config: &ProtocolConfig,
+    tests: &[Vec<usize>],
+    setting: &Setting<'_, '_>,
+    deal: impl Fn(&ProtocolConfig, &[usize]) -> Result<Folds, Error>,
+) -> Result<Vec<FinalFit>, Error> {
+    let rows = setting.data.rows.dim().0;
+    // For each fold of a shuffle and all of it: the rows' weights, twice where classes weigh alike, and their numbers.
+    let bytes = rows * (config.folds + 1) * (3 * size_of::<f64>() + size_of::<usize>());
+    let at_once = (config.max_bytes / 2 / bytes.max(1)).max(1);
+    let mut chosen = Vec::new();
+    for (part, tests) in tests.chunks(at_once).enumerate() {
+        let lists = to_learn_from(config, (part * at_once, tests), rows, &deal)?;
+        chosen.extend(fit_chosen(setting, &lists)?);
+    }
+    Ok(chosen)
 }
 
 /// How the accuracies of shuffles are spread.
@@ -109,11 +130,11 @@ pub(crate) fn drawn_tests(
     (0..shuffles.count).map(draw).collect()
 }
 
-/// The rows that each shuffle learns from, all but its `tests`, with the folds that choose its strength: those that `deal` makes
-/// of them, by a seed of the shuffle's own.
-pub(crate) fn to_learn_from(
+/// The rows that each shuffle learns from, all but its tests, with the folds that choose its strength; the first of the `tests` are
+/// those of shuffle `first`.
+fn to_learn_from(
     config: &ProtocolConfig,
-    tests: &[Vec<usize>],
+    (first, tests): (usize, &[Vec<usize>]),
     rows: usize,
     deal: impl Fn(&ProtocolConfig, &[usize]) -> Result<Folds, Error>,
 ) -> Result<Vec<(Folds, Vec<usize>)>, Error> {
@@ -122,7 +143,7 @@ pub(crate) fn to_learn_from(
         let config = ProtocolConfig { seed: config.seed.wrapping_add(index), ..config.clone() };
         Ok((deal(&config, &train)?, train))
     };
-    (0..).zip(tests).map(of_shuffle).collect()
+    (first as u64..).zip(tests).map(of_shuffle).collect()
 }
 
 /// Rows of each class, shuffled, until the share of all rows up to and with that class is reached.

@@ -2,11 +2,15 @@
 //!
 //! One strength then means the same for every layer, whatever the scale of its features.
 
-use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ShapeBuilder};
 use serde::{Deserialize, Serialize};
+
+use crate::Dataset;
 
 /// Columns filled at a time: few enough for their cache lines to stay in the first-level cache.
 const BLOCK: usize = 16;
+/// Rows read at a time.
+const ROWS: usize = 512;
 
 /// Mean and scale of each column of the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +40,25 @@ pub fn standardisation<T: Copy + Into<f64>>(rows: ArrayView2<'_, T>, chosen: &[u
             *sum += deviation * deviation;
         }
     }
+    variance /= count;
+    let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean, count)).collect();
+    Standardisation { mean, scale }
+}
+
+/// [`standardisation`] of rows that are read a block at a time, to the same bits.
+pub(crate) fn standardisation_in(data: &Dataset<'_>, chosen: &[usize]) -> Standardisation {
+    let count = chosen.len() as f64;
+    let mut mean = Array1::<f64>::zeros(data.rows.dim().1);
+    let each_row = |work: &mut dyn FnMut(ArrayView1<'_, f32>)| {
+        chosen.chunks(ROWS).for_each(|block| data.gather(block).outer_iter().for_each(&mut *work));
+    };
+    each_row(&mut |row| mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value)));
+    mean /= count;
+    let mut variance = Array1::<f64>::zeros(mean.len());
+    each_row(&mut |row| {
+        let deviations = row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean);
+        variance.iter_mut().zip(deviations).for_each(|(sum, deviation)| *sum += deviation * deviation);
+    });
     variance /= count;
     let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean, count)).collect();
     Standardisation { mean, scale }
@@ -84,6 +107,14 @@ mod tests {
         let rows = array![[1.0f32, 5.0], [3.0, 9.0], [1e6, -1e6]];
         let found = standardisation(rows.view(), &[0, 1]);
         assert_eq!(found, Standardisation { mean: array![2.0, 7.0], scale: array![1.0, 2.0] });
+    }
+
+    #[test]
+    fn rows_read_in_blocks_give_the_same_bits() {
+        let rows = Array2::from_shape_fn((1300, 3), |(row, column)| ((row * 37 + column * 11) % 101) as f32 / 7.0);
+        let (labels, chosen) = (vec![0; 1300], (0..1300).filter(|row| row % 5 != 0).collect::<Vec<_>>());
+        let data = Dataset { rows: &rows, labels: &labels, classes: 1, groups: None };
+        assert_eq!(standardisation_in(&data, &chosen), standardisation(rows.view(), &chosen));
     }
 
     #[test]

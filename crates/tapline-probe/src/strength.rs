@@ -10,7 +10,7 @@ use crate::evaluation::{Choice, NotConverged, Validation, not_converged};
 use crate::fit::{check_config, fit_training_rows, gathered};
 use crate::goal::Goal;
 use crate::loss::{predicted_class, row_loss};
-use crate::{Dataset, Error, Fit, FitConfig, Probe, ProtocolConfig, Score, Solver, Transform, batched};
+use crate::{Dataset, Error, Fit, FitConfig, Probe, ProtocolConfig, Score, Solver, Transform, batched, pca};
 
 /// A search for a strength ends once C is so many times the best strength,
 const FAR: f64 = 100.0;
@@ -85,7 +85,7 @@ pub(crate) fn fit_grids(
     match (setting.solver, setting.transform.components()) {
         (Solver::Batched, None) => Ok(batched::fit_grids(setting, parts, choices)),
         (Solver::Batched, Some(components)) => {
-            parts.par_iter().map(|part| batched::fit_along(setting, part, components)).collect()
+            side_by_side(setting, parts, |part| batched::fit_along(setting, part, components))
         }
         (Solver::LinfaLogistic, _) => {
             Ok(parts.par_iter().with_max_len(1).map(|part| fit_grid(setting, part)).collect())
@@ -101,12 +101,24 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Resu
     match (setting.solver, setting.transform.components()) {
         (Solver::Batched, None) => Ok(batched::fit_again(setting, refits)),
         (Solver::Batched, Some(components)) => {
-            refits.par_iter().map(|refit| batched::fit_again_along(setting, refit, components)).collect()
+            side_by_side(setting, refits, |refit| batched::fit_again_along(setting, refit, components))
         }
         (Solver::LinfaLogistic, _) => {
             Ok(refits.par_iter().with_max_len(1).map(|refit| fit_one(setting, refit)).collect())
         }
     }
+}
+
+/// What `work` makes of each item, whose principal components it looks for: as many at a time as the memory holds.
+fn side_by_side<I: Sync, T: Send>(
+    setting: &Setting<'_, '_>,
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let (rows, columns) = setting.data.rows.dim();
+    let at_once = (setting.max_bytes / pca::bytes(columns, rows)).max(1);
+    let chunks = items.chunks(at_once).map(|chunk| chunk.par_iter().map(&work).collect::<Result<Vec<T>, Error>>());
+    Ok(chunks.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// What the grid keeps of a fit.

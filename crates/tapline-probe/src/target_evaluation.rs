@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluation::{Choice, NotConverged};
 use crate::goal::Goal;
 use crate::protocol::{Folds, fit_chosen, nested, rows_of_split, setting};
-use crate::shuffles::{drawn_tests, to_learn_from};
+use crate::shuffles::{chosen_of, drawn_tests};
 use crate::standardise::standardisation;
 use crate::strength::Setting;
 use crate::targets::{check_config, check_targeted, check_varied, deal_targets};
@@ -105,20 +105,21 @@ pub fn evaluate_targets(
         Splits::Fixed(split) => {
             let (train, test) = rows_of_split(&plain, split)?;
             let folds = deal_targets(config, data, (&train, 2))?;
-            (train.clone(), Way::Chosen { lists: vec![(folds, train)], tests: vec![test] })
+            (train.clone(), Way::Chosen { list: (folds, train), test })
         }
         Splits::Shuffles(shuffles) => {
             check_varied(data.targets, &all)?;
-            let tests = drawn_tests(config.seed, shuffles, (&plain, true))?;
-            let deal = |config: &ProtocolConfig, train: &[usize]| deal_targets(config, data, (train, 2));
-            let lists = to_learn_from(config, &tests, labels.len(), deal)?;
-            (all, Way::Chosen { lists, tests })
+            (all, Way::Shuffled(drawn_tests(config.seed, shuffles, (&plain, true))?))
         }
     };
     in_setting(config, (data.targets, &plain), (&learned, progress), |setting, unit| {
         let outer = match way {
             Way::Nested(folds) => nested(setting, &folds)?,
-            Way::Chosen { lists, tests } => Outer::of_chosen(fit_chosen(setting, &lists)?, tests),
+            Way::Chosen { list, test } => Outer::of_chosen(fit_chosen(setting, &[list])?, vec![test]),
+            Way::Shuffled(tests) => {
+                let deal = |config: &ProtocolConfig, train: &[usize]| deal_targets(config, data, (train, 2));
+                Outer::of_chosen(chosen_of(config, &tests, setting, deal)?, tests)
+            }
         };
         Ok(evaluation(data.targets, outer, |fold| in_unit(&fold.probe, unit).scores_in(setting.data, &fold.rows)))
     })
@@ -149,8 +150,10 @@ pub fn fit_final_targets(
 enum Way {
     /// They take turns.
     Nested(Folds),
-    /// Each has rows of its own to learn from, with the folds that choose its strength.
-    Chosen { lists: Vec<(Folds, Vec<usize>)>, tests: Vec<Vec<usize>> },
+    /// There is one, and rows to learn from with the folds that choose its strength.
+    Chosen { list: (Folds, Vec<usize>), test: Vec<usize> },
+    /// They are drawn.
+    Shuffled(Vec<Vec<usize>>),
 }
 
 /// What `work` makes of the setting of fits to `targets`, and of the unit that numbers have in it.

@@ -91,3 +91,16 @@ fn what_cannot_be_drawn_is_refused() {
     let error = repeated_holdout(&config(), &most, &data, &|| {}).unwrap_err();
     assert_eq!(error, Error::FoldsExceedRows { folds: 4, rows: 3 });
 }
+
+#[test]
+fn shuffles_that_do_not_fit_into_memory_together_are_fitted_one_after_the_other() {
+    let task = Task::new(120, 6, 3);
+    let of = |max_bytes| {
+        let config = ProtocolConfig { max_bytes, ..config() };
+        repeated_holdout(&config, &SHUFFLES, &task.data(), &|| {}).unwrap()
+    };
+    let (together, alone) = (of(ProtocolConfig::default().max_bytes), of(1));
+    assert_eq!((&alone.predicted, &alone.scored_rows), (&together.predicted, &together.scored_rows));
+    let strengths = |found: &Evaluation| found.folds.iter().map(|fold| fold.choice.c).collect::<Vec<_>>();
+    assert_eq!(strengths(&alone), strengths(&together));
+}

@@ -32,7 +32,7 @@ pub struct ProtocolArgs {
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
     /// Memory in MiB that the features of a tap and their fits may take; features that take more are read from the store in
-    /// each pass
+    /// each pass (but for --baselines and linfa-logistic, which keep the training rows in double precision)
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: usize,
     /// What fits the probes; both minimise the same objective
