@@ -251,6 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn a_diagonal_is_the_curvature_of_columns_that_are_apart() {
+        // Two columns of spread 1 that have nothing to do with each other: the Hessian is diagonal.
+        let made = Array2::from_shape_fn((8, 2), |(row, column)| if row >> column & 1 == 0 { 1.0 } else { -1.0 });
+        let table = Table::new(&made, &[true; 8], usize::MAX).unwrap();
+        let ground = Ground::of(&table, &[true; 8], usize::MAX);
+        let apply = |products: &Products<'_, f64>| {
+            let mut out = Mat::from_fn(3, 1, |row, _| [3.0, -1.0, 2.0][row]);
+            products.factor(&[1.0, 2.0], 0.7).apply(out.as_mut());
+            [0, 1, 2].map(|row| out[(row, 0)])
+        };
+        let (found, expected) =
+            (apply(&Products::Diagonal { total: 2.0 }), apply(&ground.products(&[0.25; 8], &[1.0, 2.0], None).0));
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?} {expected:?}");
+    }
+
+    #[test]
     fn rows_drawn_give_nearly_the_products_of_all_of_them_also_from_a_file() {
         let made = made(3 * ROWS, 5);
         // A thousand rows have nearly all of the curvature.
@@ -261,7 +277,7 @@ mod tests {
             let every = Drawn { rows: d.iter().copied().enumerate().collect(), is_whole: true };
             let all = |products: Products<'_, f64>| match products {
                 Products::Columns { gram, mean, total } => (gram, mean, total),
-                Products::Rows { .. } => panic!("there are fewer columns than rows"),
+                _ => panic!("there are fewer columns than rows"),
             };
             let (drawn, is_whole) = ground.products::<f64>(&d, &[1.0; 5], None);
             assert!(!is_whole);

@@ -29,6 +29,8 @@ pub(crate) struct Preconditioner<'a, T> {
 }
 
 enum Factor<'a, T> {
+    /// The inverse of the diagonal of `I + Σ D S²` `[columns]`.
+    Diagonal(Vec<T>),
     /// Cholesky factor of `I + S (X − 1 mᵀ)ᵀ D (X − 1 mᵀ) S`, lower `[columns, columns]`, and `m = Xᵀ D 1 / Σ D`, what an
     /// intercept takes out of each column.
     Columns(Mat<T>, Vec<T>),
@@ -39,6 +41,8 @@ enum Factor<'a, T> {
 
 /// What does not change from one strength to the next: products of the rows with themselves.
 pub(crate) enum Products<'a, T> {
+    /// None: columns are taken for independent, each with a spread of 1, and `total = Σ D`.
+    Diagonal { total: f64 },
     /// `gram = (X − 1 mᵀ)ᵀ D (X − 1 mᵀ)`, lower `[columns, columns]`, `mean = m` and `total = Σ D`.
     Columns { gram: Mat<T>, mean: Vec<T>, total: f64 },
     /// `gram = X ρ⁻¹ Xᵀ`, lower `[sample, sample]`, `d = D` and `total = Σ D`, with `values = Xᵀ [columns, sample]`.
@@ -50,6 +54,9 @@ impl<'a, T: Real> Products<'a, T> {
     pub(crate) fn factor(&self, rho: &[f64], c: f64) -> Preconditioner<'a, T> {
         let scale: Vec<T> = rho.iter().map(|&rho| T::of((c / rho).sqrt())).collect();
         let (factor, total) = match self {
+            Self::Diagonal { total } => {
+                (Factor::Diagonal(rho.iter().map(|&rho| T::of(1.0 / (1.0 + total * c / rho))).collect()), total)
+            }
             Self::Columns { gram, mean, total } => {
                 (Factor::Columns(cholesky(scaled(gram, &scale)), mean.clone()), total)
             }
@@ -79,6 +86,12 @@ impl<T: Real> Preconditioner<'_, T> {
             }
             let mut weights = part.as_mut().subrows_mut(0, columns);
             match &self.factor {
+                Factor::Diagonal(inverse) => {
+                    for column in 0..weights.ncols() {
+                        let values = weights.as_mut().col_mut(column).iter_mut();
+                        values.zip(inverse).for_each(|(value, &inverse)| *value *= inverse);
+                    }
+                }
                 Factor::Columns(factor, _) => solve(factor.as_ref(), weights.as_mut()),
                 Factor::Rows(factor, roots, values) => {
                     self.by_rows(*values, (factor.as_ref(), roots), weights.as_mut());

@@ -301,6 +301,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Mean over the outputs of the sum of the rows' second derivatives.
+    pub(crate) fn total_curvature(&self) -> f64 {
+        self.view.curvature.iter().sum::<f64>() / self.outputs as f64
+    }
+
     /// Adds the mean second derivative of the rows `sampled` over the outputs to `sums [sampled]`.
     pub(crate) fn add_curvature(&self, sampled: &[usize], sums: &mut [f64]) {
         let scores = |row: usize| self.view.scores[row * self.outputs..].iter().map(|&score| f64::from(score));

@@ -19,8 +19,11 @@ use crate::{Error, Loss, LossTask, Problem, Scaling, SolverConfig, Task};
 
 /// Outputs that one pass takes up: more make a product no faster.
 const WIDTH: usize = 64;
-/// A pass takes as long as one of so many outputs more, at the speed of the preconditioner's products: it waits for memory.
-const WAITING: f64 = 8.0;
+/// A pass takes as long as one of so many outputs more, at the speed of the preconditioner's products: it waits for memory, or
+/// where rows are not kept, for their source.
+const WAITING: [f64; 2] = [2.0, 8.0];
+/// A factor of the curvature is used for strengths up to so many times the one that it was made for.
+const NEAR: f64 = 4.0;
 /// The curvature is taken anew where the strength has grown by this factor.
 const STALE: f64 = 9.0;
 
@@ -220,7 +223,6 @@ impl Prepared<'_, '_, '_> {
         (curvature, c): (&mut Curvature<'_>, f64),
     ) {
         let outputs = self.loss.outputs();
-        let mut preconditioner = None;
         loop {
             let held: usize = searches.iter().map(|search| search.purse().bytes()).sum();
             let mut active: Vec<&mut Search<'s>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
@@ -240,9 +242,8 @@ impl Prepared<'_, '_, '_> {
                 }
                 if curvature.is_stale(c) {
                     curvature.renew(&sharing, c);
-                    preconditioner = None;
                 }
-                turn(config, preconditioner.get_or_insert_with(|| curvature.factor(c)), &mut sharing);
+                turn(config, curvature.factor(c), &mut sharing);
             }
             let (mut precise, mut quick): (Vec<_>, Vec<_>) = active.into_iter().partition(|search| search.is_precise());
             let at_once = (WIDTH / outputs).max(1);
@@ -301,10 +302,13 @@ fn turn(config: &SolverConfig, preconditioner: &Preconditioner<'_, f32>, turning
     });
 }
 
-/// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs.
+/// The shared curvature, and when to take it anew: when as much was spent on looking as taking it anew costs. Until that is so for
+/// the first time a diagonal, which costs nothing, stands for it.
 struct Curvature<'a> {
     ground: &'a Ground<'a>,
     products: Option<Products<'a, f32>>,
+    /// The last factor and its strength.
+    factored: Option<(f64, Preconditioner<'a, f32>)>,
     /// Penalty of each weight `[columns]`.
     rho: Vec<f64>,
     /// Strength at which it was taken.
@@ -313,6 +317,8 @@ struct Curvature<'a> {
     spent: f64,
     cost: f64,
     cost_of_look: f64,
+    /// Outputs that a pass takes as long as beside its own.
+    waiting: f64,
     /// Whether the losses' second derivatives never change.
     constant: bool,
 }
@@ -320,28 +326,41 @@ struct Curvature<'a> {
 impl<'a> Curvature<'a> {
     fn new(prepared: &'a Prepared<'_, '_, '_>, rho: Vec<f64>) -> Self {
         let cost_of_look = 8.0 * (prepared.table.rows * prepared.table.columns) as f64;
+        let waiting = WAITING[usize::from(f32::kept(prepared.table).is_none())];
         Self {
             ground: &prepared.ground,
             products: None,
+            factored: None,
             rho,
             taken_at: 0.0,
             spent: 0.0,
             // With a look at one problem, for the second derivatives.
-            cost: prepared.ground.cost() + cost_of_look * (prepared.loss.outputs() as f64 + WAITING),
+            cost: prepared.ground.cost() + cost_of_look * (prepared.loss.outputs() as f64 + waiting),
+            waiting,
             cost_of_look,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
         }
     }
 
     fn spend(&mut self, width: usize) {
-        self.spent += self.cost_of_look * (width as f64 + WAITING);
+        self.spent += self.cost_of_look * (width as f64 + self.waiting);
     }
 
     fn is_stale(&self, c: f64) -> bool {
-        self.products.is_none() || (!self.constant && (c >= STALE * self.taken_at || self.spent >= self.cost))
+        match self.products {
+            None => true,
+            Some(Products::Diagonal { .. }) => self.spent >= self.cost,
+            Some(_) => !self.constant && (c >= STALE * self.taken_at || self.spent >= self.cost),
+        }
     }
 
     fn renew(&mut self, active: &[&mut &mut Search<'_>], c: f64) {
+        self.factored = None;
+        if self.products.is_none() && !self.constant {
+            let total = active.iter().map(|search| search.total_curvature()).sum::<f64>() / active.len() as f64;
+            self.products = Some(Products::Diagonal { total });
+            return;
+        }
         let mut sums = vec![0.0; self.ground.rows.len()];
         active.iter().for_each(|search| search.add_curvature(&self.ground.rows, &mut sums));
         sums.iter_mut().for_each(|sum| *sum /= active.len() as f64);
@@ -349,7 +368,12 @@ impl<'a> Curvature<'a> {
         (self.taken_at, self.spent) = (c, 0.0);
     }
 
-    fn factor(&self, c: f64) -> Preconditioner<'a, f32> {
-        self.products.as_ref().expect("the curvature was taken").factor(&self.rho, c)
+    /// A factor for strength `c`, or for one near it.
+    fn factor(&mut self, c: f64) -> &Preconditioner<'a, f32> {
+        if self.factored.as_ref().is_none_or(|(made_for, _)| c > NEAR * made_for) {
+            let products = self.products.as_ref().expect("the curvature was taken");
+            self.factored = Some((c, products.factor(&self.rho, c)));
+        }
+        &self.factored.as_ref().expect("made above").1
     }
 }

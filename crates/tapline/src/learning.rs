@@ -169,18 +169,25 @@ fn repeats(probes: &Probes) -> Result<Repeats, String> {
                 .unzip()
         }
     };
-    let mut orders = Vec::new();
-    let (mut halvings, mut fewest) = (usize::MAX, usize::MAX);
+    let mut orders: Vec<Vec<usize>> = Vec::new();
     for (repeat, train) in (0..).zip(&trains) {
         let labels: Vec<usize> = train.iter().map(|&row| data.labels[row]).collect();
         let config = NestedConfig { repeats: 1, least: FOLDS, seed: probes.plan.config.seed.wrapping_add(repeat) };
         let nested = nested_subsets(&labels, &config).map_err(|_| few(data))?;
-        halvings = halvings.min(nested.sizes.len());
-        fewest = fewest.min(train.len());
         orders.push(nested.orders[0].iter().map(|&position| train[position]).collect());
     }
-    let sizes = (0..halvings).rev().map(|halving| fewest >> halving).collect();
-    Ok(Repeats { orders, tests, sizes })
+    // Of repeats that differ in size, as those of groups do, the smallest subset of each must hold enough of each class.
+    let fewest = orders.iter().map(Vec::len).min().unwrap_or(0);
+    let is_enough = |size: &usize| {
+        orders.iter().all(|order| {
+            let mut of_class = vec![0; data.names.len()];
+            order[..*size].iter().for_each(|&row| of_class[data.labels[row]] += 1);
+            of_class.iter().all(|&rows| rows >= FOLDS)
+        })
+    };
+    let mut sizes: Vec<usize> = (0..).map(|halving| fewest >> halving).take_while(is_enough).collect();
+    sizes.reverse();
+    if sizes.len() < 3 { Err(few(data)) } else { Ok(Repeats { orders, tests, sizes }) }
 }
 
 fn few(data: &Labelled) -> String {
