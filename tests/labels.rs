@@ -52,6 +52,18 @@ fn a_class_that_is_too_small_can_be_left_out() {
     run(tapline(&["compare", &store, "--min-class", "5"]))
         .fails_with(&["one class alone, \"dark\", has the 5 pictures"]);
     run(tapline(&["compare", &store, "--min-class", "6"])).fails_with(&["no class has the 6 pictures"]);
+    // Where the pictures to score are of small classes alone, the split is not to blame.
+    let mut table = "path,label,split\n".to_owned();
+    for seed in 0..8 {
+        let (label, split) = if seed < 6 { (["a", "b"][seed % 2], "train") } else { ("c", "test") };
+        table += &format!("pictures/dark/{seed}.png,{label},{split}\n");
+    }
+    scratch.write("split.csv", table);
+    let (list, split) = (scratch.text("split.csv"), scratch.text("split.store"));
+    run(extract(&list, &split, &["--taps", "pool1"])).ok();
+    let args = ["compare", &split, "--split", "--folds", "3", "--min-class", "3"];
+    run(tapline(&args))
+        .fails_with(&["no picture marked test is of a class with the 3 training pictures that --min-class"]);
 }
 
 #[test]

@@ -87,6 +87,12 @@ fn unusual_networks_are_listed_and_tapped_right() {
         run(extract_odd(&scratch.text("pictures"), &model, &store, &[])).ok();
         ran(python("tests/reference/odd_models.py", &["check", &model, &store])).ok();
     }
+    // In training mode a picture's features would be those of its neighbours, too.
+    let script = "import onnx, sys\nm = onnx.load(sys.argv[1])\nn = next(n for n in m.graph.node if n.op_type == 'BatchNormalization')\n\
+                  n.attribute.append(onnx.helper.make_attribute('training_mode', 1))\nonnx.save(m, sys.argv[2])";
+    let (script, training) = (scratch.write("train.py", script).display().to_string(), scratch.text("training.onnx"));
+    ran(python(&script, &[&scratch.text("norms.onnx"), &training])).ok();
+    run(tapline(&["layers", &training])).fails_with(&["\"norm1\" is in training mode", "model.eval()"]);
     // A network that reads bytes takes pixels as they are, and no others.
     let (pictures, model) = (scratch.text("pictures"), scratch.text("uint8.onnx"));
     let store = scratch.text("store");

@@ -51,12 +51,19 @@ fn new_pictures_without_labels_are_predicted_and_those_without_features_left_out
     scratch.write("new/broken.png", "not a picture");
     let (pictures, new) = (scratch.text("new"), scratch.text("new.store"));
     assert_eq!(run(extract(&pictures, &new, &["--taps", "pool1,fire2"])).code, 3);
-    let text = run(tapline(&["predict", &probe, &new])).ok();
-    for words in ["25 pictures by", "and 5 more; --out", "Left out: 1 picture without features."] {
-        assert!(text.contains(words), "{words}: {text}");
+    let out = scratch.text("new.csv");
+    let ran = run(tapline(&["predict", &probe, &new]));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    for words in ["25 pictures by", "and 5 more; --out", "skipped broken.png: the bytes are not a picture"] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
-    assert!(!text.contains("right"), "nothing is known of them: {text}");
-    let json = run(tapline(&["predict", &probe, &new, "--json"])).json();
+    assert!(!ran.stdout.contains("right"), "nothing is known of them: {}", ran.stdout);
+    let ran = run(tapline(&["predict", &probe, &new, "--json", "--out", &out]));
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let table = fs::read_to_string(&out).expect("a table");
+    assert_eq!((ran.code, table.lines().count()), (3, 27));
+    let broken = table.lines().find(|line| line.starts_with("broken.png")).expect("it is listed");
+    assert!(broken.starts_with("broken.png,,,,,") && broken.contains("not a picture"), "{broken}");
     assert_eq!((json["pictures"].as_u64(), json["skipped"][0]["path"].as_str()), (Some(25), Some("broken.png")));
     let counted: u64 = ["dark", "light"].iter().map(|class| json["predicted"][class].as_u64().expect("a count")).sum();
     assert_eq!(counted, 25);
@@ -77,11 +84,11 @@ fn several_labels_and_numbers_are_predicted() {
     let header = || fs::read_to_string(&out).expect("a table").lines().next().expect("a header").to_owned();
     let labels = saved(&scratch, &store, "pool1", &["--multi-label"]);
     run(tapline(&["predict", &labels, &store, "--out", &out])).ok();
-    assert_eq!(header(), "path,label,predicted,probability of dark,probability of even,probability of light");
+    assert_eq!(header(), "path,label,predicted,probability of dark,probability of even,probability of light,skipped");
     let numbers = saved(&scratch, &store, "pool1", &["--regression", "--target", "size"]);
     let text = run(tapline(&["predict", &numbers, &store, "--out", &out])).ok();
     assert!(text.contains("size") && !text.contains("Predicted:"), "{text}");
-    assert_eq!(header(), "path,label,predicted size");
+    assert_eq!(header(), "path,label,predicted size,skipped");
 }
 
 #[test]
@@ -112,10 +119,15 @@ fn files_that_are_no_probe_are_refused() {
     check(&|bad| bad["mean"] = serde_json::json!([0.0]), "different numbers of features");
     check(&|bad| bad["weights"][3] = serde_json::json!([0.0, 1.0]), "weights and intercept are not those of 1 output");
     check(&|bad| bad["intercept"] = serde_json::json!([1.0, 2.0]), "weights and intercept");
-    check(&|bad| bad["classes"] = serde_json::json!(["one"]), "weights and intercept");
+    check(&|bad| bad["classes"] = serde_json::json!(["one"]), "it has 1 name alone");
+    check(&|bad| bad["classes"] = serde_json::json!(["a", "a"]), "it names \"a\" twice");
+    check(&|bad| bad["labels"] = serde_json::json!(["a"]), "not one of classes, labels and targets");
+    check(&|bad| bad["more"] = serde_json::json!([[[1]]]), "unknown field");
     check(&|bad| bad["scale"][0] = serde_json::json!(0.0), "not above 0");
     check(&|bad| bad["taps"] = serde_json::json!([]), "different numbers of features");
     check(&|bad| bad["transform"] = serde_json::json!("fold"), "unknown variant");
     check(&|bad| *bad = serde_json::json!("probe"), "that `tapline probe --save` wrote");
+    // Numbers too large to be multiplied are no answer.
+    check(&|bad| bad["weights"][7] = serde_json::json!([1e280]), "too large to be multiplied");
     run(tapline(&["predict", &scratch.text("none.json"), &store])).fails_with(&["none.json", "cannot be read"]);
 }

@@ -170,6 +170,39 @@ fn what_does_not_make_a_whole_is_named_and_nothing_is_written() {
     run(merge(&stores, &out, &[])).ok();
 }
 
+/// Of a folder that a run was stopped in, a merge must not cost what is there.
+#[test]
+fn a_merge_does_not_write_over_what_a_stopped_run_has_left() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(4);
+    let parts = shards(&scratch, &pictures, 2, &["--taps", "pool1"]);
+    // Other pictures, some of which are done.
+    for seed in 0..3 {
+        scratch.picture(&format!("others/{seed}.png"), 300 + seed);
+    }
+    scratch.write("others/zz.png", "not a picture");
+    let (others, target) = (scratch.text("others"), scratch.text("target"));
+    run(extract(&others, &target, &["--strict", "--workers", "1", "--batch", "1"])).fails_with(&["zz.png"]);
+    run(merge(&parts, &target, &[])).fails_with(&["what a run that was stopped has computed of other pictures"]);
+    fs::remove_file(scratch.path("others/zz.png")).expect("gone");
+    let text = run(extract(&others, &target, &[])).ok();
+    assert!(text.contains("0 computed, 3 taken from the store"), "{text}");
+    // A store with another tap whose last commit was interrupted: it opens once that is completed.
+    let commit = "{\"format\":\"tapline-store\",\"version\":1,\"tapline\":\"0.1.0\",\"files\":[]}";
+    let whole = scratch.text("whole");
+    run(extract(&pictures, &whole, &["--taps", "conv1,pool1"])).ok();
+    let before = contents(Path::new(&whole));
+    scratch.write("whole/commit.json", commit);
+    run(merge(&parts, &whole, &[])).fails_with(&["is a store of other pictures or taps already"]);
+    let after = contents(Path::new(&whole));
+    assert!(before.iter().all(|file| after.contains(file)));
+    run(tapline(&["info", &whole])).ok();
+    // The same of an extraction over fewer pictures.
+    fs::remove_file(scratch.path("pictures/dark/0.png")).expect("gone");
+    scratch.write("whole/commit.json", commit);
+    run(extract(&pictures, &whole, &["--taps", "conv1,pool1"])).fails_with(&["features of 1 picture", "--prune"]);
+}
+
 #[test]
 fn a_shard_that_was_killed_goes_on_and_an_unfinished_one_is_not_merged() {
     let scratch = Scratch::new();

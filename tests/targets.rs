@@ -155,6 +155,11 @@ fn a_table_beside_the_listing_holds_numbers_of_pictures_or_of_classes() {
     refuse("label,x\ndark,1\nlight,tall\n", &[], &["\"x\" of", "bad.csv for pictures/light/0.png is \"tall\""]);
     refuse("label,x\ndark,1\n", &["--target", "y*"], &["\"y*\" is no column of", "bad.csv", "it has x"]);
     refuse("name,x\ndark,1\n", &[], &["bad.csv has neither a column path nor label, only \"name\", \"x\""]);
+    // Without --regression they are no choice of classes, whatever else there is.
+    for more in [&[][..], &["--balanced"], &["--control"], &["--baselines"]] {
+        let typed = run(tapline(&[&["probe", &store, "--tap", "conv1", "--target", "v1"], more].concat()));
+        assert!(typed.code != 0 && typed.stderr.contains("--regression"), "{more:?}: {}", typed.stderr);
+    }
     // A join that failed is the cause, whatever the split says.
     let split =
         stored(&scratch, "label,split", &|class, seed| format!("{class},{}", ["train", "test"][seed as usize % 2]));

@@ -85,7 +85,7 @@ impl SideTable {
         self.values(listing, row)?[column].as_deref()
     }
 
-    /// What of it and of a listing does not find its match in the other, as a sentence; none where all does.
+    /// What of a listing has no row in it, and what rows it has for others, as a sentence; none where every picture has a row.
     pub fn unmatched(&self, listing: &StoredListing) -> Option<String> {
         let keys: BTreeSet<&str> = (0..listing.rows()).filter_map(|row| self.key_of(listing, row)).collect();
         let without: Vec<&str> = keys.iter().copied().filter(|key| !self.rows.contains_key(*key)).collect();

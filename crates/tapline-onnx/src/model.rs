@@ -95,6 +95,7 @@ impl Model {
         let sha256 = hex(&hasher.finalize());
         let opset = opset(path, &proto)?;
         let input = picture_input(path, graph(&proto), layout)?;
+        refuse_training(path, graph(&proto))?;
         Ok(Self { path: path.to_owned(), sha256, opset, input, proto, bytes: HashMap::new() })
     }
 
@@ -151,6 +152,24 @@ fn opset(path: &Path, proto: &ModelProto) -> Result<i64, Error> {
             );
             Err(Error::Unusable { path: path.to_owned(), what })
         }
+    }
+}
+
+/// A network in training mode takes its norms over the batch: a picture's features would be those of its neighbours, too.
+fn refuse_training(path: &Path, graph: &GraphProto) -> Result<(), Error> {
+    let in_training = |node: &&NodeProto| {
+        node.op_type == "BatchNormalization" && node.int("training_mode").is_some_and(|mode| mode != 0)
+    };
+    match graph.node.iter().find(in_training) {
+        Some(node) => {
+            let output = node.output.first().map_or("", String::as_str);
+            let what = format!(
+                "its batch norm {output:?} is in training mode, so that pictures change each other's features; export the network \
+                 in evaluation mode (in PyTorch model.eval() first)"
+            );
+            Err(Error::Unusable { path: path.to_owned(), what })
+        }
+        None => Ok(()),
     }
 }
 

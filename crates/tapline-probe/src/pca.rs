@@ -83,10 +83,13 @@ impl Principal {
     }
 }
 
-/// Bytes that the components of so many columns take while they are looked for: products, eigenvectors, and what finds these.
-pub(crate) fn bytes(columns: usize, rows: usize) -> usize {
+/// Bytes that so many components of a table take: products, eigenvectors and what finds these, the rows they are of (in blocks, or all
+/// where columns are more), the axes, and all rows along them.
+pub(crate) fn bytes((rows, columns): (usize, usize), components: usize) -> usize {
     let side = columns.min(rows);
-    size_of::<f64>() * (4 * side * side + columns * BLOCK.max(side.min(rows)))
+    let standardised = if columns > rows { rows } else { BLOCK } * columns;
+    let doubles = 4 * side * side + 2 * standardised + 2 * columns * components.min(side);
+    size_of::<f64>() * doubles + size_of::<f32>() * rows * components.min(side)
 }
 
 /// Rows standardised.

@@ -85,7 +85,7 @@ pub(crate) fn fit_grids(
     match (setting.solver, setting.transform.components()) {
         (Solver::Batched, None) => Ok(batched::fit_grids(setting, parts, choices)),
         (Solver::Batched, Some(components)) => {
-            side_by_side(setting, parts, |part| batched::fit_along(setting, part, components))
+            side_by_side((setting, components), parts, |part| batched::fit_along(setting, part, components))
         }
         (Solver::LinfaLogistic, _) => {
             Ok(parts.par_iter().with_max_len(1).map(|part| fit_grid(setting, part)).collect())
@@ -101,7 +101,7 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Resu
     match (setting.solver, setting.transform.components()) {
         (Solver::Batched, None) => Ok(batched::fit_again(setting, refits)),
         (Solver::Batched, Some(components)) => {
-            side_by_side(setting, refits, |refit| batched::fit_again_along(setting, refit, components))
+            side_by_side((setting, components), refits, |refit| batched::fit_again_along(setting, refit, components))
         }
         (Solver::LinfaLogistic, _) => {
             Ok(refits.par_iter().with_max_len(1).map(|refit| fit_one(setting, refit)).collect())
@@ -111,12 +111,11 @@ pub(crate) fn fit_again(setting: &Setting<'_, '_>, refits: &[Refit<'_>]) -> Resu
 
 /// What `work` makes of each item, whose principal components it looks for: as many at a time as the memory holds.
 fn side_by_side<I: Sync, T: Send>(
-    setting: &Setting<'_, '_>,
+    (setting, components): (&Setting<'_, '_>, usize),
     items: &[I],
     work: impl Fn(&I) -> Result<T, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
-    let (rows, columns) = setting.data.rows.dim();
-    let at_once = (setting.max_bytes / pca::bytes(columns, rows)).max(1);
+    let at_once = (setting.max_bytes / pca::bytes(setting.data.rows.dim(), components)).max(1);
     let chunks = items.chunks(at_once).map(|chunk| chunk.par_iter().map(&work).collect::<Result<Vec<T>, Error>>());
     Ok(chunks.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

@@ -97,6 +97,12 @@ impl Labelled {
             left_out.small_classes = small.iter().map(|&name| name.to_owned()).collect();
             split = split.map(|roles| (0..roles.len()).filter(kept).map(|place| roles[place]).collect());
             rows = (0..rows.len()).filter(kept).map(|place| rows[place]).collect();
+            if split.as_ref().is_some_and(|roles| !roles.contains(&Role::Test)) {
+                bail!(
+                    "no picture marked test is of a class with the {} that --min-class asks for: ask for fewer",
+                    counted(least, "training picture")
+                );
+            }
         }
         let numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (label(row), 0)).collect();
         let names: Vec<String> = numbers.keys().map(|&name| name.to_owned()).collect();

@@ -122,7 +122,7 @@ impl Network {
                     "--size belongs to preprocessing stated by flags; {} states its own",
                     match &args.preprocess {
                         Some(source) => format!("--preprocess {source}"),
-                        None => "a file beside the model".to_owned(),
+                        None => "without --scale, --mean and --std a file beside the model".to_owned(),
                     }
                 )
             }

@@ -4,9 +4,12 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use tapline_core::Store;
+use tapline_core::{Skipped, Store};
 pub use tapline_report::numbers::{count, counted, percent, strength};
 use tapline_report::{shortened, shortened_to};
+
+/// Files passed over that are named one by one.
+const SHOWN: usize = 20;
 
 /// Letters of a name in a table: more of them push the numbers off a terminal.
 const CELL: usize = 40;
@@ -32,6 +35,16 @@ pub fn quoted(name: &str) -> String {
 pub fn points(share: f64) -> String {
     let text = format!("{:.1}", 100.0 * share);
     if text == "-0.0" { "0.0".to_owned() } else { text }
+}
+
+/// A line for each of the first files that were passed over, and what lists the others.
+pub fn list(what: &str, files: &[Skipped], all: &str) -> String {
+    let line = |file: &Skipped| format!("{what} {}: {}\n", file.path, file.reason);
+    let mut text: String = files.iter().take(SHOWN).map(line).collect();
+    if files.len() > SHOWN {
+        text += &format!("{what} {} more: {all}\n", count(files.len() - SHOWN));
+    }
+    text
 }
 
 /// Bytes of all arrays of a store.

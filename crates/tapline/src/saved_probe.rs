@@ -1,5 +1,6 @@
 //! A probe with all it takes to use it elsewhere, as JSON: what `probe --save` writes and `predict` reads.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tapline_core::{Decode, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
 use tapline_probe::{Probe, Standardisation, Transform};
 
-use crate::output::counted;
+use crate::output::{counted, quoted};
 use crate::replacement::Replacement;
 use crate::taps;
 
@@ -18,8 +19,7 @@ use crate::taps;
 const MAX_BYTES: u64 = 1 << 30;
 
 /// What a probe's outputs are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone)]
 pub enum Outputs {
     /// Classes that exclude each other: one output, the log-odds of the second, for two; else one for each.
     Classes(Vec<String>),
@@ -47,6 +47,7 @@ impl Outputs {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SavedProbe {
     model: ModelRef,
     preprocess: Preprocess,
@@ -67,9 +68,13 @@ pub struct SavedProbe {
     /// Their arrays below the store's folder.
     #[serde(default)]
     files: Vec<String>,
-    /// What the outputs are.
-    #[serde(flatten)]
-    pub outputs: Outputs,
+    /// The classes, where there are some; else labels, or else targets ([`Outputs`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    targets: Option<Vec<String>>,
     strength: f64,
     converged: bool,
     /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
@@ -97,7 +102,7 @@ pub fn write(
     }
     let space = store.manifest().space.clone();
     let infos: Vec<TapInfo> = taps.iter().map(|&tap| store.taps()[tap].info.clone()).collect();
-    let saved = SavedProbe {
+    let mut saved = SavedProbe {
         model: space.model,
         preprocess: space.preprocess,
         views: space.views,
@@ -106,7 +111,9 @@ pub fn write(
         tap: taps::only(&infos),
         taps: infos,
         files: taps.iter().map(|&tap| format!("features/{}", store.taps()[tap].file)).collect(),
-        outputs,
+        classes: None,
+        labels: None,
+        targets: None,
         strength,
         converged,
         transform: probe.transform,
@@ -115,6 +122,11 @@ pub fn write(
         weights: probe.weights.outer_iter().map(|row| row.to_vec()).collect(),
         intercept: probe.intercept.to_vec(),
     };
+    match outputs {
+        Outputs::Classes(names) => saved.classes = Some(names),
+        Outputs::Labels(names) => saved.labels = Some(names),
+        Outputs::Targets(names) => saved.targets = Some(names),
+    }
     let bytes = serde_json::to_vec(&saved)?;
     file.file.write_all(&bytes).with_context(|| format!("{} cannot be written", file.beside.display()))
 }
@@ -141,19 +153,43 @@ impl SavedProbe {
             features == Some(columns) && columns > 0 && [self.scale.len(), self.weights.len()] == [columns; 2],
             "its mean, scale, weights and taps speak of different numbers of features"
         );
-        let outputs = self.outputs.count();
-        let enough = if matches!(self.outputs, Outputs::Classes(_)) { 2 } else { 1 };
+        let outputs = self.outputs().context("it has not one of classes, labels and targets")?;
+        let (names, count) = (outputs.names(), outputs.count());
         ensure!(
-            self.outputs.names().len() >= enough
-                && self.intercept.len() == outputs
-                && self.weights.iter().all(|row| row.len() == outputs),
+            names.len() >= if matches!(outputs, Outputs::Classes(_)) { 2 } else { 1 },
+            "it has {} alone",
+            counted(names.len(), "name")
+        );
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            bail!("it names {} twice", quoted(twice));
+        }
+        ensure!(
+            self.intercept.len() == count && self.weights.iter().all(|row| row.len() == count),
             "its weights and intercept are not those of {}",
-            counted(outputs, "output")
+            counted(count, "output")
         );
         let numbers = self.mean.iter().chain(&self.intercept).chain(self.weights.iter().flatten());
         ensure!(numbers.copied().all(f64::is_finite), "a number of it is not finite");
         ensure!(self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0), "a scale of it is not above 0");
+        // So that no feature, which is a float32, makes a score that is none.
+        let most = |(column, weight): (usize, &f64)| {
+            (f64::from(f32::MAX) + self.mean[column].abs()) / self.scale[column] * weight.abs() * columns as f64
+        };
+        let weights =
+            self.weights.iter().enumerate().flat_map(|(column, row)| row.iter().map(move |weight| (column, weight)));
+        ensure!(weights.map(most).all(f64::is_finite), "its weights are too large to be multiplied");
         Ok(())
+    }
+
+    /// What the outputs are; none where not one of the three is there.
+    pub fn outputs(&self) -> Option<Outputs> {
+        match (&self.classes, &self.labels, &self.targets) {
+            (Some(names), None, None) => Some(Outputs::Classes(names.clone())),
+            (None, Some(names), None) => Some(Outputs::Labels(names.clone())),
+            (None, None, Some(names)) => Some(Outputs::Targets(names.clone())),
+            _ => None,
+        }
     }
 
     /// The space that features must be of, whichever number type they are stored in.

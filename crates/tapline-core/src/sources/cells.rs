@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parquet::column::page::PageReader;
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
@@ -18,6 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::pages::CheckedPages;
 use super::place::check_size;
 use super::ranges::{NextBlock, Ranges};
 use crate::Stamp;
@@ -148,8 +148,8 @@ impl PictureTable {
     fn open(&self, group: usize, file: impl ChunkReader + 'static) -> Result<Cursor, ParquetError> {
         let metadata = self.metadata.row_group(group).column(self.column);
         let rows = self.starts[group + 1] - self.starts[group];
-        let pages: Box<dyn PageReader> = Box::new(SerializedPageReader::new(Arc::new(file), metadata, rows, None)?);
-        let reader = ColumnReaderImpl::new(metadata.column_descr_ptr(), pages);
+        let pages = SerializedPageReader::new(Arc::new(file), metadata, rows, None)?;
+        let reader = ColumnReaderImpl::new(metadata.column_descr_ptr(), Box::new(CheckedPages(Box::new(pages))));
         Ok(Cursor { group, next: self.starts[group], reader })
     }
 

@@ -3,11 +3,13 @@
 //! Listings are tables of words; numbers are written as a CSV file would have them.
 
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
-use parquet::column::reader::{ColumnReader, get_typed_column_reader};
+use parquet::column::reader::{ColumnReader, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
+
+use super::pages::{CheckedPages, spend};
 
 /// Why a column is not read; none where it can be.
 pub(crate) fn unread(column: &ColumnDescriptor) -> Option<&'static str> {
@@ -42,17 +44,18 @@ pub(crate) fn is_text(column: &ColumnDescriptor) -> bool {
         || matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
 }
 
-/// Adds the values of the leaf column at `index` in a row group to `found`.
+/// Adds the values of the leaf column at `index` in a row group to `found`, which may take as many bytes as are `left`.
 pub(crate) fn texts<R: parquet::file::reader::ChunkReader + 'static>(
     file: &SerializedFileReader<R>,
     (group, index): (usize, usize),
-    found: &mut Vec<Option<String>>,
+    (found, left): (&mut Vec<Option<String>>, &mut usize),
 ) -> Result<(), ParquetError> {
     let group = file.get_row_group(group)?;
     let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
     let max_level = group.metadata().column(index).column_descr().max_def_level();
-    let reader = group.get_column_reader(index)?;
-    let mut take = Take { reader: Some(reader), rows, max_level, found };
+    let pages = Box::new(CheckedPages(group.get_column_page_reader(index)?));
+    let reader = get_column_reader(group.metadata().column(index).column_descr_ptr(), pages);
+    let mut take = Take { reader: Some(reader), rows, max_level, found, left };
     match group.metadata().column(index).column_type() {
         PhysicalType::BOOLEAN => take.each::<BoolType>(|value| Ok(value.to_string())),
         PhysicalType::INT32 => take.each::<Int32Type>(|value| Ok(value.to_string())),
@@ -71,6 +74,8 @@ struct Take<'a> {
     /// The level of values that are there.
     max_level: i16,
     found: &'a mut Vec<Option<String>>,
+    /// Bytes that they may take.
+    left: &'a mut usize,
 }
 
 impl Take<'_> {
@@ -85,7 +90,9 @@ impl Take<'_> {
         for row in 0..records {
             let is_there = self.max_level == 0 || levels.get(row) == Some(&self.max_level);
             let value = if is_there { values.next() } else { None };
-            self.found.push(value.map(&text).transpose()?);
+            let value = value.map(&text).transpose()?;
+            spend(self.left, value.as_deref().unwrap_or_default())?;
+            self.found.push(value);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod cells;
 mod columns;
 mod expand;
+pub(crate) mod pages;
 mod parquet_file;
 mod place;
 mod ranges;

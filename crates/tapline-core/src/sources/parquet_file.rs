@@ -14,6 +14,7 @@ use parquet::schema::types::ColumnDescriptor;
 use serde_json::Value;
 
 use super::columns::{is_text, texts, unread};
+use super::pages::MAX_WORDS;
 use super::shards::{Row, read_shards};
 use super::{Holder, PictureTable, Place, column_name};
 use crate::store::without_panics;
@@ -211,10 +212,11 @@ impl<R: ChunkReader + 'static> Table<R> {
             words.columns.push((name, Column::new()));
             places.push(index);
         }
+        let mut left = MAX_WORDS;
         // What lies together is read together.
         for group in 0..self.file.num_row_groups() {
             for ((name, values), &index) in words.columns.iter_mut().zip(&places) {
-                without_panics(|| texts(&self.file, (group, index), values))
+                without_panics(|| texts(&self.file, (group, index), (&mut *values, &mut left)))
                     .map_err(|error| fault(path, error, &format!("column {name:?} cannot be read: ")))?;
             }
         }

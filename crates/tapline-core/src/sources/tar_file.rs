@@ -91,9 +91,14 @@ impl<R: Read + Seek> Walk<'_, R> {
             }
             let header = Header::from_byte_slice(&block);
             check_sum(header, &block, self.at - BLOCK)?;
-            let name = long_name.take().unwrap_or_else(|| header.path_bytes().into_owned());
-            let name = tidy(bytes_text(&name));
             let kind = header.entry_type();
+            // A long name is that of the next member, whatever stands between them.
+            let is_member = !matches!(
+                kind,
+                EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
+            );
+            let long = if is_member { long_name.take() } else { None };
+            let name = tidy(bytes_text(&long.unwrap_or_else(|| header.path_bytes().into_owned())));
             let has_data = !matches!(kind, EntryType::Link | EntryType::Symlink | EntryType::Directory);
             let size = header.entry_size().map_err(|_| Fault::Tar(format!("member {name:?} has no valid size")))?;
             let bytes = if has_data { size } else { 0 };
@@ -285,6 +290,27 @@ mod tests {
         let found: Vec<(&str, &[u8])> =
             index.members.iter().map(|m| (m.name.as_str(), &bytes[m.offset as usize..][..m.bytes as usize])).collect();
         assert_eq!(found, [("a.png", &b"first"[..]), (&long, &[7; 600])]);
+    }
+
+    #[test]
+    fn a_long_name_outlives_a_pax_header_without_a_path() {
+        let long = format!("{}/1.png", "folder".repeat(30));
+        let bytes = shard(|builder| {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(EntryType::GNULongName);
+            header.set_size(long.len() as u64 + 1);
+            header.set_cksum();
+            builder.append(&header, [long.as_bytes(), b"\0"].concat().as_slice()).expect("a name");
+            let record = b"13 mtime=1.5\n";
+            let mut header = Header::new_ustar();
+            header.set_entry_type(EntryType::XHeader);
+            header.set_size(record.len() as u64);
+            header.set_cksum();
+            builder.append(&header, record.as_slice()).expect("a record");
+            add(builder, "cut.png", b"first");
+        });
+        let index = read(&bytes).expect("reads");
+        assert_eq!(index.members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), [long]);
     }
 
     #[test]

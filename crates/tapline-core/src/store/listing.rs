@@ -8,8 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
-use parquet::column::page::Page;
-use parquet::column::reader::get_typed_column_reader;
+use parquet::column::reader::ColumnReaderImpl;
 use parquet::column::writer::ColumnWriterImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
@@ -19,6 +18,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
+use crate::sources::pages::{CheckedPages, MAX_WORDS, spend};
 use crate::table::OWN_COLUMNS;
 use crate::{Digest, Error};
 
@@ -151,7 +151,7 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, Par
     let reader = SerializedFileReader::new(bytes)?;
     check_rows(reader.metadata(), rows)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
-    let mut columns = Vec::new();
+    let (mut columns, mut left) = (Vec::new(), MAX_WORDS);
     for (i, field) in schema.columns().iter().enumerate() {
         if field.physical_type() != PhysicalType::BYTE_ARRAY || field.max_def_level() != 1 || field.max_rep_level() != 0
         {
@@ -159,7 +159,7 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, Par
         }
         let mut values = Column::new();
         for group in 0..reader.num_row_groups() {
-            read_column(&*reader.get_row_group(group)?, i, &mut values)?;
+            read_column(&*reader.get_row_group(group)?, i, (&mut values, &mut left))?;
         }
         columns.push((field.name().to_owned(), values));
     }
@@ -177,38 +177,23 @@ fn check_rows(metadata: &ParquetMetaData, rows: usize) -> Result<(), ParquetErro
     Err(ParquetError::General(format!("it has {found} rows, expected {rows}")))
 }
 
-/// Refuses a dictionary that claims more texts than its bytes can hold: the reader would take memory for all of them.
-fn check_dictionaries(group: &dyn RowGroupReader, i: usize) -> Result<(), ParquetError> {
-    let mut pages = group.get_column_page_reader(i)?;
-    while let Some(page) = pages.peek_next_page()? {
-        if !page.is_dict {
-            pages.skip_next_page()?;
-            continue;
-        }
-        // A text takes the four bytes of its length at least.
-        if let Some(Page::DictionaryPage { buf, num_values, .. }) = pages.get_next_page()?
-            && num_values as usize > buf.len() / 4
-        {
-            return Err(ParquetError::General(format!(
-                "a dictionary claims {num_values} texts in {} bytes",
-                buf.len()
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn read_column(group: &dyn RowGroupReader, i: usize, values: &mut Column) -> Result<(), ParquetError> {
+fn read_column(
+    group: &dyn RowGroupReader,
+    i: usize,
+    (values, left): (&mut Column, &mut usize),
+) -> Result<(), ParquetError> {
     let rows =
         usize::try_from(group.metadata().num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
-    check_dictionaries(group, i)?;
-    let mut reader = get_typed_column_reader::<ByteArrayType>(group.get_column_reader(i)?);
+    let pages = Box::new(CheckedPages(group.get_column_page_reader(i)?));
+    let mut reader = ColumnReaderImpl::<ByteArrayType>::new(group.metadata().column(i).column_descr_ptr(), pages);
     let (mut levels, mut present) = (Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut levels), None, &mut present)?;
     let mut present = present.iter();
     for level in levels {
         let text = if level == 0 { None } else { present.next() };
-        values.push(text.map(|bytes| bytes.as_utf8().map(str::to_owned)).transpose()?);
+        let text = text.map(|bytes| bytes.as_utf8()).transpose()?;
+        spend(left, text.unwrap_or_default())?;
+        values.push(text.map(str::to_owned));
     }
     Ok(())
 }
@@ -276,7 +261,7 @@ mod tests {
         bytes[12] = 2 * 63;
         let error = read(bytes, 3).expect_err("63 texts");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
-        assert!(cause.contains("a dictionary claims 63 texts"), "{cause}");
+        assert!(cause.contains("a dictionary claims 63 values"), "{cause}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Shards are contiguous ranges of rows, so their arrays are copied block by block in their order; memory holds a block and
 //! the listing, whatever the arrays' size.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::FEATURES;
@@ -39,6 +40,7 @@ pub fn merge(dir: &Path, mut shards: Vec<Store>) -> Result<Store, Error> {
         tapline: first.tapline.clone(),
     };
     let mut writer = StoreWriter::begin(dir, plan)?;
+    check_begun(&writer, &shards)?;
     for store in &shards {
         take(&mut writer, store)?;
     }
@@ -139,7 +141,8 @@ fn listing(shards: &[Store]) -> Listing {
     Listing { samples, columns, skipped: Vec::new() }
 }
 
-/// A merge must not cost what is there already: only the same rows and taps are written anew.
+/// A merge must not cost what is there already: only the same rows and taps are written anew. What can be said before anything is
+/// touched; [`check_begun`] says the rest.
 fn check_target(dir: &Path, shards: &[Store], listing: &Listing) -> Result<(), Error> {
     let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().is_ok_and(|b| a == b));
     if let Some(store) = shards.iter().find(|store| same(store.dir(), dir)) {
@@ -150,11 +153,32 @@ fn check_target(dir: &Path, shards: &[Store], listing: &Listing) -> Result<(), E
         Err(Error::NoStore { .. } | Error::Unfinished { .. } | Error::CommitInterrupted { .. }) => return Ok(()),
         Err(error) => return Err(error),
     };
+    check_same(&there, shards, listing)
+}
+
+/// The same of a store whose commit has been completed since, and of what a run that was stopped has left.
+fn check_begun(writer: &StoreWriter, shards: &[Store]) -> Result<(), Error> {
+    if let Some(there) = writer.finished() {
+        check_same(there, shards, writer.listing())?;
+    }
+    let listed: HashSet<Digest> =
+        shards.iter().flat_map(|store| store.listing().sha256.iter().flatten().copied()).collect();
+    let (pictures, taps) = writer.left_over(&listed);
+    if pictures == 0 && taps.is_empty() {
+        return Ok(());
+    }
+    refuse(
+        "the folder to write to holds what a run that was stopped has computed of other pictures or taps; name a new folder".to_owned(),
+    )
+}
+
+fn check_same(there: &Store, shards: &[Store], listing: &Listing) -> Result<(), Error> {
     let paths = listing.samples.iter().map(|sample| &sample.path);
     if there.taps() == shards[0].taps() && paths.eq(&there.listing().path) {
         return Ok(());
     }
-    refuse(format!("{} is a store of other pictures or taps already; name a new folder to write to", dir.display()))
+    let dir = there.dir().display();
+    refuse(format!("{dir} is a store of other pictures or taps already; name a new folder to write to"))
 }
 
 fn take(writer: &mut StoreWriter, store: &Store) -> Result<(), Error> {

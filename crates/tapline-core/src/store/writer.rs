@@ -114,6 +114,11 @@ impl StoreWriter {
         &self.plan.listing
     }
 
+    /// The store that is there already, whose commit may have been completed when this writer was made.
+    pub fn finished(&self) -> Option<&Store> {
+        self.finished.as_ref()
+    }
+
     /// Whether rows may be there already, so that hashing all pictures for `reuse` may save passes.
     pub fn has_sources(&self) -> bool {
         !self.sources.is_empty() || !self.vouched.is_empty()

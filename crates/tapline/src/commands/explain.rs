@@ -109,11 +109,15 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         });
     }
     bar.finish_and_clear();
-    if let ([], [first, ..]) = (report.pictures.as_slice(), report.skipped.as_slice()) {
-        bail!("{}: {}", first.path, first.reason);
+    if let ([], [only]) = (report.pictures.as_slice(), report.skipped.as_slice()) {
+        bail!("{}: {}", only.path, only.reason);
     }
     output::either(args.json, &report, render)?;
-    Ok(if report.skipped.is_empty() { Outcome::Done } else { Outcome::Skipped })
+    Ok(match (report.pictures.as_slice(), report.skipped.as_slice()) {
+        (_, []) => Outcome::Done,
+        ([], _) => Outcome::Nothing,
+        _ => Outcome::Skipped,
+    })
 }
 
 fn class_named(name: &str, names: &[String]) -> anyhow::Result<usize> {

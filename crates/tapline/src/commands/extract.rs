@@ -23,9 +23,6 @@ use crate::reading::Sources;
 use crate::settled::{Settled, settle};
 use crate::{Outcome, calibrate, noted, output, precision, progress, shards, sharing, views};
 
-/// Pictures passed over that are named one by one.
-const SHOWN: usize = 20;
-
 /// How the system's words for a file that is not there end.
 const NOT_THERE: &str = "(os error 2)";
 
@@ -227,6 +224,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
         refuse_to_drop(store, digests, args)?;
     }
+    let was_open = stored.is_some();
     drop(stored);
     let mut writer = StoreWriter::begin(&args.store, plan)?;
     if let Err(error) = settled.sources.keep_indexes(&args.store) {
@@ -238,6 +236,10 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
             return Ok(());
         }
         if !args.prune {
+            // A store whose commit was interrupted opens only now that it is completed.
+            if let Some(store) = writer.finished().filter(|_| !was_open) {
+                refuse_to_drop(store, &digests, args)?;
+            }
             refuse_to_drop_left_over(&writer, &digests, args)?;
         }
         report.reused = writer.reuse(&digests)?;
@@ -449,8 +451,8 @@ fn render(report: &Report) -> String {
         report.preprocessing,
         if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
     );
-    text += &list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
-    text += &list("not listed", &report.not_listed, "--json lists all of them");
+    text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
+    text += &output::list("not listed", &report.not_listed, "--json lists all of them");
     if report.computed + report.reused > 0 {
         text += &report.labels;
     }
@@ -458,16 +460,6 @@ fn render(report: &Report) -> String {
         text += "no picture could be used: the store holds no features\n";
     } else if report.shard.is_none() {
         text += &format!("next: tapline compare {}\n", report.store);
-    }
-    text
-}
-
-/// A line for each of the first; what lists the others.
-fn list(what: &str, files: &[Skipped], all: &str) -> String {
-    let line = |file: &Skipped| format!("{what} {}: {}\n", file.path, file.reason);
-    let mut text: String = files.iter().take(SHOWN).map(line).collect();
-    if files.len() > SHOWN {
-        text += &format!("{what} {} more: {all}\n", count(files.len() - SHOWN));
     }
     text
 }

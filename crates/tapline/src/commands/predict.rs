@@ -1,12 +1,13 @@
 //! `tapline predict`: what a saved probe says of the pictures of a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2};
 use serde::Serialize;
-use tapline_core::{Skipped, Store};
+use tapline_core::{Precision, Skipped, Store};
 use tapline_probe::Score;
 
 use crate::args::PredictArgs;
@@ -59,59 +60,60 @@ struct Labelled {
 
 pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let saved = SavedProbe::read(&args.probe)?;
+    let outputs = saved.outputs().context("checked when it was read")?;
     let store = Store::open(&args.store)?;
     let found = places(&saved, &store, args)?;
-    let mut file = args.out.as_deref().map(|path| Replacement::create(path, &["csv"])).transpose()?;
-    let listing = store.listing();
-    let rows: Vec<usize> = (0..listing.rows()).filter(|&row| listing.skipped[row].is_none()).collect();
-    let said = said(&saved, (&store, &found), &rows)?;
-    let cells = Cells { outputs: &saved.outputs, said: said.view() };
-    let label = |row: usize| listing.label[row].as_deref().unwrap_or_default();
-    if let Some(file) = &mut file {
-        let mut writer = csv::Writer::from_writer(&file.file);
-        let written = (|| {
-            writer.write_record(["path", "label"].map(str::to_owned).into_iter().chain(cells.headers()))?;
-            for (place, &row) in rows.iter().enumerate() {
-                let known = [listing.path[row].clone(), label(row).to_owned()];
-                writer.write_record(known.into_iter().chain(cells.of(place)))?;
-            }
-            anyhow::Ok(writer.flush()?)
-        })();
-        written.with_context(|| format!("{} cannot be written", file.beside.display()))?;
-    }
+    let file = args.out.as_deref().map(|path| Replacement::create(path, &["csv"])).transpose()?;
+    let mut sums = Sums::new(&outputs);
+    let table = file.as_ref().map(|file| csv::Writer::from_writer(&file.file));
+    apply((&saved, &outputs), (&store, &found), (&mut sums, table))?;
     file.into_iter().try_for_each(Replacement::put_in_place)?;
-    let shown = rows.iter().take(SHOWN).enumerate().map(|(place, &row)| {
-        let path = output::cell(&listing.path[row]);
-        std::iter::once(path).chain(cells.short(place)).collect()
-    });
+    let listing = store.listing();
     let skipped = listing.path.iter().zip(&listing.skipped);
     let report = Report {
         store: args.store.display().to_string(),
         probe: args.probe.clone(),
         tap: format!("{} ({})", taps::names(&saved.taps), taps::poolings(&saved.taps)),
-        pictures: rows.len(),
-        predicted: cells.counts(),
-        labelled: cells.labelled(&rows.iter().map(|&row| label(row)).collect::<Vec<_>>()),
+        pictures: sums.pictures,
+        predicted: sums.predicted,
+        labelled: (sums.known.total > 0).then(|| Labelled {
+            correct: sums.known.correct,
+            total: sums.known.total,
+            accuracy: sums.known.accuracy(),
+            interval: sums.known.interval(),
+        }),
         file: args.out.clone(),
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
             .collect(),
-        first: (cells.short_headers(), shown.collect()),
+        first: (short_headers(&outputs), sums.first),
     };
     output::either(args.json, &report, render)?;
-    Ok(Outcome::Done)
+    Ok(match (report.pictures, report.skipped.as_slice()) {
+        (_, []) => Outcome::Done,
+        (0, _) => Outcome::Nothing,
+        _ => Outcome::Skipped,
+    })
 }
 
 /// Positions in the store of the probe's taps; refused where features are not those it was fitted on.
 fn places(saved: &SavedProbe, store: &Store, args: &PredictArgs) -> anyhow::Result<Vec<usize>> {
     let asked = saved.space(&store.manifest().space);
     let names: Vec<String> = saved.taps.iter().map(|tap| format!("{}@{}", tap.name, tap.tap.pooling)).collect();
-    let how = format!(
-        "tapline extract PICTURES --model {} --taps {}{} --store STORE",
-        word(&asked.model.name),
-        word(&names.join(",")),
-        space_flags(&asked)
-    );
+    let how = match asked.precision {
+        // A store's ranges are those of its first pictures.
+        Precision::Int8(_) => {
+            "the ranges of --precision int8 are a store's own: list the new pictures with the others and extract \
+                               into the store that the probe is of, or fit a probe on features of float32"
+                .to_owned()
+        }
+        _ => format!(
+            "tapline extract PICTURES --model {} --taps {}{} --store STORE",
+            word(&asked.model.name),
+            word(&names.join(",")),
+            space_flags(&asked)
+        ),
+    };
     let (dir, probe) = (store.dir().display(), args.probe.display());
     if let Some(what) = store.manifest().space.difference(&asked) {
         bail!("{dir} holds other features than those of {probe} ({what}): {how}");
@@ -123,75 +125,140 @@ fn places(saved: &SavedProbe, store: &Store, args: &PredictArgs) -> anyhow::Resu
     saved.taps.iter().zip(&names).map(place).collect()
 }
 
-/// What the probe says of these rows: the probability of each class or label `[rows, names]`, or the numbers.
-fn said(saved: &SavedProbe, (store, taps): (&Store, &[usize]), rows: &[usize]) -> anyhow::Result<Array2<f64>> {
-    let probe = saved.probe();
-    let bar = progress::bar("predicting", rows.len(), "pictures");
-    let mut said = Vec::new();
-    for block in rows.chunks(BLOCK) {
-        let features = gathered(store, taps, block)?;
-        let features = ArrayView2::from_shape((block.len(), probe.weights.nrows()), &features)?;
-        said.extend(match saved.outputs {
+/// Has the probe say what it does of every picture, block by block, into `sums` and a line of the table each.
+fn apply<W: Write>(
+    (saved, outputs): (&SavedProbe, &Outputs),
+    (store, taps): (&Store, &[usize]),
+    (sums, mut table): (&mut Sums<'_>, Option<csv::Writer<W>>),
+) -> anyhow::Result<()> {
+    let (probe, listing) = (saved.probe(), store.listing());
+    if let Some(table) = &mut table {
+        let own = ["path", "label"].map(str::to_owned).into_iter().chain(headers(outputs));
+        table.write_record(own.chain(["skipped".to_owned()]))?;
+    }
+    let bar = progress::bar("predicting", listing.rows(), "pictures");
+    let all: Vec<usize> = (0..listing.rows()).collect();
+    for block in all.chunks(BLOCK) {
+        let good: Vec<usize> = block.iter().copied().filter(|&row| listing.skipped[row].is_none()).collect();
+        let features = gathered(store, taps, &good)?;
+        let features = ArrayView2::from_shape((good.len(), probe.weights.nrows()), &features)?;
+        let said = match outputs {
             Outputs::Classes(_) => probe.probabilities(features)?,
             Outputs::Labels(_) => probabilities(probe.scores(features)?.view()),
             Outputs::Targets(_) => probe.scores(features)?,
-        });
+        };
+        let mut said = said.outer_iter();
+        for &row in block {
+            let (path, label) = (&listing.path[row], listing.label[row].as_deref().unwrap_or_default());
+            let known = [path.clone(), label.to_owned()].into_iter();
+            let cells = match &listing.skipped[row] {
+                Some(reason) => known.chain(headers(outputs).map(|_| String::new())).chain([reason.clone()]).collect(),
+                None => {
+                    let said = Said { outputs, said: said.next().expect("one of each picture with features") };
+                    sums.add(&said, (path, label));
+                    known.chain(said.cells()).chain([String::new()]).collect::<Vec<_>>()
+                }
+            };
+            if let Some(table) = &mut table {
+                table.write_record(cells)?;
+            }
+        }
         bar.inc(block.len() as u64);
     }
     bar.finish_and_clear();
-    Ok(Array2::from_shape_vec((rows.len(), saved.outputs.names().len()), said)?)
+    Ok(table.map_or(Ok(()), |mut table| table.flush())?)
 }
 
-/// What the probe said, as cells of tables.
-struct Cells<'a> {
-    outputs: &'a Outputs,
-    /// Probabilities or numbers `[pictures, names]`.
-    said: ArrayView2<'a, f64>,
+/// What all pictures come to.
+struct Sums<'a> {
+    pictures: usize,
+    predicted: BTreeMap<String, usize>,
+    /// Of the pictures whose label is one of these classes.
+    known: Score,
+    classes: HashSet<&'a str>,
+    /// The first pictures, as people see them.
+    first: Vec<Vec<String>>,
 }
 
-impl Cells<'_> {
-    fn headers(&self) -> Vec<String> {
-        let of = |names: &[String]| names.iter().map(|name| format!("probability of {name}")).collect::<Vec<_>>();
-        match self.outputs {
-            Outputs::Classes(names) | Outputs::Labels(names) => [vec!["predicted".to_owned()], of(names)].concat(),
-            Outputs::Targets(names) => names.iter().map(|name| format!("predicted {name}")).collect(),
-        }
+impl<'a> Sums<'a> {
+    fn new(outputs: &'a Outputs) -> Self {
+        let classes = match outputs {
+            Outputs::Classes(names) => names.iter().map(String::as_str).collect(),
+            Outputs::Labels(_) | Outputs::Targets(_) => HashSet::new(),
+        };
+        let predicted = match outputs {
+            Outputs::Classes(names) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
+            Outputs::Targets(_) => BTreeMap::new(),
+        };
+        Self { pictures: 0, predicted, known: Score::default(), classes, first: Vec::new() }
     }
 
-    /// All that is to be written of a picture.
-    fn of(&self, place: usize) -> Vec<String> {
-        let numbers = self.said.row(place).iter().map(f64::to_string).collect();
+    fn add(&mut self, said: &Said<'_>, (path, label): (&str, &str)) {
+        self.pictures += 1;
+        let names = said.names();
+        for name in &names {
+            *self.predicted.get_mut(*name).expect("a name of the probe") += 1;
+        }
+        if self.classes.contains(label) {
+            self.known.total += 1;
+            self.known.correct += usize::from(names == [label]);
+        }
+        if self.first.len() < SHOWN {
+            self.first.push(std::iter::once(output::cell(path)).chain(said.short()).collect());
+        }
+    }
+}
+
+/// The columns of the table that the probe fills.
+fn headers(outputs: &Outputs) -> impl Iterator<Item = String> {
+    let (first, what) = match outputs {
+        Outputs::Classes(_) | Outputs::Labels(_) => (Some("predicted".to_owned()), "probability of"),
+        Outputs::Targets(_) => (None, "predicted"),
+    };
+    first.into_iter().chain(outputs.names().iter().map(move |name| format!("{what} {name}")))
+}
+
+/// The columns that are shown.
+fn short_headers(outputs: &Outputs) -> Vec<String> {
+    match outputs {
+        Outputs::Classes(_) => ["picture", "predicted", ">probability %"].map(str::to_owned).to_vec(),
+        Outputs::Labels(_) => ["picture", "predicted"].map(str::to_owned).to_vec(),
+        Outputs::Targets(names) => {
+            let names = names.iter().take(NUMBERS).map(|name| format!(">{}", output::cell(name)));
+            std::iter::once("picture".to_owned()).chain(names).collect()
+        }
+    }
+}
+
+/// What the probe says of a picture: the probability of each class or label, or the numbers.
+struct Said<'a> {
+    outputs: &'a Outputs,
+    said: ArrayView1<'a, f64>,
+}
+
+impl Said<'_> {
+    /// All that is to be written of it.
+    fn cells(&self) -> Vec<String> {
+        let numbers = self.said.iter().map(f64::to_string).collect();
         match self.outputs {
-            Outputs::Classes(_) | Outputs::Labels(_) => [vec![self.predicted(place).join("|")], numbers].concat(),
+            Outputs::Classes(_) | Outputs::Labels(_) => [vec![self.names().join("|")], numbers].concat(),
             Outputs::Targets(_) => numbers,
         }
     }
 
-    fn short_headers(&self) -> Vec<String> {
+    /// What is shown of it.
+    fn short(&self) -> Vec<String> {
+        let predicted = || output::cell(&self.names().join("|"));
         match self.outputs {
-            Outputs::Classes(_) => ["picture", "predicted", ">probability %"].map(str::to_owned).to_vec(),
-            Outputs::Labels(_) => ["picture", "predicted"].map(str::to_owned).to_vec(),
-            Outputs::Targets(names) => {
-                let names = names.iter().take(NUMBERS).map(|name| format!(">{}", output::cell(name)));
-                std::iter::once("picture".to_owned()).chain(names).collect()
-            }
-        }
-    }
-
-    /// What is shown of a picture.
-    fn short(&self, place: usize) -> Vec<String> {
-        let said = self.said.row(place);
-        let predicted = || output::cell(&self.predicted(place).join("|"));
-        match self.outputs {
-            Outputs::Classes(_) => vec![predicted(), percent(said.fold(0.0, |highest, &p| highest.max(p)))],
+            Outputs::Classes(_) => vec![predicted(), percent(self.said.fold(0.0, |highest, &p| highest.max(p)))],
             Outputs::Labels(_) => vec![predicted()],
-            Outputs::Targets(_) => said.iter().take(NUMBERS).map(|number| format!("{number:.4}")).collect(),
+            Outputs::Targets(_) => self.said.iter().take(NUMBERS).map(|number| format!("{number:.4}")).collect(),
         }
     }
 
     /// The first of the most probable classes, or the labels whose probability is above one half.
-    fn predicted(&self, place: usize) -> Vec<&str> {
-        let said = self.said.row(place);
+    fn names(&self) -> Vec<&str> {
+        let said = self.said;
         match self.outputs {
             Outputs::Classes(names) => {
                 vec![&names[(1..said.len()).fold(0, |best, class| if said[class] > said[best] { class } else { best })]]
@@ -201,34 +268,6 @@ impl Cells<'_> {
             }
             Outputs::Targets(_) => Vec::new(),
         }
-    }
-
-    /// For how many pictures each class or label was predicted.
-    fn counts(&self) -> BTreeMap<String, usize> {
-        let mut counts: BTreeMap<String, usize> = match self.outputs {
-            Outputs::Classes(names) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
-            Outputs::Targets(_) => BTreeMap::new(),
-        };
-        for place in 0..self.said.nrows() {
-            for name in self.predicted(place) {
-                *counts.get_mut(name).expect("a name of the probe") += 1;
-            }
-        }
-        counts
-    }
-
-    /// How the labels of the pictures compare with the classes predicted; none where none of them is a class of the probe.
-    fn labelled(&self, labels: &[&str]) -> Option<Labelled> {
-        let Outputs::Classes(names) = self.outputs else { return None };
-        let known: Vec<usize> = (0..labels.len()).filter(|&i| names.iter().any(|name| name == labels[i])).collect();
-        let correct = known.iter().filter(|&&i| self.predicted(i) == [labels[i]]).count();
-        let score = Score { correct, total: known.len() };
-        (!known.is_empty()).then(|| Labelled {
-            correct,
-            total: score.total,
-            accuracy: score.accuracy(),
-            interval: score.interval(),
-        })
     }
 }
 
@@ -269,9 +308,7 @@ fn render(report: &Report) -> String {
             percent(*high)
         );
     }
-    if !report.skipped.is_empty() {
-        text += &format!("Left out: {} without features.\n", counted(report.skipped.len(), "picture"));
-    }
+    text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
     if let Some(file) = &report.file {
         text += &format!("Written: {}\n", file.display());
     }

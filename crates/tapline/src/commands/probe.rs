@@ -77,6 +77,9 @@ struct Fold {
 }
 
 pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
+    if !args.regression && (!args.target.is_empty() || args.target_table.is_some()) {
+        bail!("--target and --target-table are for --regression: add it, or leave them out");
+    }
     if args.multi_label || args.regression {
         return probe_targets::run(args);
     }
