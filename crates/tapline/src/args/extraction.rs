@@ -41,12 +41,12 @@ Decoding: `--decode scaled` lets the decoder of JPEG leave out fine detail that 
 Pillow's `draft` does, to the bit. It is for photographs of several megapixels; smaller ones and other formats are decoded as
 ever. Features are near those of exact decoding and not the same, so a store holds one or the other.
 
-Precision: `--precision int8` first measures the ranges of the network's tensors on up to 128 of the pictures, evenly spread
-over the listing, and then runs it in bytes. Its features are others than those of float32 (`make bench ROWS=int8` shows by
-how much), so a store holds one or the other. The ranges are kept in the store and used again by later runs over it.
-`--precision float16` computes in halves, which is for GPUs: on a processor it takes no less time, and rounds otherwise than a GPU.
-Its rows are within a few hundredths of a tap's largest number of those of float32, and a space of their own, too; a picture of
-which a network makes numbers beyond 65504 is skipped.
+Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its tensors on up to 128 of the
+pictures, evenly spread over the listing. Its features differ from those of float32 (`make bench ROWS=int8` shows by how much),
+so a store holds one or the other. The ranges are kept in the store and reused by later runs.
+`--precision float16` computes in half precision, for GPUs: on a CPU it is no faster and rounds differently. Its features are
+within a few hundredths of a tap's largest number of those of float32, and cannot share a store with them either; a picture
+for which the network's numbers exceed 65504 is skipped.
 
 Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to ⌊(I+1)·rows/N⌋. Every shard
 needs the whole listing and a --store of its own, and may run anywhere and at any time; `tapline merge` joins them to the
@@ -54,11 +54,11 @@ very bytes of a run without --shard. With --precision int8 every shard measures 
 listing, so it must be able to read them.
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
-A picture whose file, or shard, has the size and the modification time it had when it was read is taken as unchanged (--verify
-reads it all the same), and one behind a URL if it, or its shard, has the same entity tag; files changed within two seconds of
-being read, and pictures behind URLs without such a tag, are read again.
-A run that was stopped goes on where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in flight finish first and exit
-with 130 or 143; a second one ends at once, which costs two seconds of work at most.
+A picture counts as unchanged while its file (or shard) keeps its size and modification time, or behind a URL its entity tag
+(ETag); --verify reads it anyway. Files changed within two seconds of being read, and pictures behind URLs without such a tag,
+are read again.
+A stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in progress finish first and exit with 130 or
+143; a second one ends at once, which costs two seconds of work at most.
 
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
@@ -105,8 +105,8 @@ pub struct ExtractArgs {
     /// trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65535))]
     pub batch: Option<u16>,
-    /// Sessions of the network at work side by side, each with a worker thread, on a GPU with three, of which each holds the
-    /// pictures of a pass [default: one for each core, 2 on a GPU]
+    /// Network sessions that run in parallel, each with one worker thread (on a GPU three, each holding the pictures of one
+    /// pass) [default: one for each core, 2 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Threads of each session on the processor [default: 1, or as above]

@@ -12,12 +12,12 @@ pub struct ProtocolArgs {
     /// Stratified folds; every picture is scored by a probe that never saw its fold
     #[arg(long, default_value_t = 5)]
     pub folds: usize,
-    /// Score the pictures whose split column says test, by probes that learn from those that say train; the others are
-    /// unused, and strengths and layers are chosen on folds of the training pictures
+    /// Train on the pictures whose split column says train and score those that say test; the others are unused, and
+    /// strengths and layers are chosen on folds of the training pictures
     #[arg(long)]
     pub split: bool,
-    /// Keep pictures with the same value in this column of the listing on one side of every fold, such as those of one
-    /// patient, module or camera; intervals then come from a bootstrap over the groups
+    /// Never split pictures with the same value in this column of the listing between training and test, such as those of
+    /// one patient, module or camera; intervals then come from a bootstrap over the groups
     #[arg(long, value_name = "COLUMN")]
     pub group: Option<String>,
     /// Leave out classes with fewer pictures than this (with --split: training pictures)
@@ -26,9 +26,9 @@ pub struct ProtocolArgs {
     /// Seed of the folds
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas; the largest are left
-    /// out where 100 times the best of the smaller ones has brought half as much held-out loss again [default: 45 from
-    /// 1e-6 to 1e5, four in each decade; with linfa-logistic 0.001,0.01,0.1,1]
+    /// Regularisation strengths C to choose from on inner folds (scikit-learn's C), separated by commas; larger ones are not
+    /// tried once C is 100 times the best and the held-out loss 1.5 times its lowest [default: 45 from 1e-6 to 1e5, four per
+    /// decade; with linfa-logistic 0.001,0.01,0.1,1]
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
     /// Memory in MiB that the features of a tap and their fits may take; features that take more are read from the store in
@@ -59,10 +59,9 @@ pub struct ComparedArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Protocol")]
 pub struct DesignArgs {
-    /// Instead of folds that take turns, part the pictures N times at random, the classes alike (with --group: whole
-    /// groups): each time --test-share of them are scored by a probe that learns from the others, and chooses its strength
-    /// on --folds folds of those. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its
-    /// scores
+    /// Instead of cross-validation, N random splits, stratified by class (with --group: by whole groups): each time a probe
+    /// is trained on all but --test-share of the pictures, its strength chosen on --folds folds of those, and scored on the
+    /// rest. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its scores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
     pub shuffles: Option<u16>,
     /// Share of the pictures that each shuffle scores
@@ -78,8 +77,8 @@ pub struct DesignArgs {
     /// class_weight="balanced"); strengths are still chosen by the pictures right
     #[arg(long)]
     pub balanced: bool,
-    /// Also probe with labels shuffled within folds: what is right then is chance, the largest class's share at most but
-    /// for luck
+    /// Also probe with labels shuffled within folds: accuracy is then at chance, at most the largest
+    /// class's share but for luck
     #[arg(long)]
     pub control: bool,
 }
@@ -125,8 +124,8 @@ pub struct ProbeArgs {
     /// probed as one, their features side by side
     #[arg(long, visible_alias = "taps", value_name = "TAP[+TAP...]", required_unless_present_any = ["multi_label", "regression"])]
     pub tap: Option<String>,
-    /// The label column holds the labels of each picture, any number of them, parted by | or ; (none where it is empty): a
-    /// probe tells each label from the rest. Without --tap, all taps in one table
+    /// The label column holds any number of labels for each picture, separated by | or ; (none where it is empty): one-vs-rest
+    /// logistic regression. Without --tap, all taps in one table
     #[arg(long, conflicts_with_all = ["regression", "baselines", "shots", "balanced", "control", "min_class"])]
     pub multi_label: bool,
     /// Predict the numbers in the columns of --target by ridge regression; pictures without all of them are left out. Without
@@ -144,7 +143,7 @@ pub struct ProbeArgs {
     /// and cosine distance of the same transformed features, on the same pictures
     #[arg(long)]
     pub baselines: bool,
-    /// Also probe with so few pictures of each class to learn from, separated by commas: drawn --repeats times, all other
+    /// Also train few-shot probes on K pictures of each class (K separated by commas): drawn --repeats times, all other
     /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
     #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],
           value_parser = clap::value_parser!(u16).range(1..))]
@@ -171,15 +170,15 @@ pub struct ProbeArgs {
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
-  >, =       the tap with most right pictures, and those not significantly worse than the best, at a level of 5 %: a model
+  >, =       the best tap (most pictures classified right), and those not significantly worse at the 5 % level: a model
              confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
   accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
              2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
-  balanced   mean over classes of the share of each classified right
-  strength   the regularisation strength C, the median of what the folds chose
+  balanced   balanced accuracy: the mean of the classes' recalls
+  strength   the regularisation strength C, the median of the folds' choices
   *          after a strength: the grid's edge, a wider grid may do better
-  LogME      evidence of a linear model of the classes, in nats for each picture (with --rankings)
-  H-score    variance between classes over variance (with --rankings); both grow with the number of features
+  LogME      log evidence of a linear model of the classes, in nats per picture (with --rankings)
+  H-score    between-class variance over variance (with --rankings); both grow with the number of features
   CKA        how alike the features are to those of the best tap, 0 to 1 (linear, with --rankings)
 
 Several stores (other networks, other poolings) must hold the same pictures; the top layer is compared with the stages
@@ -216,14 +215,14 @@ pub struct CompareArgs {
   little data                 linear classifier on the top       linear classifiers on different stages
   quite a lot of data         finetune a few layers              finetune more layers
 
-How much data: pictures of the median class, and what doubling them would bring, by a power law through probes that learn
-from nested subsets. How similar: whether the top layer falls behind an inner stage, how sure the network's own classifier
-is, and how far its batch norms' channels have moved. Where these are weak or do not agree the answer is \"uncertain\";
-docs/advice.md shows what they say of known sets.
+How much data: pictures in the median class, and what doubling them would bring, by a power law fitted to probes trained on
+nested subsets. How similar: whether the top layer falls behind an inner stage, how confident the network's own classifier
+is, and how far its batch norms' channels have shifted. Where these are weak or disagree the answer is \"uncertain\";
+docs/advice.md shows the results on known data sets.
 
-The layer is the cheapest that neither the set of `compare` (=) nor a test of it against the best alone calls worse: `compare`
-allows for all pairs of taps at once, and so may keep a cheaper one that loses more. Several stores (other networks, other poolings)
-must hold the same pictures. Extract with --taps stages, so that all stages and the network's answers are there.
+The layer is the cheapest marked > or = by `compare` that a test against the best alone does not call worse: `compare`
+corrects for all pairs of taps at once, and so may keep a cheaper one that loses more. Several stores (other networks, other
+poolings) must hold the same pictures. Extract with --taps stages, so that all stages and the network's outputs are there.
 
 Examples:
   tapline advise cells.store
