@@ -20,6 +20,7 @@ pub struct Replacement {
     pub beside: PathBuf,
     /// Where to write.
     pub file: File,
+    is_placed: bool,
 }
 
 impl Replacement {
@@ -39,12 +40,22 @@ impl Replacement {
         let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
         let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
         let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
-        Ok(Self { path: path.to_owned(), beside, file })
+        Ok(Self { path: path.to_owned(), beside, file, is_placed: false })
     }
 
     /// Puts the complete file where it was asked for.
-    pub fn put_in_place(self) -> anyhow::Result<()> {
+    pub fn put_in_place(mut self) -> anyhow::Result<()> {
         self.file.sync_all().with_context(|| format!("{} cannot be written", self.beside.display()))?;
-        fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))
+        fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))?;
+        self.is_placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            drop(fs::remove_file(&self.beside));
+        }
     }
 }

@@ -33,14 +33,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     if let Some(folder) = &args.figures {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    let report = match gather(&stores, args) {
-        Ok(report) => report,
-        Err(error) => {
-            // What was opened beside the page holds nothing yet.
-            out.iter().for_each(|out| drop(fs::remove_file(&out.beside)));
-            return Err(error);
-        }
-    };
+    let report = gather(&stores, args)?;
     let size = out.map(|out| write_page(out, &report)).transpose()?;
     let written = args.figures.as_deref().map(|folder| write_figures(folder, &report)).transpose()?;
     output::either(args.json, &report, |report| summary(args, report, (size, written)))?;
