@@ -119,6 +119,13 @@ fn other_views_need_another_store() {
     run(extract(&pictures, &flips, &["--views", "flips"])).ok();
     let report = run(tapline(&["compare", &centre, &flips, "--folds", "3", "--json"])).json();
     assert_eq!(report["models"].as_array().map(Vec::len), Some(2), "{}", report["models"]);
+    // Of layers that do alike the one is cheapest that takes one pass, whichever store comes first.
+    for stores in [[&centre, &flips], [&flips, &centre]] {
+        let report = run(tapline(&["compare", stores[0], stores[1], "--folds", "3", "--json"])).json();
+        let cheapest = &report["taps"][report["comparison"]["cheapest"].as_u64().expect("a tap") as usize];
+        let model = &report["models"][cheapest["backbone"].as_u64().expect("a network") as usize];
+        assert!(model.as_str().expect("a name").ends_with("centre"), "{model}");
+    }
     assert_eq!(run(tapline(&["info", &store, "--json"])).json()["views"], 2);
 }
 

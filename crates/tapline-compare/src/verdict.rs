@@ -1,5 +1,7 @@
 //! Which tap to use: the leader, who cannot be told from it, and the cheapest of these.
 
+use std::cmp::Reverse;
+
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use tapline_probe::sign_test;
@@ -85,9 +87,9 @@ pub struct Verdict {
     pub taps: Vec<AgainstLeader>,
     /// Positions of the taps not significantly worse than the best, ascending; the leader is one of them.
     pub set: Vec<usize>,
-    /// The tap of the set with the fewest multiply-adds, the shallowest of equals.
+    /// The tap of the set with the fewest multiply-adds; of equals the one with most right pictures, of these the shallowest.
     pub cheapest: usize,
-    /// The tap of the set with the fewest features, the shallowest of equals.
+    /// The tap of the set with the fewest features, likewise.
     pub smallest: usize,
     /// p of the guess being as good as the best tap; none without a guess.
     pub guess_p: Option<f64>,
@@ -119,7 +121,10 @@ pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> 
     }
     adjust(&mut against, leader)?;
     let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
-    let least = |cost: &dyn Fn(usize) -> u64| set.iter().copied().min_by_key(|&tap| cost(tap)).unwrap_or(leader);
+    let least = |cost: &dyn Fn(usize) -> u64| {
+        let key = |&tap: &usize| (cost(tap), Reverse(right[tap]));
+        set.iter().copied().min_by_key(key).unwrap_or(leader)
+    };
     Ok(Verdict {
         leader,
         cheapest: least(&|tap| costs[tap].multiply_adds),

@@ -211,9 +211,14 @@ impl Labelled {
                 let with =
                     if skipped > 0 { format!(" with features ({} skipped)", count(skipped)) } else { String::new() };
                 let fewer = if size < LEAST_FOLDS { "" } else { ", or use fewer --folds (at least 3)" };
+                let are_left = self.sizes().iter().filter(|&&size| size >= folds).count() > 1;
+                let leave = if are_left {
+                    format!(", leave out small classes with --min-class {folds}")
+                } else {
+                    String::new()
+                };
                 bail!(
-                    "class {} has {}{with}, fewer than {folds} folds: add pictures to it, leave out small classes with \
-                     --min-class {folds}{fewer}",
+                    "class {} has {}{with}, fewer than {folds} folds: add pictures to it{leave}{fewer}",
                     quoted(name),
                     counted(size, &format!("{training}picture")),
                 )

@@ -26,7 +26,9 @@ pub struct Compared {
     pub joined: bool,
     /// Share of the network's multiply-adds needed to reach it, 0 to 1.
     pub cost_share: f64,
-    /// What it costs.
+    /// Views of each picture, each of which takes a pass.
+    pub views: usize,
+    /// What it costs, all views together.
     pub cost: Cost,
 }
 
@@ -286,10 +288,11 @@ impl Comparison {
 
     /// A tap with its cost, its accuracy and what it loses against the best.
     fn described(&self, tap: usize) -> String {
-        let Compared { name, cost_share, cost, .. } = &self.taps[tap];
+        let Compared { name, cost_share, cost, views, .. } = &self.taps[tap];
+        let each = if *views > 1 { format!(" for each of {views} views") } else { String::new() };
         let itself = if tap == self.verdict.leader { " itself" } else { "" };
         format!(
-            "{name}{itself} ({} % of the arithmetic, {}, {} % right{})",
+            "{name}{itself} ({} % of the arithmetic{each}, {}, {} % right{})",
             percent(*cost_share),
             counted(cost.features, "feature"),
             percent(self.accuracy(tap)),

@@ -31,6 +31,19 @@ pub fn classes(listing: &StoredListing) -> String {
     text + "\n"
 }
 
+/// What to type next, as a line.
+pub fn next(listing: &StoredListing, store: &str) -> String {
+    let (sizes, _) = sizes(listing);
+    let are_numbers = || sizes.keys().all(|label| label.trim().parse::<f64>().is_ok_and(f64::is_finite));
+    match sizes.len() {
+        0 => format!("next: tapline predict PROBE {store}, with a probe of other pictures\n"),
+        classes if classes > sizes.values().sum::<usize>() / 2 && are_numbers() => {
+            format!("next: tapline probe {store} --regression --target label\n")
+        }
+        _ => format!("next: tapline compare {store}\n"),
+    }
+}
+
 /// Sentences about labels that may not be meant as they are. `of_folders` says that they are the names of folders.
 pub fn oddities(listing: &StoredListing, of_folders: bool) -> Vec<String> {
     let (sizes, _) = sizes(listing);
@@ -63,7 +76,7 @@ fn sizes(listing: &StoredListing) -> (BTreeMap<&str, usize>, usize) {
 
 /// What spreadsheets, R and pandas write where there is nothing. "None" is a class of many collections: no defect.
 fn is_missing(label: &str) -> bool {
-    ["na", "n/a", "nan", "null"].contains(&label.trim().to_lowercase().as_str())
+    ["na", "n/a", "nan", "null", "-", "?"].contains(&label.trim().to_lowercase().as_str())
 }
 
 /// That folders of classes hold further folders, which no class is named after.
@@ -108,6 +121,18 @@ mod tests {
         assert_eq!(of(&[("a/1", "a", ""), ("b/1", "b", ""), ("a/2", "a", "")]), "labels: 2 a, 1 b\n");
         assert_eq!(of(&[("1", "a", ""), ("2", "", "")]), "labels: 1 a; 1 picture without one\n");
         assert!(of(&[("1", "", "")]).starts_with("no labels"));
+        assert_eq!(
+            next(&listing(&[("1", "", "")]), "s"),
+            "next: tapline predict PROBE s, with a probe of other pictures\n"
+        );
+        assert_eq!(
+            next(&listing(&[("1", "2.5", ""), ("2", "3", "")]), "s"),
+            "next: tapline probe s --regression --target label\n"
+        );
+        assert_eq!(
+            next(&listing(&[("1", "0", ""), ("2", "0", ""), ("3", "1", ""), ("4", "1", "")]), "s"),
+            "next: tapline compare s\n"
+        );
         let many: Vec<(&str, &str, &str)> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| ("1", name, "")).to_vec();
         assert!(of(&many).ends_with("1 f and 1 label more\n"), "{}", of(&many));
     }

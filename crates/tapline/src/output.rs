@@ -14,16 +14,19 @@ const SHOWN: usize = 20;
 /// Letters of a name in a table: more of them push the numbers off a terminal.
 const CELL: usize = 40;
 
+/// A name in full, on one line.
+pub fn line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A name from the data in a sentence: the middle of a long one left out, on one line.
 pub fn short(name: &str) -> String {
-    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    shortened(&plain).into_owned()
+    shortened(&line(name)).into_owned()
 }
 
 /// A name in a cell of a table for people: at most 40 letters, the middle of a longer one left out, on one line.
 pub fn cell(name: &str) -> String {
-    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    shortened_to(&plain, CELL).into_owned()
+    shortened_to(&line(name), CELL).into_owned()
 }
 
 /// The same between quotes, as errors give names.
@@ -39,8 +42,8 @@ pub fn points(share: f64) -> String {
 
 /// A line for each of the first files that were passed over, and what lists the others.
 pub fn list(what: &str, files: &[Skipped], all: &str) -> String {
-    let line = |file: &Skipped| format!("{what} {}: {}\n", file.path, file.reason);
-    let mut text: String = files.iter().take(SHOWN).map(line).collect();
+    let of_file = |file: &Skipped| format!("{what} {}: {}\n", line(&file.path), line(&file.reason));
+    let mut text: String = files.iter().take(SHOWN).map(of_file).collect();
     if files.len() > SHOWN {
         text += &format!("{what} {} more: {all}\n", count(files.len() - SHOWN));
     }

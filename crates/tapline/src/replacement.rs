@@ -14,6 +14,8 @@ const FORMATS: [&str; 16] = [
 
 /// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
 /// at once.
+///
+/// What is there and no regular file, such as a device or a pipe, is written to as it is; a link is followed.
 pub struct Replacement {
     path: PathBuf,
     /// Where it is written until it is complete.
@@ -33,6 +35,19 @@ impl Replacement {
         {
             bail!("{} is to hold no {ending}: let its name end in .{}", path.display(), endings[0]);
         }
+        if path == Path::new("-") {
+            bail!("- is no file's name: name a file, or /dev/stdout");
+        }
+        let there = path.metadata().ok();
+        if there.as_ref().is_some_and(|there| there.is_dir()) {
+            bail!("{} is a folder: name a file", path.display());
+        }
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            let file = File::options().write(true).open(path);
+            let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+            return Ok(Self { path: path.to_owned(), beside: path.to_owned(), file, is_placed: true });
+        }
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             bail!("{} cannot be written: there is no folder {}", path.display(), folder.display());
@@ -40,11 +55,16 @@ impl Replacement {
         let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
         let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
         let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
+        // Who may read the file that is replaced may read this one, and no one else.
+        there.map_or(Ok(()), |there| file.set_permissions(there.permissions()))?;
         Ok(Self { path: path.to_owned(), beside, file, is_placed: false })
     }
 
     /// Puts the complete file where it was asked for.
     pub fn put_in_place(mut self) -> anyhow::Result<()> {
+        if self.is_placed {
+            return Ok(());
+        }
         self.file.sync_all().with_context(|| format!("{} cannot be written", self.beside.display()))?;
         fs::rename(&self.beside, &self.path).with_context(|| format!("{} cannot be replaced", self.path.display()))?;
         self.is_placed = true;
@@ -57,5 +77,51 @@ impl Drop for Replacement {
         if !self.is_placed {
             drop(fs::remove_file(&self.beside));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    fn written(path: &Path) -> anyhow::Result<()> {
+        let mut file = Replacement::create(path, &["csv"])?;
+        file.file.write_all(b"new")?;
+        file.put_in_place()
+    }
+
+    #[test]
+    fn a_link_is_followed_and_who_may_read_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, link) = (folder.path().join("real.csv"), folder.path().join("link.csv"));
+        fs::write(&real, "old").expect("written");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).expect("set");
+        symlink(&real, &link).expect("a link");
+        written(&link).expect("written");
+        assert!(link.is_symlink() && fs::read_to_string(&real).expect("read") == "new");
+        assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
+
+    #[test]
+    fn a_device_is_written_to_as_it_is() {
+        written(Path::new("/dev/null")).expect("written");
+        assert!(fs::metadata("/dev/null").expect("there").file_type().is_char_device());
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(Replacement::create(&folder.path().join("a.csv"), &["csv"]).expect("made"));
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        for (name, words) in [("a.json", "let its name end in .csv"), ("b/a.csv", "there is no folder")] {
+            let error = Replacement::create(&folder.path().join(name), &["csv"]).err().expect("refused").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        let error = Replacement::create(folder.path(), &["csv"]).err().expect("refused").to_string();
+        assert!(error.contains("is a folder"), "{error}");
     }
 }

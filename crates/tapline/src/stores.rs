@@ -140,6 +140,7 @@ impl Stores {
         let compared = |index: usize| {
             let (infos, row) = (self.infos(index), &report.taps[index]);
             let deepest = deepest(&infos);
+            let views = self.store_of(index).manifest().space.views.count();
             Compared {
                 name: report.tap_name(index),
                 backbone: row.backbone,
@@ -147,7 +148,11 @@ impl Stores {
                 classifier: row.classifier,
                 joined: row.joined,
                 cost_share: row.cost_share,
-                cost: Cost { multiply_adds: deepest.multiply_adds, features: row.features },
+                views,
+                cost: Cost {
+                    multiply_adds: deepest.multiply_adds.saturating_mul(views as u64),
+                    features: row.features,
+                },
             }
         };
         (0..self.taps.len()).map(compared).collect()

@@ -2,13 +2,34 @@
 
 use std::path::Path;
 
-use tapline_core::{Dtype, FeatureSpace, Resize, Views};
+use tapline_core::{Dtype, FeatureSpace, Resize, Store, Views};
 use tapline_probe::{ProtocolConfig, Solver};
 
 use crate::args::{ComparedArgs, DesignArgs, ProtocolArgs, TransformArg};
+use crate::project;
+
+/// The extraction that fills a store with `pictures`.
+pub fn extraction(pictures: &str, store: &Store) -> String {
+    let manifest = store.manifest();
+    let taps = manifest.taps.iter().map(|tap| format!("{}@{}", tap.info.name, tap.info.tap.pooling));
+    let taps: Vec<String> = taps.collect();
+    extraction_of((pictures, &taps), &manifest.space, &word_of(store.dir()))
+}
+
+/// The extraction of these taps into the store typed as `store`. Where the network is no card's, what only its user knows is
+/// left to be filled in.
+pub fn extraction_of((pictures, taps): (&str, &[String]), space: &FeatureSpace, store: &str) -> String {
+    let cards = project::cards().unwrap_or_default();
+    let model = match cards.iter().any(|card| card.sha256 == space.model.sha256.to_string()) {
+        true => word(&space.model.name),
+        false => format!("{} --preprocess PREPROCESSING", word(&format!("{}.onnx", space.model.name))),
+    };
+    let (taps, flags) = (word(&taps.join(",")), space_flags(space));
+    format!("tapline extract {pictures} --model {model} --taps {taps}{flags} --store {store}")
+}
 
 /// The options of `extract` that a store's features were made with, but for what model cards say; each after a space.
-pub fn space_flags(space: &FeatureSpace) -> String {
+fn space_flags(space: &FeatureSpace) -> String {
     let mut flags = String::new();
     if space.preprocess.resize == Resize::Squash {
         flags += " --squash";

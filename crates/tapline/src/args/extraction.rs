@@ -9,65 +9,77 @@ use tapline_onnx::{DeviceRequest, Layout};
 /// Arguments of `tapline extract`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Pictures, none of which is unpacked or copied:
-  folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures, or of shards
-  table          .csv, .tsv or .parquet with the columns path (a relative one starts at the table's own folder), label
-                 (optional), split (optional) and any others, which are kept
-  tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json (label, split, other columns);
-                 without either, a packed folder of class folders
-  Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging Face's datasets have them; label,
-                 split and other columns; the names of classes are read from the file's metadata
-  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or shards; or s3://BUCKET/PREFIX
-                 (gs, az) as a folder of either. Credentials come from AWS_*, GOOGLE_* and AZURE_* variables, never from a URL.
-                 Servers of your own: AWS_ENDPOINT, GOOGLE_BASE_URL or AZURE_ENDPOINT, with AWS_ALLOW_HTTP=true (GOOGLE_,
-                 AZURE_) where they speak http, and SSL_CERT_FILE where no known authority vouches for them. Pictures are
-                 fetched ahead of the work within --prefetch-bytes
-Several shards: each as an argument, with wildcards (files alone), or with braces in quotes ('train-{000..146}.tar'), where
-all must be there. A picture of a shard is listed as \"SHARD: MEMBER\".
+  folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures,
+                 or of shards
+  table          .csv, .tsv or .parquet with the columns path (a relative one starts at the
+                 table's own folder), label (optional), split (optional) and any others, which are
+                 kept
+  tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json
+                 (label, split, other columns); without either, a packed folder of class folders
+  Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging
+                 Face's datasets have them; label, split and other columns; the names of classes
+                 are read from the file's metadata
+  URLs           s3://, gs://, az://, http:// or https:// in a table's column path; or shards; or
+                 s3://BUCKET/PREFIX (gs, az) as a folder of either. Credentials come from AWS_*,
+                 GOOGLE_* and AZURE_* variables, never from a URL. Servers of your own:
+                 AWS_ENDPOINT, GOOGLE_BASE_URL or AZURE_ENDPOINT, with AWS_ALLOW_HTTP=true
+                 (GOOGLE_, AZURE_) where they speak http, and SSL_CERT_FILE where no known
+                 authority vouches for them. Pictures are fetched ahead of the work within
+                 --prefetch-bytes
+Several shards: each as an argument, with wildcards (files alone), or with braces in quotes
+('train-{000..146}.tar'), where all must be there. A picture of a shard is listed as \"SHARD:
+MEMBER\".
 
-Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools one tap its own way.
-Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
+Taps: stage or tensor names, globs, or `stages` for every stage of the card; NAME@POOLING pools
+one tap its own way. Poolings: mean, max, mean+max, gem, gem:P, grid:K (K × K cells), flatten.
 
-Views: what the network sees of each picture. All are kept, row i of an array holding the views of picture i, and `probe`
-and `compare` take their mean. Each view costs a pass; flips suit pictures without an up and down (cells, tiles, maps).
+Views: what the network sees of each picture. All are kept, row i of an array holding the views of
+picture i, and `probe` and `compare` take their mean. Each view costs a pass; flips suit pictures
+without an up and down (cells, tiles, maps).
   centre         the picture alone (the default)
   flip           as it is, and mirrored left to right
   flips          as it is, mirrored left to right, top to bottom, both
-  ten-crop       the four corners and the centre of the resized picture, then the same five of its mirror image; needs a
-                 --resize larger than the input
-  random:N       N parts of the picture (half of its area or more, half of them mirrored), drawn anew for each picture
+  ten-crop       the four corners and the centre of the resized picture, then the same five of its
+                 mirror image; needs a --resize larger than the input
+  random:N       N parts of the picture (half of its area or more, half of them mirrored), drawn
+                 anew for each picture
   random:N:SEED  by another seed than 0; N up to 64
 
-Decoding: `--decode scaled` lets the decoder of JPEG leave out fine detail that the resizing would take away anyway, as
-Pillow's `draft` does, to the bit. It is for photographs of several megapixels; smaller ones and other formats are decoded as
-ever. Features are near those of exact decoding and not the same, so a store holds one or the other.
+Decoding: `--decode scaled` lets the decoder of JPEG leave out fine detail that the resizing would
+take away anyway, as Pillow's `draft` does, to the bit. It is for photographs of several
+megapixels; smaller ones and other formats are decoded as ever. Features are near those of exact
+decoding and not the same, so a store holds one or the other.
 
-Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its tensors on up to 128 of the
-pictures, evenly spread over the listing. Its features differ from those of float32 (`make bench ROWS=int8` shows by how much),
-so a store holds one or the other. The ranges are kept in the store and reused by later runs.
-`--precision float16` computes in half precision, for GPUs: on a CPU it is no faster and rounds differently. Its features are
-within a few hundredths of a tap's largest number of those of float32, and cannot share a store with them either; a picture
-for which the network's numbers exceed 65504 is skipped.
+Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its
+tensors on up to 128 of the pictures, evenly spread over the listing. Its features differ from
+those of float32 (`make bench ROWS=int8` shows by how much), so a store holds one or the other.
+The ranges are kept in the store and reused by later runs. `--precision float16` computes in half
+precision, for GPUs: on a CPU it is no faster and rounds differently. Its features are within a
+few hundredths of a tap's largest number of those of float32, and cannot share a store with them
+either; a picture for which the network's numbers exceed 65504 is skipped.
 
-Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to ⌊(I+1)·rows/N⌋. Every shard
-needs the whole listing and a --store of its own, and may run anywhere and at any time; `tapline merge` joins them to the
-very bytes of a run without --shard. With --precision int8 every shard measures the same pictures, those of the whole
-listing, so it must be able to read them.
+Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to
+⌊(I+1)·rows/N⌋. Every shard needs the whole listing and a --store of its own, and may run anywhere
+and at any time; `tapline merge` joins them to the very bytes of a run without --shard. With
+--precision int8 every shard measures the same pictures, those of the whole listing, so it must be
+able to read them.
 
-Running it again on the same store computes only what is missing: new pictures, new taps; changed labels cost nothing.
-A picture counts as unchanged while its file (or shard) keeps its size and modification time, or behind a URL its entity tag
-(ETag); --verify reads it anyway. Files changed within two seconds of being read, and pictures behind URLs without such a tag,
-are read again.
-A stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in progress finish first and exit with 130 or
-143; a second one ends at once, which costs two seconds of work at most.
+Running it again on the same store computes only what is missing: new pictures, new taps; changed
+labels cost nothing. A picture counts as unchanged while its file (or shard) keeps its size and
+modification time, or behind a URL its entity tag (ETag); --verify reads it anyway. Files changed
+within two seconds of being read, and pictures behind URLs without such a tag, are read again. A
+stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in progress finish
+first and exit with 130 or 143; a second one ends at once, which costs two seconds of work at
+most.
 
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
   tapline extract 'shards/train-{000..009}.tar' --model squeezenet1.1 --store photos.store
-  tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,blocks.11@mean+max,head --store cells.store
-  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store photos.store
+  tapline extract list.csv --model efficientnet-lite0 --taps blocks.10,head@max --store cells.store
+  tapline extract photos/ --model resnet50.onnx --preprocess torchvision --taps '*relu*' --store r.store
   tapline extract cells/ --model squeezenet1.1 --squash --views flips --store cells-flips.store
   tapline extract photos/ --model efficientnet-lite0 --decode scaled --store photos-scaled.store
-  tapline extract photos/ --model efficientnet-lite0 --precision int8 --device cpu --store photos-int8.store
+  tapline extract photos/ --model efficientnet-lite0 --precision int8 --store photos-int8.store
   tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store")]
 pub struct ExtractArgs {
     /// A folder of pictures, a .csv, .tsv or .parquet file that lists them, or .tar or .parquet shards that hold them

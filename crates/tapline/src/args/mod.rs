@@ -27,8 +27,9 @@ pub use self::stored::*;
   tapline probe photos.store --tap blocks.11 --save probe.json
   tapline predict probe.json new.store
 
-Exit codes: 0 done, 1 failed or not one picture could be used, 2 a command line that cannot be read, 3 done but some pictures
-were skipped and listed, 130 or 143 an extraction was stopped by SIGINT (Ctrl-C) or SIGTERM and can be continued."
+Exit codes: 0 done, 1 failed or not one picture could be used, 2 a command line that cannot be
+read, 3 done but some pictures were skipped and listed, 130 or 143 an extraction was stopped by
+SIGINT (Ctrl-C) or SIGTERM and can be continued."
 )]
 pub struct Args {
     #[command(subcommand)]

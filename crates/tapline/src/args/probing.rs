@@ -89,21 +89,26 @@ pub struct DesignArgs {
   balanced accuracy  mean over classes of the share of each classified right
   macro F1           mean over classes of the harmonic mean of precision and recall
   top-5 accuracy     share whose class is among the five most probable, of more than five classes
-  AUROC              area under the ROC curve; of more than two classes the mean of each against the rest
-  average precision  area under the precision-recall curve: of two classes for the second by name, of more the mean of each
-                     against the rest
+  AUROC              area under the ROC curve; of more than two classes the mean of each against
+                     the rest
+  average precision  area under the precision-recall curve: of two classes for the second by name,
+                     of more the mean of each against the rest
   log loss           mean of -ln of the probability given to the true class
   calibration error  mean gap between probability and share right, over 15 bins of equal width
 
 Scores of --multi-label (strengths are chosen by held-out log loss):
-  mAP                mean over labels of the average precision; labels that no picture scored has are left out
-  micro F1           F1 of all labels of all pictures together, a label predicted where its probability is above one half
+  mAP                mean over labels of the average precision; labels that no picture scored has
+                     are left out
+  micro F1           F1 of all labels of all pictures together, a label predicted where its
+                     probability is above one half
   macro F1           mean over labels of the F1 of each
   log loss           mean over pictures and labels of -ln of the probability given to what is so
 
-Scores of --regression (strengths are chosen by held-out squared error, each target in units of its standard deviation):
+Scores of --regression (strengths are chosen by held-out squared error, each target in units of
+its standard deviation):
   R2                 1 - squared error / variance, the mean over targets
-  cosine             median over pictures of the cosine of predicted and true numbers, of several targets
+  cosine             median over pictures of the cosine of predicted and true numbers, of several
+                     targets
   MAE, RMSE          mean absolute and root mean squared error, in the target's unit
 
 Examples:
@@ -170,19 +175,22 @@ pub struct ProbeArgs {
 /// Arguments of `tapline compare`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Columns:
-  >, =       the best tap (most pictures classified right), and those not significantly worse at the 5 % level: a model
-             confidence set over all pairs of taps, by random signs of pictures or groups; --json has every p
-  accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group the percentiles of
-             2,000 resamples of the groups, with --shuffles of the pictures (too narrow where nearly all pictures are right)
+  >, =       the best tap (most pictures classified right), and those not significantly worse at
+             the 5 % level: a model confidence set over all pairs of taps, by random signs of
+             pictures or groups; --json has every p
+  accuracy   share of pictures classified right, with its 95 % interval: Wilson's, or with --group
+             the percentiles of 2,000 resamples of the groups, with --shuffles of the pictures
+             (too narrow where nearly all pictures are right)
   balanced   balanced accuracy: the mean of the classes' recalls
   strength   the regularisation strength C, the median of the folds' choices
   *          after a strength: the grid's edge, a wider grid may do better
   LogME      log evidence of a linear model of the classes, in nats per picture (with --rankings)
-  H-score    between-class variance over variance (with --rankings); both grow with the number of features
+  H-score    between-class variance over variance (with --rankings); both grow with the number of
+             features
   CKA        how alike the features are to those of the best tap, 0 to 1 (linear, with --rankings)
 
-Several stores (other networks, other poolings) must hold the same pictures; the top layer is compared with the stages
-below it in its own network.
+Several stores (other networks, other poolings) must hold the same pictures; the top layer is
+compared with the stages below it in its own network.
 
 Scores are kept in the store, so that a second run prints them at once.
 
@@ -211,18 +219,20 @@ pub struct CompareArgs {
 /// Arguments of `tapline advise`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "The table (Stanford's course CS231n):
-                              similar to the pretraining set     very different from it
-  little data                 linear classifier on the top       linear classifiers on different stages
-  quite a lot of data         finetune a few layers              finetune more layers
+                      similar to the pretraining set    very different from it
+  little data         linear classifier on the top      linear classifiers on different stages
+  quite a lot of data finetune a few layers             finetune more layers
 
-How much data: pictures in the median class, and what doubling them would bring, by a power law fitted to probes trained on
-nested subsets. How similar: whether the top layer falls behind an inner stage, how confident the network's own classifier
-is, and how far its batch norms' channels have shifted. Where these are weak or disagree the answer is \"uncertain\";
-docs/advice.md shows the results on known data sets.
+How much data: pictures in the median class, and what doubling them would bring, by a power law
+fitted to probes trained on nested subsets. How similar: whether the top layer falls behind an
+inner stage, how confident the network's own classifier is, and how far its batch norms' channels
+have shifted. Where these are weak or disagree the answer is \"uncertain\"; docs/advice.md shows
+the results on known data sets.
 
-The layer is the cheapest marked > or = by `compare` that a test against the best alone does not call worse: `compare`
-corrects for all pairs of taps at once, and so may keep a cheaper one that loses more. Several stores (other networks, other
-poolings) must hold the same pictures. Extract with --taps stages, so that all stages and the network's outputs are there.
+The layer is the cheapest marked > or = by `compare` that a test against the best alone does not
+call worse: `compare` corrects for all pairs of taps at once, and so may keep a cheaper one that
+loses more. Several stores (other networks, other poolings) must hold the same pictures. Extract
+with --taps stages, so that all stages and the network's outputs are there.
 
 Examples:
   tapline advise cells.store
@@ -238,10 +248,11 @@ pub struct AdviseArgs {
 /// Arguments of `tapline explain`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "A linear probe on the mean of a map scores each cell of the map, too; the picture's score is the mean of its cells. One
-PNG for each picture: as the network sees it, and beside that in orange what speaks for the class and in blue what speaks
-against it. The probe learns from all labelled pictures of the store (with --split, from its training pictures), so it may
-have seen the pictures explained: this shows what it looks at, not how well it does.
+    after_help = "A linear probe on the mean of a map scores each cell of the map, too; the picture's score is the
+mean of its cells. One PNG for each picture: as the network sees it, and beside that in orange
+what speaks for the class and in blue what speaks against it. The probe learns from all labelled
+pictures of the store (with --split, from its training pictures), so it may have seen the pictures
+explained: this shows what it looks at, not how well it does.
 
 Examples:
   tapline explain cells.store --tap blocks.11 cells/cell0001.png --out explained
@@ -275,16 +286,18 @@ pub struct ExplainArgs {
 /// Arguments of `tapline report`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "The page is one file that loads nothing: it opens from disk, in light and dark, on paper and by keyboard. It holds
-the verdict, accuracy by depth, the table of all layers, confusion, calibration, the most confident mistakes and the least
-confident hits, a map of the pictures in feature space, and where everything comes from.
+    after_help = "The page is one file that loads nothing: it opens from disk, in light and dark, on paper and by
+keyboard. It holds the verdict, accuracy by depth, the table of all layers, confusion,
+calibration, the most confident mistakes and the least confident hits, a map of the pictures in
+feature space, and where everything comes from.
 
-Several stores (other networks, other poolings) must hold the same pictures. Where there are no labels, one class alone, or a
-class smaller than the folds, the page says so and holds the map.
+Several stores (other networks, other poolings) must hold the same pictures. Where there are no
+labels, one class alone, or a class smaller than the folds, the page says so and holds the map.
 
-Thumbnails are made of the original files, which are looked for below --pictures; a file that is not there or has other
-bytes than were extracted from is shown as an empty frame, and counted. Of mean-pooled taps the same files show where in
-each picture the evidence for the predicted class is (as `tapline explain` does), by the probe that scored it.
+Thumbnails are made of the original files, which are looked for below --pictures; a file that is
+not there or has other bytes than were extracted from is shown as an empty frame, and counted. Of
+mean-pooled taps the same files show where in each picture the evidence for the predicted class is
+(as `tapline explain` does), by the probe that scored it.
 
 Examples:
   tapline report cells.store --out report.html

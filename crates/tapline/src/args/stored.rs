@@ -7,14 +7,16 @@ use clap::Args as ClapArgs;
 /// Arguments of `tapline merge`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "The stores are those of `tapline extract --shard I/N`, all N of them, in any order. What comes out is byte for byte the
-store of a run without --shard: arrays, listing.parquet and store.json. They must agree in the model, the preprocessing,
-views, precision with its ranges, number type, taps, versions of tapline and of the runtime, kind of device, and the whole
-listing (paths, labels, split, further columns); what does not fit, is missing or is there twice is named, and then nothing
-is written. Where batch, threads or the device's number differ, store.json names those of shard 0.
+    after_help = "The stores are those of `tapline extract --shard I/N`, all N of them, in any order. What comes out
+is byte for byte the store of a run without --shard: arrays, listing.parquet and store.json. They
+must agree in the model, the preprocessing, views, precision with its ranges, number type, taps,
+versions of tapline and of the runtime, kind of device, and the whole listing (paths, labels,
+split, further columns); what does not fit, is missing or is there twice is named, and then
+nothing is written. Where batch, threads or the device's number differ, store.json names those of
+shard 0.
 
-The shards stay as they are and may be deleted afterwards. A merge that was stopped is done again by the same command.
-Memory does not grow with the features.
+The shards stay as they are and may be deleted afterwards. A merge that was stopped is done again
+by the same command. Memory does not grow with the features.
 
 Exit codes: 0 done, 1 failed, 3 done, but some pictures were skipped by the extractions.
 
@@ -36,13 +38,13 @@ pub struct MergeArgs {
 
 /// Arguments of `tapline export-rows`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "A line for each picture in the order of the listing: path, label, split, your further columns, sha256, skipped (why there
-are no features; null where there are) and features, a list of float32 that is null where the picture was skipped. A store of
-several views has a line for each view of each picture, with its number from 0 in the column view.
+#[command(after_help = "A line for each picture in the order of the listing: path, label, split, your further columns,
+sha256, skipped (why there are no features; null where there are) and features, a list of float32
+that is null where the picture was skipped. A store of several views has a line for each view of
+each picture, with its number from 0 in the column view.
 
-Lists are what Polars, DuckDB, Spark, pandas and pyarrow all open as they are; a column for each number would not be opened
-well by any of them.
+Lists are what Polars, DuckDB, Spark, pandas and pyarrow all open as they are; a column for each
+number would not be opened well by any of them.
   duckdb    SELECT label, features::FLOAT[512] FROM 'rows.parquet' WHERE skipped IS NULL
   polars    pl.read_parquet('rows.parquet').drop_nulls('features')['features'].list.to_array(512)
   pandas    np.stack(pd.read_parquet('rows.parquet').features.dropna())
@@ -52,8 +54,7 @@ Memory does not grow with the store.
 
 Examples:
   tapline export-rows photos.store --tap blocks.11 --out rows.parquet
-  tapline export-rows photos.store --tap head@mean+max --out rows.parquet --json"
-)]
+  tapline export-rows photos.store --tap head@mean+max --out rows.parquet --json")]
 pub struct ExportRowsArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -80,19 +81,20 @@ pub struct InfoArgs {
 
 /// Arguments of `tapline predict`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "The store must hold the taps of the probe, extracted as those it learned from: by the same network, preprocessing, views,
-decoding and precision. New pictures go into a store of their own, or into that of the others with --prune:
+#[command(after_help = "The store must hold the taps of the probe, extracted as those it learned from: by the same
+network, preprocessing, views, decoding and precision. New pictures go into a store of their own
+(or are listed with the others, for the same store):
   tapline probe cells.store --tap blocks.11 --save cells.probe.json
   tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
   tapline predict cells.probe.json new.store --out new.csv
 
-The CSV has a line for each picture with features: path, label, and
+The CSV has a line for each picture of the listing: path, label, skipped (why there are no
+features; the other columns are empty then), and
   of classes   predicted, and the probability of each class
   of labels    predicted (those above one half, parted by |), and the probability of each
   of numbers   a column \"predicted NAME\" for each
-Probabilities are those of the fit: they are as well calibrated as `tapline probe` and `tapline report` say."
-)]
+Probabilities are those of the fit: they are as well calibrated as `tapline probe` and `tapline
+report` say.")]
 pub struct PredictArgs {
     /// The JSON file that `tapline probe --save` wrote
     pub probe: PathBuf,

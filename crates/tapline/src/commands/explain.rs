@@ -172,11 +172,11 @@ fn overlay(seen: &RgbImage, evidence: &Evidence) -> RgbImage {
 fn render(report: &Report) -> String {
     let rows = report.pictures.iter().map(|picture| {
         vec![
-            picture.picture.display().to_string(),
+            output::line(&picture.picture.display().to_string()),
             format!("{} {} %", output::cell(&picture.predicted), percent(picture.probability)),
             output::cell(&picture.class),
             format!("{:+.2}", picture.score),
-            picture.file.display().to_string(),
+            output::line(&picture.file.display().to_string()),
         ]
     });
     let mut text = format!(

@@ -58,6 +58,9 @@ struct Report {
     /// The classes, as a line.
     #[serde(skip)]
     labels: String,
+    /// What to type next, as a line.
+    #[serde(skip)]
+    next: String,
     /// Whether all features are in the store.
     #[serde(skip)]
     is_complete: bool,
@@ -110,6 +113,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         skipped: Vec::new(),
         not_listed: listing.skipped.clone(),
         labels: String::new(),
+        next: String::new(),
         is_complete: false,
     };
     let mut plan = Plan { shard, ..plan(args, &settled, taps, listing)? };
@@ -274,6 +278,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
     report.labels = noted::classes(store.listing());
+    report.next = noted::next(store.listing(), &report.store);
     for oddity in noted::oddities(store.listing(), args.pictures[0].is_dir()) {
         eprintln!("tapline: {oddity}");
     }
@@ -459,7 +464,7 @@ fn render(report: &Report) -> String {
     if report.computed + report.reused == 0 {
         text += "no picture could be used: the store holds no features\n";
     } else if report.shard.is_none() {
-        text += &format!("next: tapline compare {}\n", report.store);
+        text += &report.next;
     }
     text
 }

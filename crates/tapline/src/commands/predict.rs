@@ -16,7 +16,7 @@ use crate::output::{count, counted, percent};
 use crate::replacement::Replacement;
 use crate::saved_probe::{Outputs, SavedProbe};
 use crate::target_scores::probabilities;
-use crate::typing::{space_flags, word};
+use crate::typing::extraction_of;
 use crate::{Outcome, output, progress, taps};
 
 /// Pictures scored at a time.
@@ -107,12 +107,7 @@ fn places(saved: &SavedProbe, store: &Store, args: &PredictArgs) -> anyhow::Resu
                                into the store that the probe is of, or fit a probe on features of float32"
                 .to_owned()
         }
-        _ => format!(
-            "tapline extract PICTURES --model {} --taps {}{} --store STORE",
-            word(&asked.model.name),
-            word(&names.join(",")),
-            space_flags(&asked)
-        ),
+        _ => extraction_of(("PICTURES", &names), &asked, "STORE"),
     };
     let (dir, probe) = (store.dir().display(), args.probe.display());
     if let Some(what) = store.manifest().space.difference(&asked) {

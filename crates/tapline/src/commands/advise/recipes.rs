@@ -1,5 +1,7 @@
 //! What the table says to do, which layer to do it with, and what to type.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::amount::{self, Amount, Slope};
@@ -7,7 +9,7 @@ use super::likeness;
 use crate::args::ComparedArgs;
 use crate::comparison::Comparison;
 use crate::stores::Stores;
-use crate::typing::{protocol_flags, space_flags, word, word_of};
+use crate::typing::{extraction, protocol_flags, word, word_of};
 
 /// One of the table's four recipes.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -70,7 +72,7 @@ pub struct Recommended {
     pub store: String,
     /// Share of its network's multiply-adds, 0 to 1.
     pub cost_share: f64,
-    /// Multiply-adds for one picture.
+    /// Multiply-adds for one picture, all its views together.
     pub multiply_adds: u64,
     /// Features of one picture.
     pub features: usize,
@@ -98,8 +100,8 @@ impl Recommended {
         }
         let verdict = &comparison.verdict;
         let as_good = |tap: &usize| *tap == verdict.leader || verdict.taps[*tap].bootstrap.low <= 0.0;
-        let tap =
-            verdict.set.iter().copied().filter(as_good).min_by_key(|&tap| comparison.taps[tap].cost.multiply_adds)?;
+        let cost = |&tap: &usize| (comparison.taps[tap].cost.multiply_adds, Reverse(verdict.taps[tap].right));
+        let tap = verdict.set.iter().copied().filter(as_good).min_by_key(cost)?;
         let (this, found) = (&comparison.taps[tap], &verdict.taps[tap].bootstrap);
         Some(Self {
             tap,
@@ -144,9 +146,8 @@ pub fn next(
     }
     let all: Vec<String> = (0..stores.stores.len()).map(dir).collect();
     if data.slope == Some(Slope::Steep) {
-        let space = &stores.stores[0].manifest().space;
-        let (model, options) = (word(&space.model.name), space_flags(space));
-        commands.push(format!("tapline extract OLD-AND-NEW-PICTURES --model {model}{options} --store {}", all[0]));
+        // All of them, for they are compared over the same pictures.
+        commands.extend(stores.stores.iter().map(|store| extraction("OLD-AND-NEW-PICTURES", store)));
     }
     let joined: String = args.join.iter().map(|taps| format!(" --join {}", word(taps))).collect();
     commands.push(format!("tapline report {}{joined}{protocol} --pictures PICTURES --out report.html", all.join(" ")));

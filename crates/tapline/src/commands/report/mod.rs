@@ -93,7 +93,8 @@ fn summary(args: &ReportArgs, report: &Report, (size, written): (Option<usize>, 
     let missing = report.provenance.without_file;
     if missing > 0 {
         text += &format!(
-            "{} shown without a thumbnail: no file has the bytes they were extracted from; --pictures says where the originals are\n",
+            "{} shown without a thumbnail: the files are not where the listing says, or have other bytes than were extracted \
+             from; --pictures names what was extracted from, a folder or a table\n",
             output::counted(missing, "picture")
         );
     }

@@ -10,7 +10,7 @@ use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
 use crate::output::{count, counted, percent};
 use crate::stores::Stores;
-use crate::typing::{protocol_flags, space_flags, word, word_of};
+use crate::typing::{extraction, protocol_flags, word, word_of};
 
 /// Everything but the counts of missing files, which are given.
 pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
@@ -96,17 +96,7 @@ fn strengths(config: &ProtocolConfig) -> String {
 
 /// The extraction, as far as the store knows it; the pictures' place only if it was typed.
 fn extract(store: &Store, args: &ReportArgs) -> String {
-    let manifest = store.manifest();
-    let pictures = args.pictures.as_deref().map_or("PICTURES".to_owned(), word_of);
-    let taps: Vec<String> =
-        manifest.taps.iter().map(|tap| format!("{}@{}", tap.info.name, tap.info.tap.pooling)).collect();
-    let command = format!(
-        "tapline extract {pictures} --model {} --taps {} --store {}",
-        word(&manifest.space.model.name),
-        word(&taps.join(",")),
-        word_of(store.dir())
-    );
-    command + &space_flags(&manifest.space)
+    extraction(&args.pictures.as_deref().map_or("PICTURES".to_owned(), word_of), store)
 }
 
 fn report(args: &ReportArgs) -> String {

@@ -109,16 +109,15 @@ pub struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// Below `pictures`, what was extracted from, or else below the working folder and the store's.
+    /// Below `pictures`, what was extracted from, or below the working folder or the store's.
     pub fn of(stores: &'a Stores, pictures: Option<&Path>) -> Self {
-        let folders = match pictures {
-            Some(path) if path.is_dir() => vec![path.to_owned()],
-            Some(table) => vec![table.parent().unwrap_or(Path::new("")).to_owned()],
-            None => {
-                let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
-                vec![PathBuf::new(), beside]
-            }
+        let typed = match pictures {
+            Some(path) if path.is_dir() => Some(path.to_owned()),
+            Some(table) => Some(table.parent().unwrap_or(Path::new("")).to_owned()),
+            None => None,
         };
+        let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
+        let folders = typed.into_iter().chain([PathBuf::new(), beside]).collect();
         Self { stores, folders }
     }
 

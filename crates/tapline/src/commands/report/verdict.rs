@@ -9,7 +9,13 @@ use crate::probes::Probes;
 pub fn with_probes(probes: &Probes, report: &Report) -> anyhow::Result<Vec<String>> {
     let (Some(best), Some(expected)) = (report.best, report.expected) else { return Ok(Vec::new()) };
     let Some(scores) = &report.taps[best].scores else { return Ok(Vec::new()) };
-    let top = if report.taps[best].top { ", the top layer" } else { "" };
+    // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
+    let known = report.taps.iter().any(|tap| tap.backbone == report.taps[best].backbone && tap.classifier);
+    let top = match report.taps[best].top {
+        true if known => ", the top layer",
+        true => ", the deepest layer probed",
+        false => "",
+    };
     let first = format!(
         "A linear classifier does best on {}{top}: {} % of {} {} right (95 % {} {}).",
         report.tap_name(best),
