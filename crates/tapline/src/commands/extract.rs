@@ -23,9 +23,6 @@ use crate::reading::Sources;
 use crate::settled::{Settled, settle};
 use crate::{Outcome, calibrate, noted, output, precision, progress, shards, sharing, views};
 
-/// How the system's words for a file that is not there end.
-const NOT_THERE: &str = "(os error 2)";
-
 /// How often a run that computes features writes the stamps of what it has read.
 const STAMPS_EVERY: Duration = Duration::from_secs(60);
 
@@ -283,7 +280,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         eprintln!("tapline: {oddity}");
     }
     if let Some(table) = args.pictures.iter().find(|path| path.is_file()) {
-        let gone = report.skipped.iter().filter(|skipped| skipped.reason.ends_with(NOT_THERE)).count();
+        let skipped = store.listing().skipped.iter().zip(&listing.samples).filter(|(reason, _)| reason.is_some());
+        let gone = skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count();
         if gone > 0 {
             let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
             eprintln!(
