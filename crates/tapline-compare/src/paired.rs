@@ -1,6 +1,6 @@
 //! Whether one tap is better than another on the same pictures: tests that use the pairing.
 //!
-//! Both take the two taps as given. Where they were picked for their scores among many, [`verdict`](crate::verdict) allows
+//! Both take the two taps as given. Where they were picked for their scores among many, [`verdict`](crate::verdict()) allows
 //! for that.
 
 use ndarray::{Array2, ArrayView1, s};

@@ -97,7 +97,7 @@ pub struct Verdict {
 
 /// Compares all taps, and says which are not significantly worse than the best.
 ///
-/// The set holds the taps whose `p` is the level or more: a model confidence set over all pairs of taps ([`best_set_p`]). It holds the best tap in `1 − level` of the cases, and where
+/// The set holds the taps whose `p` is the level or more: a model confidence set over all pairs of taps ([`best_set_p`](crate::best_set_p)). It holds the best tap in `1 − level` of the cases, and where
 /// all taps are equally good no tap is left out of it in `1 − level` of the cases. The tests against the leader alone do not
 /// promise that, with or without Holm's adjustment, since the same pictures made it the leader; they are given beside it.
 ///
@@ -182,7 +182,7 @@ fn fold_pairs(folds: &[usize], (leader, tap): (usize, usize), outcomes: &Outcome
         pairs[fold].second += usize::from(outcomes.right[[tap, picture]]);
     }
     let learnt = |test: usize| match outcomes.test_share {
-        Some(share) => (test as f64 * (1.0 - share) / share).round() as usize,
+        Some(share) => (test as f64 * (1.0 - share) / share).round().max(1.0) as usize,
         None => folds.len() - test,
     };
     pairs.iter_mut().for_each(|pair| pair.train = learnt(pair.test));

@@ -132,7 +132,7 @@ pub fn write(
 }
 
 impl SavedProbe {
-    /// Reads what [`write`] wrote, and checks that it can be used.
+    /// Reads what [`write()`] wrote, and checks that it can be used.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("{} cannot be read", path.display());
         let bytes = fs::metadata(path).with_context(cannot)?.len();
