@@ -27,37 +27,33 @@ pub struct Standardisation {
 /// its variance is within rounding of 0: `var ≤ n·ε·var + (n·mean·ε)²` (scikit-learn, `_is_constant_feature`, after
 /// Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
 pub fn standardisation<T: Copy + Into<f64>>(rows: ArrayView2<'_, T>, chosen: &[usize]) -> Standardisation {
-    let count = chosen.len() as f64;
-    let mut mean = Array1::<f64>::zeros(rows.ncols());
-    for &row in chosen {
-        mean.iter_mut().zip(rows.row(row)).for_each(|(sum, &value)| *sum += value.into());
-    }
-    mean /= count;
-    let mut variance = Array1::<f64>::zeros(rows.ncols());
-    for &row in chosen {
-        for ((sum, &mean), &value) in variance.iter_mut().zip(&mean).zip(rows.row(row)) {
-            let deviation = value.into() - mean;
-            *sum += deviation * deviation;
-        }
-    }
-    variance /= count;
-    let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean, count)).collect();
-    Standardisation { mean, scale }
+    let each_row = |work: &mut dyn FnMut(ArrayView1<'_, T>)| chosen.iter().for_each(|&row| work(rows.row(row)));
+    of_rows((chosen.len(), rows.ncols()), each_row)
 }
 
 /// [`standardisation`] of rows that are read a block at a time, to the same bits.
 pub(crate) fn standardisation_in(data: &Dataset<'_>, chosen: &[usize]) -> Standardisation {
-    let count = chosen.len() as f64;
-    let mut mean = Array1::<f64>::zeros(data.rows.dim().1);
     let each_row = |work: &mut dyn FnMut(ArrayView1<'_, f32>)| {
         chosen.chunks(ROWS).for_each(|block| data.gather(block).outer_iter().for_each(&mut *work));
     };
-    each_row(&mut |row| mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value)));
+    of_rows((chosen.len(), data.rows.dim().1), each_row)
+}
+
+/// Of so many rows and columns; `each_row` hands every row to what it is given, in the same order each time.
+fn of_rows<T: Copy + Into<f64>>(
+    (rows, columns): (usize, usize),
+    each_row: impl Fn(&mut dyn FnMut(ArrayView1<'_, T>)),
+) -> Standardisation {
+    let count = rows as f64;
+    let mut mean = Array1::<f64>::zeros(columns);
+    each_row(&mut |row| mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value.into()));
     mean /= count;
-    let mut variance = Array1::<f64>::zeros(mean.len());
+    let mut variance = Array1::<f64>::zeros(columns);
     each_row(&mut |row| {
-        let deviations = row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean);
-        variance.iter_mut().zip(deviations).for_each(|(sum, deviation)| *sum += deviation * deviation);
+        for ((sum, &mean), &value) in variance.iter_mut().zip(&mean).zip(row) {
+            let deviation = value.into() - mean;
+            *sum += deviation * deviation;
+        }
     });
     variance /= count;
     let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean, count)).collect();

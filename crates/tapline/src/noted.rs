@@ -9,9 +9,30 @@ use crate::output::{count, counted, quoted, short};
 /// Classes that a line names.
 const NAMED: usize = 6;
 
+/// What is said of a listing.
+pub struct Noted {
+    /// The classes with their pictures that have features, as a line.
+    pub classes: String,
+    /// What to type next, as a line.
+    pub next: String,
+    /// Sentences about labels that may not be meant as they are.
+    pub oddities: Vec<String>,
+}
+
+impl Noted {
+    /// Of the listing of the store typed as `store`; `of_folders` says that labels are the names of folders.
+    pub fn of(listing: &StoredListing, store: &str, of_folders: bool) -> Self {
+        let found = sizes(listing);
+        Self {
+            classes: classes(&found),
+            next: next(&found.0, store),
+            oddities: oddities(&found.0, listing, of_folders),
+        }
+    }
+}
+
 /// The classes with their pictures that have features, such as `labels: 24 crab, 16 dragonfly`.
-pub fn classes(listing: &StoredListing) -> String {
-    let (sizes, unlabelled) = sizes(listing);
+fn classes((sizes, unlabelled): &(BTreeMap<&str, usize>, usize)) -> String {
     let mut text = match sizes.len() {
         0 => {
             return "no labels: put pictures in a folder for each class, or give a table with a column label\n"
@@ -25,15 +46,14 @@ pub fn classes(listing: &StoredListing) -> String {
     if sizes.len() > NAMED {
         text += &format!(" and {} more", counted(sizes.len() - NAMED, "label"));
     }
-    if unlabelled > 0 {
-        text += &format!("; {} without one", counted(unlabelled, "picture"));
+    if *unlabelled > 0 {
+        text += &format!("; {} without one", counted(*unlabelled, "picture"));
     }
     text + "\n"
 }
 
 /// What to type next, as a line.
-pub fn next(listing: &StoredListing, store: &str) -> String {
-    let (sizes, _) = sizes(listing);
+fn next(sizes: &BTreeMap<&str, usize>, store: &str) -> String {
     let are_numbers = || sizes.keys().all(|label| label.trim().parse::<f64>().is_ok_and(f64::is_finite));
     match sizes.len() {
         0 => format!("next: tapline predict PROBE {store}, with a probe of other pictures\n"),
@@ -45,8 +65,7 @@ pub fn next(listing: &StoredListing, store: &str) -> String {
 }
 
 /// Sentences about labels that may not be meant as they are. `of_folders` says that they are the names of folders.
-pub fn oddities(listing: &StoredListing, of_folders: bool) -> Vec<String> {
-    let (sizes, _) = sizes(listing);
+fn oddities(sizes: &BTreeMap<&str, usize>, listing: &StoredListing, of_folders: bool) -> Vec<String> {
     let mut found = Vec::new();
     let missing = sizes.keys().filter(|label| is_missing(label));
     found.extend(missing.map(|label| {
@@ -115,22 +134,26 @@ mod tests {
         }
     }
 
+    fn noted(pictures: &[(&str, &str, &str)], of_folders: bool) -> Noted {
+        Noted::of(&listing(pictures), "s", of_folders)
+    }
+
     #[test]
     fn classes_are_counted() {
-        let of = |pictures: &[(&str, &str, &str)]| classes(&listing(pictures));
+        let of = |pictures: &[(&str, &str, &str)]| noted(pictures, false).classes;
         assert_eq!(of(&[("a/1", "a", ""), ("b/1", "b", ""), ("a/2", "a", "")]), "labels: 2 a, 1 b\n");
         assert_eq!(of(&[("1", "a", ""), ("2", "", "")]), "labels: 1 a; 1 picture without one\n");
         assert!(of(&[("1", "", "")]).starts_with("no labels"));
         assert_eq!(
-            next(&listing(&[("1", "", "")]), "s"),
+            noted(&[("1", "", "")], false).next,
             "next: tapline predict PROBE s, with a probe of other pictures\n"
         );
         assert_eq!(
-            next(&listing(&[("1", "2.5", ""), ("2", "3", "")]), "s"),
+            noted(&[("1", "2.5", ""), ("2", "3", "")], false).next,
             "next: tapline probe s --regression --target label\n"
         );
         assert_eq!(
-            next(&listing(&[("1", "0", ""), ("2", "0", ""), ("3", "1", ""), ("4", "1", "")]), "s"),
+            noted(&[("1", "0", ""), ("2", "0", ""), ("3", "1", ""), ("4", "1", "")], false).next,
             "next: tapline compare s\n"
         );
         let many: Vec<(&str, &str, &str)> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| ("1", name, "")).to_vec();
@@ -141,7 +164,7 @@ mod tests {
     fn labels_that_may_not_be_meant_are_named() {
         let odd = |labels: &[&str]| {
             let pictures: Vec<(&str, &str, &str)> = labels.iter().map(|label| ("1", *label, "")).collect();
-            oddities(&listing(&pictures), false)
+            noted(&pictures, false).oddities
         };
         assert_eq!(odd(&["a", "b", "None"]), Vec::<String>::new());
         assert!(odd(&["a", "NA"])[0].starts_with("\"NA\" is taken for a class"), "{:?}", odd(&["a", "NA"]));
@@ -151,10 +174,10 @@ mod tests {
     #[test]
     fn folders_below_those_of_classes_are_named() {
         let pictures = [("h1/benign/1.png", "h1", ""), ("h1/malign/2.png", "h1", ""), ("h2/3.png", "h2", "")];
-        let said = oddities(&listing(&pictures), true);
+        let said = noted(&pictures, true).oddities;
         assert!(said.len() == 1 && said[0].contains("those in h1/benign are of class \"h1\""), "{said:?}");
-        assert!(oddities(&listing(&pictures), false).is_empty());
-        assert!(oddities(&listing(&[("train/a/1.png", "a", "train")]), true).is_empty());
-        assert_eq!(oddities(&listing(&[("train/a/x/1.png", "a", "train")]), true).len(), 1);
+        assert!(noted(&pictures, false).oddities.is_empty());
+        assert!(noted(&[("train/a/1.png", "a", "train")], true).oddities.is_empty());
+        assert_eq!(noted(&[("train/a/x/1.png", "a", "train")], true).oddities.len(), 1);
     }
 }

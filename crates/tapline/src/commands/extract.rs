@@ -17,11 +17,12 @@ use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
+use crate::noted::Noted;
 use crate::output::{count, counted};
 use crate::pipeline::{Finished, run_pass};
 use crate::reading::Sources;
 use crate::settled::{Settled, settle};
-use crate::{Outcome, calibrate, noted, output, precision, progress, shards, sharing, views};
+use crate::{Outcome, calibrate, output, precision, progress, shards, sharing, views};
 
 /// How often a run that computes features writes the stamps of what it has read.
 const STAMPS_EVERY: Duration = Duration::from_secs(60);
@@ -274,11 +275,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let store = writer.finish()?;
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
-    report.labels = noted::classes(store.listing());
-    report.next = noted::next(store.listing(), &report.store);
-    for oddity in noted::oddities(store.listing(), args.pictures[0].is_dir()) {
-        eprintln!("tapline: {oddity}");
-    }
+    let Noted { classes, next, oddities } = Noted::of(store.listing(), &report.store, args.pictures[0].is_dir());
+    (report.labels, report.next) = (classes, next);
+    oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
     if let Some(table) = args.pictures.iter().find(|path| path.is_file()) {
         let skipped = store.listing().skipped.iter().zip(&listing.samples).filter(|(reason, _)| reason.is_some());
         let gone = skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count();
