@@ -83,9 +83,7 @@ impl<'a> RowWise<'a> {
         self.source.read_f64(first, &Units::as_given(columns), &mut values);
         for (out, row) in out.chunks_exact_mut(columns).zip(values.chunks_exact_mut(columns)) {
             self.transform.apply(row);
-            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(&*row).zip(&units.mean).zip(&units.inverse) {
-                *out = of((value - f64::from(mean)) * f64::from(inverse));
-            }
+            units.apply(row, out, &of);
         }
     }
 }

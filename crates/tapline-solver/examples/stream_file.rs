@@ -48,22 +48,14 @@ impl RowSource for OnDisk {
 
     fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
         let numbers = self.numbers(first, out.len());
-        for (out, row) in out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns)) {
-            let units = units.mean.iter().zip(&units.inverse);
-            out.iter_mut()
-                .zip(row)
-                .zip(units)
-                .for_each(|((out, value), (mean, inverse))| *out = (value - mean) * inverse);
-        }
+        let rows = out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns));
+        rows.for_each(|(out, row)| units.apply(row, out, |value| value as f32));
     }
 
     fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
         let numbers = self.numbers(first, out.len());
-        for (out, row) in out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns)) {
-            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(row).zip(&units.mean).zip(&units.inverse) {
-                *out = (f64::from(value) - f64::from(mean)) * f64::from(inverse);
-            }
-        }
+        let rows = out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns));
+        rows.for_each(|(out, row)| units.apply(row, out, |value| value));
     }
 }
 

@@ -61,8 +61,8 @@ impl<'a> Ground<'a> {
     /// a few rows in their own space.
     pub(crate) fn of(table: &'a Table<'a>, used: &[bool], max_bytes: usize) -> Self {
         let rows: Vec<usize> = (0..table.rows).filter(|&row| used[row]).collect();
-        // Products, a copy of them with penalties, and its factor.
-        let bytes = 3 * size_of::<f32>() * table.columns * table.columns;
+        // Products and their factor.
+        let bytes = 2 * size_of::<f32>() * table.columns * table.columns;
         if table.columns <= rows.len() && (table.columns <= ROWS || bytes <= max_bytes / 2) {
             return Self { table, rows, sample: None };
         }
@@ -103,10 +103,10 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Bytes of products and factor in double precision, with what it takes to make the factor.
+    /// Bytes of products and factor in double precision.
     pub(crate) fn bytes(&self) -> usize {
         let side = if self.is_by_columns() { self.table.columns } else { self.rows.len() };
-        3 * size_of::<f64>() * side * side
+        2 * size_of::<f64>() * side * side
     }
 
     /// Products for second derivatives `d` of the rows, and mean penalties `rho [columns]`; `before` is used up where it can

@@ -1,6 +1,7 @@
 //! Mean and scale of the columns over each training set.
 
 use ndarray::{Array1, Array2};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::table::{Table, Units};
@@ -51,40 +52,71 @@ impl Moments {
 /// A variance below this share of the squared mean is rounding: the column is constant.
 const ROUNDING: f64 = 1e-12;
 
+/// Columns that one thread sums.
+const TILE: usize = 256;
+
 /// The moments of each of `sets [sets][rows]`, in one pass over the table.
 ///
 /// `mean = Σ d x / Σ d` and `scale = √(Σ d x² / Σ d − mean²)`, in the table's units, where means are small beside spreads.
 pub(crate) fn moments(table: &Table<'_>, sets: &[Vec<f64>], scaling: Scaling) -> Vec<Moments> {
     let columns = table.columns;
-    let mut sums = vec![vec![[0.0f64; 2]; columns]; sets.len()];
-    let mut buffer: Vec<f32> = Vec::new();
+    let mut sums = vec![(vec![0.0f64; columns], vec![0.0f64; columns]); sets.len()];
+    let mut buffer = Vec::new();
     for block in table.blocks() {
         let values = table.block(block.clone(), &mut buffer);
-        sums.par_iter_mut().zip(sets).for_each(|(sums, weights)| {
-            let rows = values.chunks_exact(columns).zip(&weights[block.clone()]).filter(|&(_, &weight)| weight > 0.0);
-            for (row, &weight) in rows {
-                for (sum, &value) in sums.iter_mut().zip(row) {
-                    let value = f64::from(value);
-                    sum[0] += weight * value;
-                    sum[1] += weight * value * value;
-                }
-            }
+        sums.par_iter_mut().zip(sets).for_each(|((sums, squares), weights)| {
+            let tiles = sums.par_chunks_mut(TILE).zip(squares.par_chunks_mut(TILE)).enumerate();
+            tiles.for_each(|(tile, (sums, squares))| {
+                let (first, weights) = (tile * TILE, &weights[block.clone()]);
+                Arch::new().dispatch(Add { values, columns, first, weights, sums, squares });
+            });
         });
     }
-    let moments = |(sums, weights): (&Vec<[f64; 2]>, &Vec<f64>)| {
+    let moments = |((sums, squares), weights): (&(Vec<f64>, Vec<f64>), &Vec<f64>)| {
         let total: f64 = weights.iter().sum();
-        let of_column = |(column, sum): (usize, &[f64; 2])| {
-            let (mean, square) = (sum[0] / total, sum[1] / total);
+        let of_column = |(column, (sum, square)): (usize, (&f64, &f64))| {
+            let (mean, square) = (sum / total, square / total);
             let variance = square - mean * mean;
             let unit = 1.0 / f64::from(table.units.inverse[column]);
             let constant = variance.is_nan() || variance <= ROUNDING * mean * mean || variance < f64::MIN_POSITIVE;
             let scale = if constant || scaling == Scaling::None { 1.0 } else { variance.sqrt() * unit };
             (mean * unit + f64::from(table.units.mean[column]), scale)
         };
-        let (mean, scale): (Vec<f64>, Vec<f64>) = sums.iter().enumerate().map(of_column).unzip();
+        let (mean, scale): (Vec<f64>, Vec<f64>) = sums.iter().zip(squares).enumerate().map(of_column).unzip();
         Moments { mean: Array1::from_vec(mean), scale: Array1::from_vec(scale) }
     };
     sums.iter().zip(sets).map(moments).collect()
+}
+
+/// What adds rows of a set to the sums of some columns.
+struct Add<'a> {
+    /// `[rows, columns]`.
+    values: &'a [f32],
+    columns: usize,
+    /// The first of the columns summed.
+    first: usize,
+    /// Of each row.
+    weights: &'a [f64],
+    /// `Σ d x` of each column.
+    sums: &'a mut [f64],
+    /// `Σ d x²` of each column.
+    squares: &'a mut [f64],
+}
+
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { values, columns, first, weights, sums, squares } = self;
+        for (row, &weight) in values.chunks_exact(columns).zip(weights).filter(|&(_, &weight)| weight > 0.0) {
+            for ((sum, square), &value) in sums.iter_mut().zip(&mut *squares).zip(&row[first..]) {
+                let value = f64::from(value);
+                *sum += weight * value;
+                *square += weight * value * value;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl Ware {
             Self::Blocks => targets.outputs * (ground.bytes() + 2 * of_rows),
             Self::Whole => {
                 let unknowns = (ground.table().columns + 1) * targets.outputs;
-                3 * size_of::<f64>() * unknowns * unknowns
+                2 * size_of::<f64>() * unknowns * unknowns
             }
         }
     }
@@ -181,13 +181,15 @@ impl<'a> Own<'a> {
                     Factor::Sketches(sketches.par_iter().map(|sketch| sketch.factor(rho, c)).collect())
                 }
                 Taken::Whole(hessian) => {
-                    let mut penalised = hessian.clone();
-                    let length = rho.len() + 1;
-                    for first in (0..hessian.nrows()).step_by(length) {
-                        rho.iter().enumerate().for_each(|(column, rho)| {
-                            penalised[(first + column, first + column)] += rho / c;
-                        });
-                    }
+                    let penalised = || {
+                        let (mut penalised, length) = (hessian.clone(), rho.len() + 1);
+                        for first in (0..hessian.nrows()).step_by(length) {
+                            rho.iter().enumerate().for_each(|(column, rho)| {
+                                penalised[(first + column, first + column)] += rho / c;
+                            });
+                        }
+                        penalised
+                    };
                     Factor::Whole(cholesky(penalised))
                 }
             });

@@ -11,8 +11,8 @@ use crate::table::{CHUNK, Real, Table};
 /// Columns of a gradient that one thread works on.
 const TILE: usize = 64;
 
-/// Rows whose residuals are summed in the rows' own precision.
-const SHORT: usize = 256;
+/// Outputs up to which products are made faster one output after the other than column by column.
+const NARROW: usize = 10;
 
 /// Where one problem is to be looked at.
 pub(crate) struct Look<'a, 't> {
@@ -36,6 +36,7 @@ pub(crate) struct View {
 
 /// Looks at all of `looks`, each with `outputs` outputs; rows, scores and residuals are in the precision `T`.
 pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_, '_>]) -> Vec<View> {
+    T::pass_begins(table);
     let (columns, width) = (table.columns, looks.len() * outputs);
     let weights = Mat::from_fn(columns, width, |column, place| {
         T::of(looks[place / outputs].point[column * outputs + place % outputs])
@@ -49,34 +50,42 @@ pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_,
             scores: vec![0.0; table.rows * outputs],
         })
         .collect();
-    let mut buffer: Vec<T> = Vec::new();
     let mut gradient = vec![0.0f64; columns * width];
     for block in table.blocks() {
-        let values = table.block(block.clone(), &mut buffer);
-        let mut residuals = vec![T::default(); block.len() * width];
-        // Scores first, then what each row makes of them.
-        let sums: Vec<Vec<Part>> = residuals
-            .par_chunks_mut(CHUNK * width)
-            .zip(values.par_chunks(CHUNK * columns))
-            .enumerate()
-            .map(|(chunk, (residuals, values))| {
-                let rows = residuals.len() / width;
-                let scores = MatMut::from_row_major_slice_mut(residuals, rows, width);
-                let values = MatRef::from_row_major_slice(values, rows, columns);
+        // Each chunk is gone through twice while it is near: for its scores, and for its part of the gradient.
+        let chunks: Vec<(Vec<Part>, Vec<T>)> = (block.clone())
+            .into_par_iter()
+            .step_by(CHUNK)
+            .map_init(Vec::<T>::new, |buffer, first| {
+                let rows = CHUNK.min(block.end - first);
+                let values = MatRef::from_row_major_slice(table.chunk(first..first + rows, buffer), rows, columns);
+                let mut residuals = vec![T::default(); rows * width];
+                let scores = MatMut::from_row_major_slice_mut(&mut residuals, rows, width);
                 matmul(scores, Accum::Replace, values, weights.as_ref(), T::of(1.0), Par::Seq);
-                let first = block.start + chunk * CHUNK;
-                looks
-                    .iter()
-                    .enumerate()
-                    .map(|(place, look)| {
-                        let own = Strided { values: &mut *residuals, width, place };
-                        Arch::new().dispatch(Fill { look, outputs, first, own })
-                    })
-                    .collect()
+                let parts = looks.iter().enumerate().map(|(place, look)| {
+                    let own = Strided { values: &mut residuals, width, place };
+                    Arch::new().dispatch(Fill { look, outputs, first, own })
+                });
+                let parts = parts.collect();
+                let residuals = MatRef::from_row_major_slice(&residuals, rows, width);
+                let mut product = vec![T::default(); columns * width];
+                let target = match width {
+                    ..=NARROW => MatMut::from_column_major_slice_mut(&mut product, columns, width),
+                    _ => MatMut::from_row_major_slice_mut(&mut product, columns, width),
+                };
+                matmul(target, Accum::Replace, values.transpose(), residuals, T::of(1.0), Par::Seq);
+                (parts, product)
             })
             .collect();
-        for (chunk, parts) in sums.into_iter().enumerate() {
-            let first = (block.start + chunk * CHUNK) * outputs;
+        // The precision of the rows over a chunk of them, float64 over all.
+        gradient.par_chunks_mut(TILE * width).enumerate().for_each(|(tile, sums)| {
+            for (_, product) in &chunks {
+                let own = &product[tile * TILE * width..][..sums.len()];
+                sums.iter_mut().zip(own).for_each(|(sum, &part)| *sum += part.into());
+            }
+        });
+        for (first, (parts, _)) in block.step_by(CHUNK).zip(chunks) {
+            let first = first * outputs;
             for (view, part) in views.iter_mut().zip(parts) {
                 view.loss += part.loss;
                 let sums = view.gradient[columns * outputs..].iter_mut().zip(&part.residuals);
@@ -85,26 +94,12 @@ pub(crate) fn look<T: Real>(table: &Table<'_>, outputs: usize, looks: &[Look<'_,
                 view.scores[first..first + part.scores.len()].copy_from_slice(&part.scores);
             }
         }
-        let values = MatRef::from_row_major_slice(values, block.len(), columns);
-        let residuals = MatRef::from_row_major_slice(&residuals, block.len(), width);
-        gradient.par_chunks_mut(TILE * width).enumerate().for_each(|(tile, sums)| {
-            let count = sums.len() / width;
-            let mut product = vec![T::default(); count * width];
-            let values = values.subcols(tile * TILE, count).transpose();
-            // The precision of the rows over few of them, float64 over all.
-            for first in (0..block.len()).step_by(SHORT) {
-                let rows = SHORT.min(block.len() - first);
-                let target = MatMut::from_row_major_slice_mut(&mut product, count, width);
-                let (values, residuals) = (values.subcols(first, rows), residuals.subrows(first, rows));
-                matmul(target, Accum::Replace, values, residuals, T::of(1.0), Par::Seq);
-                sums.iter_mut().zip(&product).for_each(|(sum, &part)| *sum += part.into());
-            }
-        });
     }
+    let [by_column, by_output] = if width <= NARROW { [1, columns] } else { [width, 1] };
     for (place, view) in views.iter_mut().enumerate() {
-        for (column, sums) in gradient.chunks_exact(width).enumerate() {
-            let own = &sums[place * outputs..(place + 1) * outputs];
-            view.gradient[column * outputs..(column + 1) * outputs].copy_from_slice(own);
+        for (column, own) in view.gradient[..columns * outputs].chunks_exact_mut(outputs).enumerate() {
+            let sum = |output: usize| gradient[column * by_column + (place * outputs + output) * by_output];
+            own.iter_mut().enumerate().for_each(|(output, own)| *own = sum(output));
         }
     }
     views

@@ -58,13 +58,13 @@ impl<'a, T: Real> Products<'a, T> {
                 (Factor::Diagonal(rho.iter().map(|&rho| T::of(1.0 / (1.0 + total * c / rho))).collect()), total)
             }
             Self::Columns { gram, mean, total } => {
-                (Factor::Columns(cholesky(scaled(gram, &scale)), mean.clone()), total)
+                (Factor::Columns(cholesky(|| scaled(gram, &scale)), mean.clone()), total)
             }
             Self::Rows { gram, d, total, values } => {
                 let root = |d: T| -> f64 { d.into() };
                 let roots: Vec<T> = d.iter().map(|&d| T::of(root(d).sqrt())).collect();
                 let scale: Vec<T> = d.iter().map(|&d| T::of((root(d) * c).sqrt())).collect();
-                (Factor::Rows(cholesky(scaled(gram, &scale)), roots, *values), total)
+                (Factor::Rows(cholesky(|| scaled(gram, &scale)), roots, *values), total)
             }
         };
         Preconditioner { scale, factor, intercept: T::of(if *total > 0.0 { 1.0 / total.max(LEAST) } else { 0.0 }) }
@@ -162,20 +162,15 @@ fn scaled<T: Real>(gram: &Mat<T>, scale: &[T]) -> Mat<T> {
     scaled
 }
 
-/// The lower factor of `matrix`, whose lower half is given and whose eigenvalues are above 0 but for rounding.
-pub(crate) fn cholesky<T: Real>(matrix: Mat<T>) -> Mat<T> {
-    let size = matrix.nrows();
-    let highest = (0..size).map(|i| matrix[(i, i)].into()).fold(1.0f64, f64::max);
-    let mut memory =
-        faer::dyn_stack::MemBuffer::new(cholesky_in_place_scratch::<T>(size, Par::Seq, Default::default()));
+/// The lower factor of the matrix that `make` makes, whose lower half is given and whose eigenvalues are above 0 but for rounding.
+pub(crate) fn cholesky<T: Real>(make: impl Fn() -> Mat<T>) -> Mat<T> {
     let mut lift = 0.0f64;
     loop {
-        let mut factor = matrix.clone();
+        let mut factor = make();
+        let size = factor.nrows();
+        let highest = (0..size).map(|i| factor[(i, i)].into()).fold(1.0f64, f64::max);
         (0..size).for_each(|i| factor[(i, i)] += T::of(lift));
-        let stack = faer::dyn_stack::MemStack::new(&mut memory);
-        if cholesky_in_place(factor.as_mut(), Default::default(), Par::Seq, stack, Default::default()).is_ok()
-            && (0..size).all(|i| factor[(i, i)].into().is_normal())
-        {
+        if factorise(factor.as_mut()) && (0..size).all(|i| factor[(i, i)].into().is_normal()) {
             return factor;
         }
         if !lift.is_finite() || !highest.is_finite() {
@@ -185,8 +180,67 @@ pub(crate) fn cholesky<T: Real>(matrix: Mat<T>) -> Mat<T> {
     }
 }
 
+/// Replaces the lower half of `matrix` by its factor, a panel of columns after the other; false where it has none.
+///
+/// The library's own works in parts that depend on the number of threads, by which its last digits do too.
+fn factorise<T: Real>(mut matrix: MatMut<'_, T>) -> bool {
+    let size = matrix.nrows();
+    let scratch = cholesky_in_place_scratch::<T>(TILE.min(size), Par::Seq, Default::default());
+    let mut memory = faer::dyn_stack::MemBuffer::new(scratch);
+    for first in (0..size).step_by(TILE) {
+        let (left, width) = (size - first, TILE.min(size - first));
+        let rest = matrix.as_mut().submatrix_mut(first, first, left, left);
+        let (mut panel, _, mut below, mut trailing) = rest.split_at_mut(width, width);
+        let stack = faer::dyn_stack::MemStack::new(&mut memory);
+        if cholesky_in_place(panel.as_mut(), Default::default(), Par::Seq, stack, Default::default()).is_err() {
+            return false;
+        }
+        let panel = panel.as_ref();
+        below.as_mut().par_row_chunks_mut(TILE).for_each(|rows| {
+            solve_lower_triangular_in_place(panel, rows.transpose_mut(), Par::Seq);
+        });
+        let below = below.as_ref();
+        trailing.as_mut().par_col_chunks_mut(TILE).enumerate().for_each(|(tile, columns)| {
+            let (first, count) = (tile * TILE, columns.ncols());
+            let (low, here) = (below.subrows(first, below.nrows() - first), below.subrows(first, count));
+            let columns = columns.subrows_mut(first, low.nrows());
+            matmul(columns, Accum::Add, low, here.transpose(), T::of(-1.0), Par::Seq);
+        });
+    }
+    true
+}
+
 /// `A⁻¹ right` from the lower factor of `A`.
 pub(crate) fn solve<T: Real>(factor: MatRef<'_, T>, mut right: MatMut<'_, T>) {
     solve_lower_triangular_in_place(factor, right.as_mut(), Par::Seq);
     solve_upper_triangular_in_place(factor.transpose(), right, Par::Seq);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `A Aᵀ` and its factor, of more columns than one panel has.
+    fn check(size: usize, rank: usize, tolerance: f64) {
+        let values = Mat::from_fn(size, rank, |r, c| ((r * 37 + c * 101 + r * c * 7) % 23) as f64 - 11.0);
+        let whole = &values * values.transpose();
+        let found = cholesky(|| whole.clone());
+        let lower = Mat::from_fn(size, size, |row, column| if row < column { 0.0 } else { found[(row, column)] });
+        let back = &lower * lower.transpose();
+        let off = |row: usize, column: usize| (back[(row, column)] - whole[(row, column)]).abs();
+        let most = (0..size).flat_map(|row| (0..size).map(move |column| off(row, column))).fold(0.0, f64::max);
+        assert!(most <= tolerance * whole[(0, 0)], "{most}");
+    }
+
+    #[test]
+    fn a_factor_in_panels_multiplies_to_the_matrix() {
+        check(300, 700, 1e-11);
+        check(TILE, 200, 1e-11);
+        check(1, 3, 1e-11);
+    }
+
+    #[test]
+    fn what_has_no_factor_is_lifted_by_rounding() {
+        check(300, 20, 1e-8);
+    }
 }

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn where_no_sketch_is_good_enough_and_blocks_do_not_fit_outputs_share_their_mean() {
-        let one = 24 * 60 * 60;
+        let one = 16 * 60 * 60;
         let found = bought((60, 5), 1, one, (200, 1000));
         let first = found.iter().find(|(_, ware)| *ware == Ware::One).expect("the mean in double precision");
         assert!(first.0 >= TOO_MANY as usize, "{found:?}");
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_bought() {
-        let one = 24 * 36;
+        let one = 16 * 36;
         assert!(bought((6, 2), 1, one, (40, 100)).iter().all(|(_, ware)| *ware == Ware::One));
         assert_eq!(bought((6, 2), 1, one - 1, (40, 100)), []);
         assert_eq!(bought((6, 5), NEVER, one, (40, 100)), []);

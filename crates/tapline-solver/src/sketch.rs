@@ -154,14 +154,17 @@ impl<'a> Few<'a> {
     fn factor(&self, rho: &[f64], c: f64) -> Woodbury<'a> {
         let of_intercept = self.penalty.sqrt().recip();
         let scale = rho.iter().map(|rho| (c / rho).sqrt()).chain([of_intercept]).map(|scale| scale as f32).collect();
-        let mut inner = self.gram.clone();
         let (c, of_intercept) = (c as f32, self.penalty.recip() as f32);
         let roots = &self.drawn.roots;
-        for (column, root) in roots.iter().enumerate() {
-            let below = inner.col_as_slice_mut(column)[column..].iter_mut().zip(&roots[column..]);
-            below.for_each(|(value, other)| *value = *value * c + root * other * of_intercept);
-            inner[(column, column)] += 1.0;
-        }
+        let inner = || {
+            let mut inner = self.gram.clone();
+            for (column, root) in roots.iter().enumerate() {
+                let below = inner.col_as_slice_mut(column)[column..].iter_mut().zip(&roots[column..]);
+                below.for_each(|(value, other)| *value = *value * c + root * other * of_intercept);
+                inner[(column, column)] += 1.0;
+            }
+            inner
+        };
         Woodbury { drawn: Arc::clone(&self.drawn), scale, inner: cholesky(inner) }
     }
 }

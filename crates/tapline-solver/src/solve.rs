@@ -19,9 +19,9 @@ use crate::{Error, Loss, LossTask, Problem, Scaling, SolverConfig, Task};
 
 /// Outputs that one pass takes up: more make a product no faster.
 const WIDTH: usize = 64;
-/// A pass takes as long as one of so many outputs more, at the speed of the preconditioner's products: it waits for memory, or
-/// where rows are not kept, for their source.
-const WAITING: [f64; 2] = [2.0, 8.0];
+/// Where rows are not kept, a pass waits for their source as long as so many outputs take at the speed of the preconditioner's
+/// products.
+const WAITING: f64 = 6.0;
 /// A factor of the curvature is used for strengths up to so many times the one that it was made for.
 const NEAR: f64 = 4.0;
 /// The curvature is taken anew where the strength has grown by this factor.
@@ -317,7 +317,7 @@ struct Curvature<'a> {
     spent: f64,
     cost: f64,
     cost_of_look: f64,
-    /// Outputs that a pass takes as long as beside its own.
+    /// Outputs that a pass waits for its rows.
     waiting: f64,
     /// Whether the losses' second derivatives never change.
     constant: bool,
@@ -326,7 +326,7 @@ struct Curvature<'a> {
 impl<'a> Curvature<'a> {
     fn new(prepared: &'a Prepared<'_, '_, '_>, rho: Vec<f64>) -> Self {
         let cost_of_look = 8.0 * (prepared.table.rows * prepared.table.columns) as f64;
-        let waiting = WAITING[usize::from(f32::kept(prepared.table).is_none())];
+        let waiting = if f32::kept(prepared.table).is_none() { WAITING } else { 0.0 };
         Self {
             ground: &prepared.ground,
             products: None,
@@ -335,7 +335,7 @@ impl<'a> Curvature<'a> {
             taken_at: 0.0,
             spent: 0.0,
             // With a look at one problem, for the second derivatives.
-            cost: prepared.ground.cost() + cost_of_look * (prepared.loss.outputs() as f64 + waiting),
+            cost: prepared.ground.cost() + cost_of_look * (effort(prepared.loss.outputs()) + waiting),
             waiting,
             cost_of_look,
             constant: matches!(prepared.loss, Loss::SquaredError(_)),
@@ -343,7 +343,7 @@ impl<'a> Curvature<'a> {
     }
 
     fn spend(&mut self, width: usize) {
-        self.spent += self.cost_of_look * (width as f64 + self.waiting);
+        self.spent += self.cost_of_look * (effort(width) + self.waiting);
     }
 
     fn is_stale(&self, c: f64) -> bool {
@@ -376,4 +376,10 @@ impl<'a> Curvature<'a> {
         }
         &self.factored.as_ref().expect("made above").1
     }
+}
+
+/// Outputs that take as long, at the speed of the preconditioner's products, as a pass of `width` of them takes: as measured,
+/// reading alone for one, and for some as long as for sixteen.
+fn effort(width: usize) -> f64 {
+    if width == 1 { 1.5 } else { 4.0 + 0.3 * width as f64 }
 }

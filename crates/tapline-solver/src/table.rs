@@ -7,8 +7,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayBase, Data, Ix2};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -33,8 +35,11 @@ pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
     /// The number nearest to `value`.
     fn of(value: f64) -> Self;
 
-    /// All rows in this precision `[rows, columns]`, where they fit.
+    /// All rows in this precision `[rows, columns]`, where they are kept.
     fn kept<'b>(table: &'b Table<'_>) -> Option<&'b [Self]>;
+
+    /// A pass in this precision is about to begin.
+    fn pass_begins(table: &Table<'_>);
 
     /// As [`RowSource::read`].
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]);
@@ -51,6 +56,8 @@ impl Real for f32 {
         table.kept.as_deref()
     }
 
+    fn pass_begins(_: &Table<'_>) {}
+
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
         source.read(first, units, out);
     }
@@ -64,10 +71,14 @@ impl Real for f64 {
     }
 
     fn kept<'b>(table: &'b Table<'_>) -> Option<&'b [Self]> {
-        if table.kept.is_none() || table.rows * table.columns * size_of::<f64>() > table.max_bytes {
-            return None;
+        table.kept_f64.get().map(Vec::as_slice)
+    }
+
+    fn pass_begins(table: &Table<'_>) {
+        let fits = table.kept.is_some() && table.rows * table.columns * size_of::<f64>() <= table.max_bytes;
+        if table.passes_f64.fetch_add(1, Ordering::Relaxed) >= KEPT_AFTER && fits {
+            table.kept_f64.get_or_init(|| table.read());
         }
-        Some(table.kept_f64.get_or_init(|| table.read(0..table.rows)))
     }
 
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
@@ -88,6 +99,32 @@ impl Units {
     /// Every column as it is `[columns]`.
     pub fn as_given(columns: usize) -> Self {
         Self { mean: vec![0.0; columns], inverse: vec![1.0; columns] }
+    }
+
+    /// Writes each number of `row [columns]` in its column's unit into `out [columns]`, computed in float64 and rounded by
+    /// `of`.
+    pub fn apply<A: Copy + Into<f64>, T>(&self, row: &[A], out: &mut [T], of: impl Fn(f64) -> T) {
+        Arch::new().dispatch(Standardise { units: self, row, out, of });
+    }
+}
+
+/// What turns a row into its columns' units.
+struct Standardise<'a, A, T, F> {
+    units: &'a Units,
+    row: &'a [A],
+    out: &'a mut [T],
+    of: F,
+}
+
+impl<A: Copy + Into<f64>, T, F: Fn(f64) -> T> WithSimd for Standardise<'_, A, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { units, row, out, of } = self;
+        for (((out, &value), &mean), &inverse) in out.iter_mut().zip(row).zip(&units.mean).zip(&units.inverse) {
+            *out = of((value.into() - f64::from(mean)) * f64::from(inverse));
+        }
     }
 }
 
@@ -112,14 +149,18 @@ where
     T: Real,
 {
     for (out, row) in out.chunks_exact_mut(rows.ncols().max(1)).zip(rows.outer_iter().skip(first)) {
-        for (((out, &value), &mean), &inverse) in out.iter_mut().zip(row).zip(&units.mean).zip(&units.inverse) {
-            *out = T::of((value.into() - f64::from(mean)) * f64::from(inverse));
+        match row.to_slice() {
+            Some(row) => units.apply(row, out, T::of),
+            None => units.apply(&row.to_vec(), out, T::of),
         }
     }
 }
 
 /// Rows that are read together; whatever the number of threads, sums are taken over the same blocks in the same order.
 pub(crate) const CHUNK: usize = 128;
+
+/// Passes in double precision that read their rows anew; to keep them takes as long as some five of these.
+const KEPT_AFTER: usize = 4;
 
 /// Bytes of a block: as many rows as a processor's cache may hold.
 const BLOCK_BYTES: usize = 8 << 20;
@@ -132,8 +173,10 @@ pub(crate) struct Table<'a> {
     pub(crate) units: Units,
     /// All rows, where they fit `[rows, columns]`.
     kept: Option<Vec<f32>>,
-    /// The same in double precision, from when it was first asked for.
+    /// The same in double precision, where there are many passes in it.
     kept_f64: OnceLock<Vec<f64>>,
+    /// Passes in double precision that were begun.
+    passes_f64: AtomicUsize,
     max_bytes: usize,
 }
 
@@ -144,11 +187,19 @@ impl<'a> Table<'a> {
     /// For a number that is NaN or infinite in any row.
     pub(crate) fn new(source: &'a dyn RowSource, used: &[bool], max_bytes: usize) -> Result<Self, Error> {
         let (rows, columns) = source.dim();
-        let units = Units::as_given(columns);
-        let mut table = Self { source, rows, columns, units, kept: None, kept_f64: OnceLock::new(), max_bytes };
+        let mut table = Self {
+            source,
+            rows,
+            columns,
+            units: Units::as_given(columns),
+            kept: None,
+            kept_f64: OnceLock::new(),
+            passes_f64: AtomicUsize::new(0),
+            max_bytes,
+        };
         table.units = table.measure(used)?;
         if rows * columns * size_of::<f32>() <= max_bytes {
-            table.kept = Some(table.read(0..rows));
+            table.kept = Some(table.read());
         }
         Ok(table)
     }
@@ -161,26 +212,37 @@ impl<'a> Table<'a> {
         (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
     }
 
-    /// The rows of a block `[block, columns]`: lent where they are kept in this precision, else read into `buffer`.
-    pub(crate) fn block<'b, T: Real>(&'b self, block: Range<usize>, buffer: &'b mut Vec<T>) -> &'b [T] {
+    /// At most [`CHUNK`] rows: lent where they are kept in this precision, else read into `buffer`.
+    pub(crate) fn chunk<'b, T: Real>(&'b self, rows: Range<usize>, buffer: &'b mut Vec<T>) -> &'b [T] {
         if let Some(kept) = T::kept(self) {
-            return &kept[block.start * self.columns..block.end * self.columns];
+            return &kept[rows.start * self.columns..rows.end * self.columns];
         }
-        self.read_into(block, buffer);
+        buffer.resize(rows.len() * self.columns, T::default());
+        T::read(self.source, rows.start, &self.units, buffer);
         buffer
     }
 
-    /// Reads a block, a chunk at a time.
-    fn read<T: Real>(&self, block: Range<usize>) -> Vec<T> {
-        let mut values = Vec::new();
-        self.read_into(block, &mut values);
+    /// The rows of a block `[block, columns]`: lent where they are kept, else read into `buffer`.
+    pub(crate) fn block<'b>(&'b self, block: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        if let Some(kept) = &self.kept {
+            return &kept[block.start * self.columns..block.end * self.columns];
+        }
+        buffer.resize(block.len() * self.columns, 0.0);
+        self.read_into(block.start, buffer);
+        buffer
+    }
+
+    /// All rows.
+    fn read<T: Real>(&self) -> Vec<T> {
+        let mut values = vec![T::default(); self.rows * self.columns];
+        self.read_into(0, &mut values);
         values
     }
 
-    fn read_into<T: Real>(&self, block: Range<usize>, values: &mut Vec<T>) {
-        values.resize(block.len() * self.columns, T::default());
+    /// Reads rows from `first` on, a chunk at a time.
+    fn read_into<T: Real>(&self, first: usize, values: &mut [T]) {
         let chunks = values.par_chunks_mut(CHUNK * self.columns).enumerate();
-        chunks.for_each(|(chunk, out)| T::read(self.source, block.start + chunk * CHUNK, &self.units, out));
+        chunks.for_each(|(chunk, out)| T::read(self.source, first + chunk * CHUNK, &self.units, out));
     }
 
     /// The rows `wanted`, ascending, one after the other.
@@ -207,15 +269,17 @@ impl<'a> Table<'a> {
     /// (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
     fn measure(&self, used: &[bool]) -> Result<Units, Error> {
         let (mut count, mut mean, mut squares) = (0.0, vec![0.0f64; self.columns], vec![0.0f64; self.columns]);
-        let mut buffer = Vec::new();
         for block in self.blocks() {
-            let values = self.block(block.clone(), &mut buffer);
-            check_finite(values, block.start, self.columns)?;
-            let parts: Vec<Sums> = values
-                .par_chunks(CHUNK * self.columns)
-                .zip(used[block].par_chunks(CHUNK))
-                .map(|(rows, used)| Sums::of(rows, used, self.columns))
+            let chunks = block.clone().into_par_iter().step_by(CHUNK);
+            let parts: Vec<Result<Sums, Error>> = chunks
+                .map_init(Vec::<f32>::new, |buffer, first| {
+                    let rows = first..block.end.min(first + CHUNK);
+                    let values = self.chunk(rows.clone(), buffer);
+                    check_finite(values, first, self.columns)?;
+                    Ok(Arch::new().dispatch(Measure { values, used: &used[rows], columns: self.columns }))
+                })
                 .collect();
+            let parts: Vec<Sums> = parts.into_iter().collect::<Result<_, _>>()?;
             for part in parts.into_iter().filter(|part| part.count > 0.0) {
                 let total = count + part.count;
                 for column in 0..self.columns {
@@ -259,9 +323,21 @@ struct Sums {
     squares: Vec<f64>,
 }
 
-impl Sums {
-    fn of(rows: &[f32], used: &[bool], columns: usize) -> Self {
-        let chosen = || rows.chunks_exact(columns).zip(used).filter(|&(_, &used)| used).map(|(row, _)| row);
+/// What sums a chunk's columns.
+struct Measure<'a> {
+    /// `[rows, columns]`.
+    values: &'a [f32],
+    used: &'a [bool],
+    columns: usize,
+}
+
+impl WithSimd for Measure<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Sums {
+        let Self { values, used, columns } = self;
+        let chosen = || values.chunks_exact(columns).zip(used).filter(|&(_, &used)| used).map(|(row, _)| row);
         let count = chosen().count() as f64;
         let (mut mean, mut squares) = (vec![0.0; columns], vec![0.0; columns]);
         chosen().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value)));
@@ -271,19 +347,18 @@ impl Sums {
                 *sum += (f64::from(value) - mean) * (f64::from(value) - mean);
             }
         }
-        Self { count, mean, squares }
+        Sums { count, mean, squares }
     }
 }
 
 fn check_finite(values: &[f32], first: usize, columns: usize) -> Result<(), Error> {
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(place) => Err(Error::NotFinite {
-            row: first + place / columns,
-            column: place % columns,
-            value: f64::from(values[place]),
-        }),
-        None => Ok(()),
+    // All at a time, which takes no branches; then which.
+    if values.iter().fold(true, |all, value| all & value.is_finite()) {
+        return Ok(());
     }
+    let place = values.iter().position(|value| !value.is_finite()).expect("one of them is not");
+    let value = f64::from(values[place]);
+    Err(Error::NotFinite { row: first + place / columns, column: place % columns, value })
 }
 
 #[cfg(test)]
@@ -315,9 +390,23 @@ mod tests {
         let (kept, read) = (Table::new(&rows, &[true; 3000], usize::MAX), Table::new(&rows, &[true; 3000], 0));
         let (kept, read) = (kept.unwrap(), read.unwrap());
         assert_eq!(kept.units, read.units);
-        for block in read.blocks() {
+        for first in (0..3000).step_by(CHUNK) {
+            let rows = first..3000.min(first + CHUNK);
             let mut buffer: Vec<f32> = Vec::new();
-            assert_eq!(kept.block(block.clone(), &mut Vec::<f32>::new()), read.block(block, &mut buffer));
+            assert_eq!(kept.chunk(rows.clone(), &mut Vec::<f32>::new()), read.chunk(rows, &mut buffer));
         }
+    }
+
+    #[test]
+    fn rows_kept_after_many_passes_in_double_precision_are_those_read_in_each() {
+        let rows = Array2::from_shape_fn((300, 3), |(row, column)| (row * 37 + column * 11) as f64 / 7.0 + 50.0);
+        let table = Table::new(&rows, &[true; 300], usize::MAX).unwrap();
+        let mut passes = Vec::new();
+        for pass in 0..=KEPT_AFTER {
+            f64::pass_begins(&table);
+            assert_eq!(f64::kept(&table).is_some(), pass == KEPT_AFTER);
+            passes.push(table.chunk(128..256, &mut Vec::<f64>::new()).to_vec());
+        }
+        assert!(passes.iter().all(|pass| *pass == passes[0]));
     }
 }

@@ -104,9 +104,7 @@ impl Streamed<'_> {
                 part.row_f32(number, values);
                 rest = after;
             }
-            for (((out, &value), &mean), &inverse) in out.iter_mut().zip(&row).zip(&units.mean).zip(&units.inverse) {
-                *out = of((f64::from(value) - f64::from(mean)) * f64::from(inverse));
-            }
+            units.apply(&row, out, &of);
         }
         self.release(which);
     }
