@@ -1,18 +1,21 @@
 //! What curvature is taken from: rows of the table, drawn anew each time; or where there are fewer rows than columns, or so many
 //! columns that their products do not fit, an even sample of the rows that stays.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
 
-use faer::{Mat, MatRef};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::draw::{Drawn, draw};
-use crate::precondition::{Products, TILE, add_gram};
+use crate::precondition::{LEAST, Products, TILE, add_gram};
 use crate::table::{Lent, Real, Table};
 
 /// Rows that a curvature is taken from, at most: so many, or by columns so many for each column where that is more.
 const ROWS: usize = 4096;
 const ROWS_OF_COLUMN: usize = 4;
+/// Rows of a sample, whatever they take.
+const FEW: usize = 512;
 /// Rows that are weighted together before they enter a product.
 pub(crate) const PIECE: usize = 1024;
 /// Rows whose mean one thread sums.
@@ -23,37 +26,15 @@ pub(crate) struct Ground<'a> {
     /// The rows whose second derivatives are asked for, ascending.
     pub(crate) rows: Vec<usize>,
     /// The values of these, where curvature is taken in the space of rows.
-    sample: Option<Sample>,
+    sample: Option<Sample<'a>>,
 }
 
-/// Rows kept to be multiplied with each other.
-pub(crate) struct Sample {
+/// Rows to be multiplied with each other.
+pub(crate) struct Sample<'a> {
     /// How many rows of the table each stands for.
     share: f64,
-    /// `[columns, sample]`: each row in one run.
-    values: Mat<f32>,
-    /// The same in double precision, from when it was first asked for.
-    values_f64: OnceLock<Mat<f64>>,
-}
-
-/// A precision that a sample is kept in.
-pub(crate) trait Kept: Real {
-    /// The sample in this precision `[columns, sample]`.
-    fn values(sample: &Sample) -> MatRef<'_, Self>;
-}
-
-impl Kept for f32 {
-    fn values(sample: &Sample) -> MatRef<'_, Self> {
-        sample.values.as_ref()
-    }
-}
-
-impl Kept for f64 {
-    fn values(sample: &Sample) -> MatRef<'_, Self> {
-        let values = &sample.values;
-        let wide = || Mat::from_fn(values.nrows(), values.ncols(), |row, column| f64::from(values[(row, column)]));
-        sample.values_f64.get_or_init(wide).as_ref()
-    }
+    /// Row by row `[sample, columns]`: the table's own, where these are all of its rows and it keeps them.
+    values: Cow<'a, [f32]>,
 }
 
 impl<'a> Ground<'a> {
@@ -67,10 +48,12 @@ impl<'a> Ground<'a> {
             return Self { table, rows, sample: None };
         }
         let size = rows.len().min(ROWS);
+        let kept = f32::kept(table).filter(|_| size == table.rows);
+        let most = max_bytes / 2 / (size_of::<f32>() * table.columns);
+        let size = if kept.is_some() { size } else { size.min(most.max(FEW)) };
         let evenly: Vec<usize> = (0..size).map(|place| rows[place * rows.len() / size]).collect();
-        let values = table.gather(&evenly);
-        let values = MatRef::from_column_major_slice(&values, table.columns, size).to_owned();
-        let sample = Sample { share: rows.len() as f64 / size as f64, values, values_f64: OnceLock::new() };
+        let values = kept.map_or_else(|| Cow::Owned(table.gather(&evenly)), Cow::Borrowed);
+        let sample = Sample { share: rows.len() as f64 / size as f64, values };
         Self { table, rows: evenly, sample: Some(sample) }
     }
 
@@ -111,7 +94,7 @@ impl<'a> Ground<'a> {
 
     /// Products for second derivatives `d` of the rows, and mean penalties `rho [columns]`; `before` is used up where it can
     /// be. Says as well whether these are the Hessian's: of all rows that have a second derivative.
-    pub(crate) fn products<'s, T: Kept>(
+    pub(crate) fn products<'s, T: Real>(
         &'s self,
         d: &[f64],
         rho: &[f64],
@@ -123,18 +106,33 @@ impl<'a> Ground<'a> {
         };
         let total = d.iter().sum::<f64>() * sample.share;
         let d: Vec<T> = d.iter().map(|&d| T::of(d * sample.share)).collect();
-        let values = T::values(sample);
+        let (columns, size) = (self.table.columns, self.rows.len());
+        let values = MatRef::from_column_major_slice(&*sample.values, columns, size);
+        let mut buffer = Mat::zeros(0, 0);
+        let mut mean = Mat::zeros(columns, 1);
+        for first in (0..columns).step_by(TILE) {
+            let some = T::some_columns(values, first, TILE, &mut buffer);
+            let (d, share) = (MatRef::from_column_major_slice(&d, size, 1), T::of(total.max(LEAST).recip()));
+            let mean = mean.as_mut().subrows_mut(first, some.nrows());
+            matmul(mean, Accum::Replace, some, d, share, Par::Seq);
+        }
+        let mean = mean.col_as_slice(0).to_vec();
+        // All rows, and with them the intercept: nothing is left out.
+        let is_whole = sample.share == 1.0;
         if let Some(Products::Rows { gram, .. }) = before {
-            return (Products::Rows { gram, d, total, values }, false);
+            return (Products::Rows { gram, mean, d, total, values }, is_whole);
         }
-        let mut scaled = values.to_owned();
-        for column in 0..scaled.ncols() {
-            let values = scaled.col_as_slice_mut(column).iter_mut();
-            values.zip(rho).for_each(|(value, &rho)| *value *= T::of(1.0 / rho.sqrt()));
+        let mut gram = Mat::zeros(size, size);
+        for first in (0..columns).step_by(PIECE) {
+            let mut some = T::some_columns(values, first, PIECE, &mut buffer).to_owned();
+            // About the mean: where a column hardly changes, 1 / ρ is large.
+            some.par_col_chunks_mut(1).for_each(|row| {
+                let values = row.col_mut(0).iter_mut().zip(&mean[first..]).zip(&rho[first..]);
+                values.for_each(|((value, &mean), rho)| *value = (*value - mean) * T::of(rho.sqrt().recip()));
+            });
+            add_gram(&mut gram, some.as_ref());
         }
-        let mut gram = Mat::zeros(scaled.ncols(), scaled.ncols());
-        add_gram(&mut gram, scaled.as_ref());
-        (Products::Rows { gram, d, total, values }, false)
+        (Products::Rows { gram, mean, d, total, values }, is_whole)
     }
 
     /// The values of rows drawn, by their places among these.
@@ -216,8 +214,8 @@ mod tests {
         Array2::from_shape_fn((rows, columns), |(r, c)| ((r * 37 + c * 101 + r * c * 7) % 23) as f64)
     }
 
-    /// The product of curvature and preconditioned gradient is the gradient; by rows the intercept stands apart.
-    fn check<T: Kept>(rows: usize, columns: usize, tolerance: f64) {
+    /// The product of curvature and preconditioned gradient is the gradient.
+    fn check<T: Real>(rows: usize, columns: usize, tolerance: f64) {
         let made = made(rows, columns);
         let table = Table::new(&made, &vec![true; rows], usize::MAX).unwrap();
         let ground = Ground::of(&table, &vec![true; rows], usize::MAX);
@@ -229,13 +227,12 @@ mod tests {
         let mut solved = Mat::from_fn(columns + 1, 1, |row, _| T::of(gradient[row]));
         found.apply(solved.as_mut());
         let solved = |row: usize| -> f64 { solved[(row, 0)].into() };
-        let coupled = if ground.is_by_columns() { 1.0 } else { 0.0 };
         let mut sums: Vec<f64> = (0..columns).map(|row| rho[row] / c * solved(row)).chain([0.0]).collect();
         let values = table.gather(&ground.rows);
         for (values, &d) in values.chunks_exact(columns).zip(&d) {
             let score: f64 = (0..columns).map(|column| f64::from(values[column]) * solved(column)).sum();
-            (0..columns).for_each(|row| sums[row] += d * f64::from(values[row]) * (score + coupled * solved(columns)));
-            sums[columns] += d * (coupled * score + solved(columns));
+            (0..columns).for_each(|row| sums[row] += d * f64::from(values[row]) * (score + solved(columns)));
+            sums[columns] += d * (score + solved(columns));
         }
         for (row, (sum, gradient)) in sums.iter().zip(&gradient).enumerate() {
             assert!((sum - gradient).abs() < tolerance, "{row}: {sum} {gradient}");

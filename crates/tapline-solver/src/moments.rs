@@ -15,6 +15,8 @@ pub struct Moments {
     /// What the weights are penalised in: the weighted population standard deviation of each column `[columns]`, 1 where it is
     /// constant; or 1 throughout ([`Scaling::None`]).
     pub scale: Array1<f64>,
+    /// Whether a column is the same number in all rows of the set, so that its weight is 0 `[columns]`.
+    pub(crate) is_constant: Vec<bool>,
 }
 
 impl Moments {
@@ -78,12 +80,13 @@ pub(crate) fn moments(table: &Table<'_>, sets: &[Vec<f64>], scaling: Scaling) ->
             let (mean, square) = (sum / total, square / total);
             let variance = square - mean * mean;
             let unit = 1.0 / f64::from(table.units.inverse[column]);
-            let constant = variance.is_nan() || variance <= ROUNDING * mean * mean || variance < f64::MIN_POSITIVE;
-            let scale = if constant || scaling == Scaling::None { 1.0 } else { variance.sqrt() * unit };
-            (mean * unit + f64::from(table.units.mean[column]), scale)
+            let is_constant = variance.is_nan() || variance <= ROUNDING * mean * mean || variance < f64::MIN_POSITIVE;
+            let scale = if is_constant || scaling == Scaling::None { 1.0 } else { variance.sqrt() * unit };
+            (mean * unit + f64::from(table.units.mean[column]), (scale, is_constant))
         };
-        let (mean, scale): (Vec<f64>, Vec<f64>) = sums.iter().zip(squares).enumerate().map(of_column).unzip();
-        Moments { mean: Array1::from_vec(mean), scale: Array1::from_vec(scale) }
+        let (mean, rest): (Vec<f64>, Vec<_>) = sums.iter().zip(squares).enumerate().map(of_column).unzip();
+        let (scale, is_constant): (Vec<f64>, Vec<bool>) = rest.into_iter().unzip();
+        Moments { mean: mean.into(), scale: scale.into(), is_constant }
     };
     sums.iter().zip(sets).map(moments).collect()
 }

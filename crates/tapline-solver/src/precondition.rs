@@ -24,6 +24,8 @@ pub(crate) struct Preconditioner<'a, T> {
     /// `√(C / ρ)` of each weight `[columns]`: the problem is scaled so that the penalty is the identity.
     scale: Vec<T>,
     factor: Factor<'a, T>,
+    /// `m = Xᵀ D 1 / Σ D`, what an intercept takes out of each column; empty where it is taken apart.
+    mean: Vec<T>,
     /// `1 / Σ D`: the curvature of the intercept.
     intercept: T,
 }
@@ -31,12 +33,11 @@ pub(crate) struct Preconditioner<'a, T> {
 enum Factor<'a, T> {
     /// The inverse of the diagonal of `I + Σ D S²` `[columns]`.
     Diagonal(Vec<T>),
-    /// Cholesky factor of `I + S (X − 1 mᵀ)ᵀ D (X − 1 mᵀ) S`, lower `[columns, columns]`, and `m = Xᵀ D 1 / Σ D`, what an
-    /// intercept takes out of each column.
-    Columns(Mat<T>, Vec<T>),
-    /// Cholesky factor of `I + √D X S² Xᵀ √D`, lower `[sample, sample]`, `√D`, and `Xᵀ [columns, sample]`; the other follows by
-    /// Woodbury's identity. The intercept is taken apart.
-    Rows(Mat<T>, Vec<T>, MatRef<'a, T>),
+    /// Cholesky factor of `I + S (X − 1 mᵀ)ᵀ D (X − 1 mᵀ) S`, lower `[columns, columns]`.
+    Columns(Mat<T>),
+    /// Cholesky factor of `I + √D (X − 1 mᵀ) S² (X − 1 mᵀ)ᵀ √D`, lower `[sample, sample]`, `√D`, and `Xᵀ [columns, sample]`; the
+    /// other follows by Woodbury's identity.
+    Rows(Mat<T>, Vec<T>, MatRef<'a, f32>),
 }
 
 /// What does not change from one strength to the next: products of the rows with themselves.
@@ -45,29 +46,36 @@ pub(crate) enum Products<'a, T> {
     Diagonal { total: f64 },
     /// `gram = (X − 1 mᵀ)ᵀ D (X − 1 mᵀ)`, lower `[columns, columns]`, `mean = m` and `total = Σ D`.
     Columns { gram: Mat<T>, mean: Vec<T>, total: f64 },
-    /// `gram = X ρ⁻¹ Xᵀ`, lower `[sample, sample]`, `d = D` and `total = Σ D`, with `values = Xᵀ [columns, sample]`.
-    Rows { gram: Mat<T>, d: Vec<T>, total: f64, values: MatRef<'a, T> },
+    /// `gram = (X − 1 oᵀ) ρ⁻¹ (X − 1 oᵀ)ᵀ` about some origin `o`, lower `[sample, sample]`, `mean = m`, `d = D` and `total = Σ D`, with `values = Xᵀ [columns, sample]`.
+    Rows { gram: Mat<T>, mean: Vec<T>, d: Vec<T>, total: f64, values: MatRef<'a, f32> },
 }
 
 impl<'a, T: Real> Products<'a, T> {
     /// The preconditioner for strength `c`, with penalties `rho [columns]`.
     pub(crate) fn factor(&self, rho: &[f64], c: f64) -> Preconditioner<'a, T> {
         let scale: Vec<T> = rho.iter().map(|&rho| T::of((c / rho).sqrt())).collect();
-        let (factor, total) = match self {
-            Self::Diagonal { total } => {
-                (Factor::Diagonal(rho.iter().map(|&rho| T::of(1.0 / (1.0 + total * c / rho))).collect()), total)
-            }
+        let (factor, mean, total) = match self {
+            Self::Diagonal { total } => (
+                Factor::Diagonal(rho.iter().map(|&rho| T::of(1.0 / (1.0 + total * c / rho))).collect()),
+                &[][..],
+                total,
+            ),
             Self::Columns { gram, mean, total } => {
-                (Factor::Columns(cholesky(|| scaled(gram, &scale)), mean.clone()), total)
+                (Factor::Columns(cholesky(|| scaled(gram.clone(), &scale))), &mean[..], total)
             }
-            Self::Rows { gram, d, total, values } => {
-                let root = |d: T| -> f64 { d.into() };
-                let roots: Vec<T> = d.iter().map(|&d| T::of(root(d).sqrt())).collect();
-                let scale: Vec<T> = d.iter().map(|&d| T::of((root(d) * c).sqrt())).collect();
-                (Factor::Rows(cholesky(|| scaled(gram, &scale)), roots, *values), total)
+            Self::Rows { gram, mean, d, total, values } => {
+                let roots: Vec<f64> = d.iter().map(|&d| d.into().sqrt()).collect();
+                let scale: Vec<T> = roots.iter().map(|&root| T::of(root * c.sqrt())).collect();
+                let factor = cholesky(|| {
+                    let mut centred = gram.clone();
+                    centre(&mut centred, d);
+                    scaled(centred, &scale)
+                });
+                (Factor::Rows(factor, roots.into_iter().map(T::of).collect(), *values), &mean[..], total)
             }
         };
-        Preconditioner { scale, factor, intercept: T::of(if *total > 0.0 { 1.0 / total.max(LEAST) } else { 0.0 }) }
+        let intercept = T::of(if *total > 0.0 { 1.0 / total.max(LEAST) } else { 0.0 });
+        Preconditioner { scale, factor, mean: mean.to_vec(), intercept }
     }
 }
 
@@ -79,9 +87,7 @@ impl<T: Real> Preconditioner<'_, T> {
             for column in 0..part.ncols() {
                 let slope = part[(columns, column)];
                 part[(columns, column)] = slope * self.intercept;
-                if let Factor::Columns(_, mean) = &self.factor {
-                    (0..columns).for_each(|row| part[(row, column)] -= mean[row] * slope);
-                }
+                self.mean.iter().enumerate().for_each(|(row, &mean)| part[(row, column)] -= mean * slope);
                 self.rescale(part.as_mut(), column);
             }
             let mut weights = part.as_mut().subrows_mut(0, columns);
@@ -92,17 +98,16 @@ impl<T: Real> Preconditioner<'_, T> {
                         values.zip(inverse).for_each(|(value, &inverse)| *value *= inverse);
                     }
                 }
-                Factor::Columns(factor, _) => solve(factor.as_ref(), weights.as_mut()),
+                Factor::Columns(factor) => solve(factor.as_ref(), weights.as_mut()),
                 Factor::Rows(factor, roots, values) => {
                     self.by_rows(*values, (factor.as_ref(), roots), weights.as_mut());
                 }
             }
             for column in 0..part.ncols() {
                 self.rescale(part.as_mut(), column);
-                if let Factor::Columns(_, mean) = &self.factor {
-                    let taken = (0..columns).fold(T::default(), |sum, row| sum + mean[row] * part[(row, column)]);
-                    part[(columns, column)] -= taken;
-                }
+                let means = self.mean.iter().enumerate();
+                let taken = means.fold(T::default(), |sum, (row, &mean)| sum + mean * part[(row, column)]);
+                part[(columns, column)] -= taken;
             }
         });
     }
@@ -111,27 +116,64 @@ impl<T: Real> Preconditioner<'_, T> {
         self.scale.iter().enumerate().for_each(|(row, &scale)| part[(row, column)] *= scale);
     }
 
-    /// `(I + Aᵀ A)⁻¹ q = q − Aᵀ (I + A Aᵀ)⁻¹ A q` with `A = √D X S` (Woodbury).
-    fn by_rows(&self, values: MatRef<'_, T>, (factor, roots): (MatRef<'_, T>, &[T]), mut q: MatMut<'_, T>) {
+    /// `(I + Aᵀ A)⁻¹ q = q − Aᵀ (I + A Aᵀ)⁻¹ A q` with `A = √D (X − 1 mᵀ) S` (Woodbury).
+    fn by_rows(&self, values: MatRef<'_, f32>, (factor, roots): (MatRef<'_, T>, &[T]), mut q: MatMut<'_, T>) {
         let (columns, sample) = values.shape();
         let scaled = Mat::from_fn(columns, q.ncols(), |row, column| q[(row, column)] * self.scale[row]);
         let mut inner = Mat::zeros(sample, q.ncols());
-        matmul(inner.as_mut(), Accum::Replace, values.transpose(), scaled.as_ref(), T::of(1.0), Par::Seq);
-        let weigh = |inner: &mut Mat<T>| {
-            for column in 0..inner.ncols() {
-                let values = inner.col_as_slice_mut(column).iter_mut();
-                values.zip(roots).for_each(|(value, &root)| *value *= root);
-            }
-        };
-        weigh(&mut inner);
-        solve(factor, inner.as_mut());
-        weigh(&mut inner);
-        let mut back = Mat::zeros(columns, q.ncols());
-        matmul(back.as_mut(), Accum::Replace, values, inner.as_ref(), T::of(1.0), Par::Seq);
+        let mut buffer = Mat::zeros(0, 0);
+        for first in (0..columns).step_by(TILE) {
+            let some = T::some_columns(values, first, TILE, &mut buffer);
+            let scaled = scaled.as_ref().subrows(first, some.nrows());
+            matmul(inner.as_mut(), Accum::Add, some.transpose(), scaled, T::of(1.0), Par::Seq);
+        }
+        let dot = |one: &[T], two: &[T]| one.iter().zip(two).fold(T::default(), |sum, (&one, &two)| sum + one * two);
         for column in 0..q.ncols() {
-            (0..columns).for_each(|row| q[(row, column)] -= back[(row, column)] * self.scale[row]);
+            let of_mean = dot(&self.mean, scaled.col_as_slice(column));
+            let values = inner.col_as_slice_mut(column).iter_mut();
+            values.zip(roots).for_each(|(value, &root)| *value = (*value - of_mean) * root);
+        }
+        solve(factor, inner.as_mut());
+        let mut sums = vec![T::default(); q.ncols()];
+        for (column, sum) in sums.iter_mut().enumerate() {
+            for (value, &root) in inner.col_as_slice_mut(column).iter_mut().zip(roots) {
+                *value *= root;
+                *sum += *value;
+            }
+        }
+        for first in (0..columns).step_by(TILE) {
+            let some = T::some_columns(values, first, TILE, &mut buffer);
+            let mut back = Mat::zeros(some.nrows(), q.ncols());
+            matmul(back.as_mut(), Accum::Replace, some, inner.as_ref(), T::of(1.0), Par::Seq);
+            for (column, &sum) in sums.iter().enumerate() {
+                for (row, &back) in (first..).zip(back.col_as_slice(column)) {
+                    q[(row, column)] -= (back - self.mean[row] * sum) * self.scale[row];
+                }
+            }
         }
     }
+}
+
+/// Takes the mean by `d [n]` out of the products `gram [n, n]` of rows, of which the lower half is given:
+/// `(I − 1 dᵀ / Σ d) gram (I − d 1ᵀ / Σ d)`.
+fn centre<T: Real>(gram: &mut Mat<T>, d: &[T]) {
+    let sum = d.iter().fold(T::default(), |sum, &d| sum + d);
+    if sum.into() <= 0.0 {
+        return;
+    }
+    let size = d.len();
+    let value = |row: usize, column: usize| gram[(row.max(column), row.min(column))];
+    let product = |row: usize| (0..size).fold(T::default(), |sum, column| sum + value(row, column) * d[column]);
+    let with_mean: Vec<T> = (0..size).into_par_iter().map(|row| product(row) / sum).collect();
+    let of_mean = with_mean.iter().zip(d).fold(T::default(), |sum, (&value, &d)| sum + value * d) / sum;
+    gram.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut columns)| {
+        for place in 0..columns.ncols() {
+            let column = tile * TILE + place;
+            let below = columns.as_mut().col_mut(place).subrows_mut(column, size - column);
+            let taken = with_mean[column] - of_mean;
+            below.iter_mut().zip(&with_mean[column..]).for_each(|(value, &row)| *value = *value - row - taken);
+        }
+    });
 }
 
 /// Adds `Aᵀ A` of `values = A [m, n]` to the lower half of `product [n, n]`.
@@ -146,8 +188,8 @@ pub(crate) fn add_gram<T: Real>(product: &mut Mat<T>, values: MatRef<'_, T>) {
 }
 
 /// `I + S gram S`, lower, with `S` the diagonal matrix of `scale [n]`.
-fn scaled<T: Real>(gram: &Mat<T>, scale: &[T]) -> Mat<T> {
-    let mut scaled = gram.clone();
+fn scaled<T: Real>(gram: Mat<T>, scale: &[T]) -> Mat<T> {
+    let mut scaled = gram;
     scaled.par_col_chunks_mut(TILE).enumerate().for_each(|(tile, mut columns)| {
         for place in 0..columns.ncols() {
             let column = tile * TILE + place;

@@ -25,6 +25,9 @@ const PATIENCE: u64 = 60;
 /// a sketch in float32, which then hands over to double precision; there by the shared curvature or one bought at an earlier strength; by
 /// the Hessian itself, whose decrement is the distance to second order.
 const SETTLED: [[f64; 2]; 3] = [[0.1, 0.01], [0.001, 0.0001], [0.3, 0.1]];
+/// How many times the largest penalty of others the weight of a column has that is constant over the set: at the minimum it is 0, and
+/// a held-out row that is no constant there is scored by nothing but rounding otherwise.
+const HELD: f64 = 1e12;
 /// Share of the first loss that counts as nothing.
 const NOTHING: f64 = 1e-15;
 /// How many times more than alone an intercept may gain as weights follow it: where there are more columns than rows, they can
@@ -99,12 +102,15 @@ impl<'a> Search<'a> {
     /// At zero, with `shared [columns]` the penalties that the shared curvature has.
     pub(crate) fn new(targets: Targets<'a>, moments: &'a Moments, units: &'a Units, shared: &[f64]) -> Self {
         let outputs = targets.outputs;
-        let rho: Vec<f64> = moments
+        let mut rho: Vec<f64> = moments
             .scale
             .iter()
             .zip(&units.inverse)
             .map(|(scale, &inverse)| (scale * f64::from(inverse)).powi(2))
             .collect();
+        let held = HELD * rho.iter().copied().fold(1.0, f64::max);
+        let constant = rho.iter_mut().zip(&moments.is_constant).filter(|(_, is_constant)| **is_constant);
+        constant.for_each(|(rho, _)| *rho = held);
         let ratio = rho.iter().zip(shared).map(|(rho, shared)| (rho / shared).sqrt()).collect();
         let length = (rho.len() + 1) * outputs;
         let view = View { loss: 0.0, gradient: vec![0.0; length], curvature: vec![0.0; outputs], scores: Vec::new() };

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use faer::{Mat, MatRef};
 use ndarray::{ArrayBase, Data, Ix2};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -43,6 +44,14 @@ pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
 
     /// As [`RowSource::read`].
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]);
+
+    /// At most `count` columns from `first` on of rows `[columns, rows]`: lent in this precision, else converted into `buffer`.
+    fn some_columns<'b>(
+        rows: MatRef<'b, f32>,
+        first: usize,
+        count: usize,
+        buffer: &'b mut Mat<Self>,
+    ) -> MatRef<'b, Self>;
 }
 
 impl Real for f32 {
@@ -61,6 +70,10 @@ impl Real for f32 {
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
         source.read(first, units, out);
     }
+
+    fn some_columns<'b>(rows: MatRef<'b, f32>, first: usize, count: usize, _: &'b mut Mat<Self>) -> MatRef<'b, Self> {
+        rows.subrows(first, count.min(rows.nrows() - first))
+    }
 }
 
 impl Real for f64 {
@@ -75,7 +88,8 @@ impl Real for f64 {
     }
 
     fn pass_begins(table: &Table<'_>) {
-        let fits = table.kept.is_some() && table.rows * table.columns * size_of::<f64>() <= table.max_bytes;
+        let both = table.rows * table.columns * (size_of::<f32>() + size_of::<f64>());
+        let fits = table.kept.is_some() && both <= table.max_bytes;
         if table.passes_f64.fetch_add(1, Ordering::Relaxed) >= KEPT_AFTER && fits {
             table.kept_f64.get_or_init(|| table.read());
         }
@@ -83,6 +97,24 @@ impl Real for f64 {
 
     fn read(source: &dyn RowSource, first: usize, units: &Units, out: &mut [Self]) {
         source.read_f64(first, units, out);
+    }
+
+    fn some_columns<'b>(
+        rows: MatRef<'b, f32>,
+        first: usize,
+        count: usize,
+        buffer: &'b mut Mat<Self>,
+    ) -> MatRef<'b, Self> {
+        let some = rows.subrows(first, count.min(rows.nrows() - first));
+        if buffer.shape() != some.shape() {
+            *buffer = Mat::zeros(some.nrows(), some.ncols());
+        }
+        for row in 0..some.ncols() {
+            let values = some.col(row).try_as_col_major().expect("each row in one run").as_slice();
+            let out = buffer.col_as_slice_mut(row).iter_mut().zip(values);
+            out.for_each(|(value, &single)| *value = f64::from(single));
+        }
+        buffer.as_ref()
     }
 }
 
@@ -269,6 +301,7 @@ impl<'a> Table<'a> {
     /// (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
     fn measure(&self, used: &[bool]) -> Result<Units, Error> {
         let (mut count, mut mean, mut squares) = (0.0, vec![0.0f64; self.columns], vec![0.0f64; self.columns]);
+        let mut largest = vec![0.0f32; self.columns];
         for block in self.blocks() {
             let chunks = block.clone().into_par_iter().step_by(CHUNK);
             let parts: Vec<Result<Sums, Error>> = chunks
@@ -280,7 +313,11 @@ impl<'a> Table<'a> {
                 })
                 .collect();
             let parts: Vec<Sums> = parts.into_iter().collect::<Result<_, _>>()?;
-            for part in parts.into_iter().filter(|part| part.count > 0.0) {
+            for part in parts {
+                largest.iter_mut().zip(&part.largest).for_each(|(most, &own)| *most = most.max(own));
+                if part.count == 0.0 {
+                    continue;
+                }
                 let total = count + part.count;
                 for column in 0..self.columns {
                     let gap = part.mean[column] - mean[column];
@@ -290,12 +327,14 @@ impl<'a> Table<'a> {
                 count = total;
             }
         }
-        let inverse = |(&squares, &mean): (&f64, &f64)| {
+        let inverse = |((&squares, &mean), &largest): ((&f64, &f64), &f32)| {
             let spread = (squares / count).sqrt();
             let inverse = (1.0 / spread) as f32;
-            if spread > f64::from(f32::EPSILON) * mean.abs() && inverse.is_normal() { inverse } else { 1.0 }
+            // Rows that are in no use need be no more than numbers.
+            let fits = inverse.is_normal() && ((f64::from(largest) + mean.abs()) / spread) < f64::from(f32::MAX);
+            if spread > f64::from(f32::EPSILON) * mean.abs() && fits { inverse } else { 1.0 }
         };
-        let inverse = squares.iter().zip(&mean).map(inverse).collect();
+        let inverse = squares.iter().zip(&mean).zip(&largest).map(inverse).collect();
         Ok(Units { mean: mean.into_iter().map(|mean| mean as f32).collect(), inverse })
     }
 }
@@ -321,6 +360,8 @@ struct Sums {
     mean: Vec<f64>,
     /// Sum of the squares about the mean.
     squares: Vec<f64>,
+    /// The largest magnitude, also of rows that are not in use.
+    largest: Vec<f32>,
 }
 
 /// What sums a chunk's columns.
@@ -347,7 +388,11 @@ impl WithSimd for Measure<'_> {
                 *sum += (f64::from(value) - mean) * (f64::from(value) - mean);
             }
         }
-        Sums { count, mean, squares }
+        let mut largest = vec![0.0f32; columns];
+        for row in values.chunks_exact(columns) {
+            largest.iter_mut().zip(row).for_each(|(most, &value)| *most = most.max(value.abs()));
+        }
+        Sums { count, mean, squares, largest }
     }
 }
 
@@ -382,6 +427,11 @@ mod tests {
     #[test]
     fn a_constant_column_keeps_its_unit() {
         check(&array![[0.1f32], [0.1], [0.1]], &[true; 3], &[0.1], &[1.0]);
+    }
+
+    #[test]
+    fn a_row_that_is_not_in_use_stays_a_number() {
+        check(&array![[1e-36f32], [3e-36], [1e6]], &[true, true, false], &[2e-36], &[1.0]);
     }
 
     #[test]

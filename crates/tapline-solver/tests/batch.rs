@@ -213,3 +213,53 @@ fn random() -> impl FnMut() -> f64 {
         (state >> 11) as f64 / (1u64 << 53) as f64
     }
 }
+
+fn strict() -> SolverConfig {
+    SolverConfig { tolerance: 1e-10, ..SolverConfig::default() }
+}
+
+/// Weak regularisation, where little holds a weight.
+fn weak() -> Vec<Problem<'static>> {
+    vec![Problem { set: 0, c: 100.0, start: None }]
+}
+
+#[test]
+fn a_column_that_is_constant_in_a_set_scores_no_row() {
+    for (rows, columns) in [(150, 12), (60, 300)] {
+        let made = Made::new(rows, columns, 3);
+        let scores = |far: f64| {
+            // Row 5 is not learnt from.
+            let dead = Array2::from_shape_fn((rows, 1), |(row, _)| if row == 5 { far } else { 0.0 });
+            let with = ndarray::concatenate![Axis(1), made.rows, dead];
+            let made = Made { rows: with, labels: made.labels.clone(), sets: made.sets.clone(), ..made };
+            let solved = made.solve(&strict(), &weak()).remove(0);
+            assert!(solved.solution.converged);
+            // A number added to the scores of all classes changes nothing.
+            let scores = solved.scores.row(5);
+            scores.iter().map(|score| score - scores[0]).collect::<Vec<f64>>()
+        };
+        let without = scores(0.0);
+        for far in [1.0, 1e4, 1e8] {
+            let off = scores(far).iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-3, "{rows} × {columns}, {far}: {off}");
+        }
+    }
+}
+
+#[test]
+fn a_column_that_hardly_changes_in_a_set_keeps_no_fit_from_its_end() {
+    for classes in [2, 3] {
+        let mut made = Made::new(60, 300, classes);
+        made.rows.column_mut(4).fill(0.0);
+        made.rows[[2, 4]] = 1e-5;
+        made.rows[[35, 4]] = 0.16;
+        let problems: Vec<Problem<'_>> = (0..45)
+            .flat_map(|step| {
+                (0..3).map(move |set| Problem { set, c: 10f64.powf(f64::from(step) / 4.0 - 6.0), start: None })
+            })
+            .collect();
+        let solved = made.solve(&strict(), &problems);
+        let open: Vec<_> = solved.iter().filter(|solved| !solved.solution.converged).collect();
+        assert!(open.is_empty(), "{} of {}", open.len(), solved.len());
+    }
+}

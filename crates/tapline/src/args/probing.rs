@@ -31,8 +31,8 @@ pub struct ProtocolArgs {
     /// decade; with linfa-logistic 0.001,0.01,0.1,1]
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
-    /// Memory in MiB that the features of a tap and their fits may take; features that take more are read from the store in
-    /// each pass (but for --baselines and linfa-logistic, which keep the training rows in double precision)
+    /// Memory in MiB that the features of a tap may take, and as much again their fits; features that take more are read from
+    /// the store in each pass (but for --baselines and linfa-logistic, which keep the training rows in double precision)
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: usize,
     /// What fits the probes; both minimise the same objective
