@@ -107,3 +107,42 @@ fn a_store_holds_one_precision_and_is_left_alone_by_the_other() {
     let info = run(tapline(&["info", &int8])).ok();
     assert!(info.contains("through squeezenet1.1 in int8 (ranges of 4 pictures)"), "{info}");
 }
+
+#[test]
+fn with_the_ranges_of_another_store_its_probes_predict_new_pictures() {
+    let scratch = Scratch::new();
+    let (pictures, old, new) = (scratch.two_classes(6), scratch.text("old"), scratch.text("new"));
+    let taps = ["--taps", "pool1,fire2"];
+    run(extract(&pictures, &old, &[&taps[..], &INT8].concat())).ok();
+    let probe = scratch.text("probe.json");
+    run(tapline(&["probe", &old, "--tap", "fire2", "--folds", "3", "--save", &probe])).ok();
+    for seed in 0..4 {
+        scratch.picture(&format!("more/{seed}.png"), 900 + seed);
+    }
+    let more = scratch.text("more");
+    run(extract(&more, &new, &[&taps[..], &INT8].concat())).ok();
+    // Measured on other pictures, the ranges are others.
+    run(tapline(&["predict", &probe, &new]))
+        .fails_with(&["holds other features", "--precision int8 --store STORE --ranges"]);
+    let given = [&taps[..], &INT8, &["--ranges", &old]].concat();
+    run(extract(&more, &new, &given)).fails_with(&["ranges", "another --store"]);
+    let same = scratch.text("same");
+    run(extract(&more, &same, &given)).ok();
+    assert!(run(tapline(&["predict", &probe, &same])).ok().contains("4 pictures by"));
+    // A picture of both has one row, whatever pictures it is among.
+    let again = scratch.text("again");
+    run(extract(&pictures, &again, &given)).ok();
+    let features = |store: &str| contents(&Path::new(store).join("features"));
+    assert!(features(&old) == features(&again));
+
+    let (float32, absent) = (scratch.text("float32"), scratch.text("absent"));
+    run(extract(&more, &float32, &taps)).ok();
+    let fails = |ranges: &str, more_args: &[&str], words: &[&str]| {
+        let args = [&taps[..], &["--ranges", ranges], more_args].concat();
+        run(extract(&more, &scratch.text("none"), &args)).fails_with(words);
+    };
+    fails(&float32, &INT8, &["its features are of float32", "--precision int8"]);
+    fails(&absent, &INT8, &["absent"]);
+    fails(&old, &[], &["--ranges is for --precision int8 alone"]);
+    fails(&old, &[&INT8[..], &["--squash"]].concat(), &["--squash"]);
+}

@@ -197,7 +197,7 @@ fn a_source_that_dies_is_named_and_the_run_goes_on_once_it_is_back() {
     server.trouble("/bucket/pictures/light/7.png", &[Trouble::Silence; 10]);
     let (store, whole) = (scratch.text("store"), scratch.text("whole"));
     let ran = run(from_bucket(&server, &store, KEY, &["--retries", "1", "--workers", "1"]));
-    assert!(ran.stderr.contains("light/7.png could not be read, with 1 retries: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("light/7.png could not be read, with 1 retry: "), "{}", ran.stderr);
     ran.fails_with(&["s3://bucket/pictures/", "run the same command again once the source is back"]);
     server.trouble("/bucket/pictures/light/7.png", &[]);
     let again = run(from_bucket(&server, &store, KEY, &["--json", "--workers", "1"]));
@@ -329,7 +329,7 @@ fn a_tar_shard_behind_a_url_that_is_missing_or_damaged_is_one_sentence() {
     let url = server.url("/bucket/shards/web-000.tar");
     let from_url = |more: &[&str]| run(from(&server, &[&url], &store, more));
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Silence; 10]);
-    from_url(&["--retries", "1"]).fails_with(&[&url, "with 1 retries"]);
+    from_url(&["--retries", "1"]).fails_with(&[&url, "with 1 retry"]);
     // The index is read, then the tar file is another one.
     server.trouble("/bucket/shards/web-000.tar", &[Trouble::Fine, Trouble::Fine, Trouble::Status(412)]);
     from_url(&["--workers", "1"]).fails_with(&[&url, "has changed, or is gone, since its index was read"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::util::{Scratch, extract, ran, root, run, tapline};
+use crate::util::{Scratch, extract, python, ran, root, run, tapline};
 
 /// Of probabilities: probes are fitted again in another batch, and maps are averaged in another order.
 const EVIDENCE_TOLERANCE: f64 = 2e-3;
@@ -242,11 +242,30 @@ fn missing_and_changed_pictures_are_counted() {
     let (pictures, store) = stored(&scratch, 10);
     fs::remove_file(scratch.path("pictures/dark/3.png")).expect("removed");
     scratch.picture("pictures/light/4.png", 77);
+    // What has no end is not read.
+    fs::remove_file(scratch.path("pictures/light/5.png")).expect("removed");
+    std::os::unix::fs::symlink("/dev/zero", scratch.path("pictures/light/5.png")).expect("a link");
     let html = page(&scratch, &store, &["--pictures", &pictures]);
-    assert!(html.contains("2 are shown as an empty frame"), "counted");
-    assert!(html.contains("2 of them have no thumbnail"), "and said at the map");
+    assert!(html.contains("3 are shown as an empty frame"), "counted");
+    assert!(html.contains("3 of them have no thumbnail"), "and said at the map");
     let html = page(&scratch, &store, &["--pictures", &scratch.text("")]);
     assert!(html.contains("20 are shown as an empty frame") && !html.contains("data:image/jpeg"));
+}
+
+#[test]
+fn pictures_of_shards_have_thumbnails() {
+    let scratch = Scratch::new();
+    let pictures = scratch.two_classes(7);
+    ran(python("tests/reference/shards.py", &[&pictures, &scratch.text("packed")])).ok();
+    for packed in ["packed/packed.tar", "packed/web-{000..002}.tar", "packed/t*-00000-of-00001.parquet"] {
+        let (typed, store) = (scratch.text(packed), scratch.text("store"));
+        run(extract(&typed, &store, &["--taps", "pool1,fire3", "--prune"])).ok();
+        let html = page(&scratch, &store, &["--folds", "3", "--pictures", &typed]);
+        assert!(html.contains("data:image/jpeg") && !html.contains("empty frame"), "{packed}");
+        assert!(page(&scratch, &store, &["--folds", "3"]).contains("14 are shown as an empty frame"), "{packed}");
+    }
+    let (store, absent, out) = (scratch.text("store"), scratch.text("absent"), scratch.text("report.html"));
+    run(report(&[&store], &out, &["--pictures", &absent])).fails_with(&["--pictures", "absent does not exist"]);
 }
 
 #[test]

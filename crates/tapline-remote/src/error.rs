@@ -2,6 +2,8 @@
 //!
 //! Causes are cut down to what holds no credential: servers repeat keys in their answers, and URLs carry tokens as queries.
 
+use url::Url;
+
 /// A failure. Of a picture's own object, the first two concern that picture; the others concern the run.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +80,16 @@ pub enum Fault {
         /// The object.
         url: String,
     },
+    /// An answer that asking again does not change.
+    #[error("{url} could not be read: {cause}{remedy}")]
+    Rejected {
+        /// The object.
+        url: String,
+        /// The answer.
+        cause: String,
+        /// What to do about it, after a colon; empty where the answer says it all.
+        remedy: &'static str,
+    },
     /// The wait was given up.
     #[error("the wait for a picture was given up")]
     GivenUp,
@@ -107,8 +119,10 @@ impl Fault {
         let is_refusal = ["status code: 401", "status code: 403"].iter().any(|status| cause.contains(status));
         let is_whole =
             ["non-partial response", "Range request not supported"].iter().any(|words| cause.contains(words));
+        let status = cause.split("status code: ").nth(1).and_then(|rest| rest.get(..3)?.parse::<u16>().ok());
         match error {
             object_store::Error::NotFound { .. } => Self::Missing { url },
+            _ if status == Some(410) => Self::Missing { url },
             object_store::Error::InvalidPath { .. } => Self::BadName { url, what: cause },
             object_store::Error::Precondition { .. } => Self::Changed { url },
             _ if is_whole => Self::Whole { url },
@@ -117,21 +131,39 @@ impl Fault {
             }
             _ if cause.contains("invalid peer certificate") => Self::Untrusted { url, cause },
             _ if is_refusal => Self::Refused { remedy: remedy(&url), url, cause },
-            _ => Self::Dead { url, tried: format!("with {retries} retries"), cause },
+            _ if cause.contains("Content-Length") => {
+                let remedy = ": its server does not say how long it is; copy it to a disk first";
+                Self::Rejected { url, cause, remedy }
+            }
+            _ if cause.contains("URL scheme is not allowed") => {
+                let remedy =
+                    ": for an endpoint without encryption set AWS_ALLOW_HTTP=true, or the like of another cloud";
+                Self::Rejected { url, cause, remedy }
+            }
+            // Only these are tried again.
+            _ if status.is_some_and(|status| (400..500).contains(&status) && ![408, 429].contains(&status)) => {
+                Self::Rejected { url, cause, remedy: "" }
+            }
+            _ => Self::Dead {
+                url,
+                tried: format!("with {retries} retr{}", if retries == 1 { "y" } else { "ies" }),
+                cause,
+            },
         }
     }
 }
 
-/// A URL without user, password and query.
-pub(crate) fn harmless(url: &str) -> String {
-    let plain = url.split(['?', '#']).next().unwrap_or_default();
-    match plain.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
-        }
-        None => plain.to_owned(),
-    }
+/// A URL without user, password and query. Of what is no URL as it stands, such as a password with a slash in it, nothing is shown
+/// that comes before an `@`.
+pub(crate) fn harmless(text: &str) -> String {
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none() && url.has_host();
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let rest = match Url::parse(text) {
+        Ok(url) if is_plain(&url) => rest,
+        _ => rest.rsplit('@').next().unwrap_or_default().trim_start_matches('/'),
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 
 /// What to look at where a source refuses, or a client cannot be made.
@@ -161,11 +193,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_asking_again_does_not_change_is_not_called_dead() {
+        let check = |cause: &str, expected: &str| {
+            let error = object_store::Error::Generic { store: "HTTP", source: cause.to_owned().into() };
+            assert_eq!(Fault::of("http://host/x.jpg", 1, &error).to_string(), expected);
+        };
+        let of = "http://host/x.jpg could not be read";
+        check("status code: 410", "is not there: http://host/x.jpg does not exist");
+        check("Client error with status code: 451", &format!("{of}: Client error with status code: 451"));
+        let again = "run the same command again once the source is back";
+        check(
+            "Server error with status code: 503",
+            &format!("{of}, with 1 retry: Server error with status code: 503; {again}"),
+        );
+        check("status code: 429", &format!("{of}, with 1 retry: status code: 429; {again}"));
+        let long = "Content-Length Header missing from response";
+        let copy = "its server does not say how long it is; copy it to a disk first";
+        check(long, &format!("{of}: {long}: {copy}"));
+    }
+
+    #[test]
     fn what_is_shown_of_a_url_holds_no_credential() {
         let check = |url: &str, expected: &str| assert_eq!(harmless(url), expected);
-        check("https://me:secret@host:1/a/b@c.jpg?sig=secret#x", "https://host:1/a/b@c.jpg");
+        check("https://host:1/a/b@c.jpg?sig=secret#x", "https://host:1/a/b@c.jpg");
         check("s3://bucket/key", "s3://bucket/key");
         check("https://token@host", "https://host");
+        check("https://me:secret@host/a@b/c.jpg", "https://b/c.jpg");
+        check("s3://AKIA:sec/ret@bucket/key.png", "s3://bucket/key.png");
+        check("https:///me:secret@host/x.jpg", "https://host/x.jpg");
+        check("http://user:pa#secret@host/x.jpg", "http://host/x.jpg");
+        check("https://host/x.jpg?sig=a@b", "https://host/x.jpg");
+        check("nothing", "nothing");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Remote {
     /// Where the source cannot list, as plain web servers cannot.
     pub fn list(&self, prefix: &str) -> Result<Vec<Object>, Fault> {
         let prefix = prefix.trim_end_matches('/');
-        if prefix.starts_with("http") {
+        if prefix.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) {
             let what = "a web server does not say what it has: list the pictures' URLs in a CSV file".to_owned();
             return Err(Fault::BadUrl { url: harmless(prefix), what });
         }

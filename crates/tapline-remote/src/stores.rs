@@ -94,7 +94,11 @@ impl Remote {
             Some(store) => store.clone(),
             None => {
                 let made = self.open(url.scheme(), &root);
-                let made = made.map_err(|error| bad(format!("{}: {}", plain(&error), remedy(text))))?;
+                let made = made.map_err(|error| {
+                    let cause = plain(&error);
+                    let own = if cause.contains("failed to parse") { "correct that setting" } else { remedy(text) };
+                    bad(format!("{cause}: {own}"))
+                })?;
                 stores.insert(root, made.clone());
                 made
             }

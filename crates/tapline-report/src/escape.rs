@@ -87,6 +87,31 @@ pub fn shortened_to(text: &str, shown: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}…{tail}"))
 }
 
+/// A name for a line of a terminal: controls become U+FFFD.
+pub(crate) fn in_one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// How wide a text is drawn at most at 12 pixels, in pixels: letters of the scripts that the program's fonts do not know are taken
+/// for as wide as they are high.
+pub(crate) fn width(text: &str) -> f64 {
+    let of = |letter: char| match letter {
+        'W' | 'M' | 'm' | 'w' | '@' | '%' | '—' => 11.0,
+        'A'..='Z' | '0'..='9' | '_' | '#' | '&' => 8.4,
+        'i' | 'j' | 'l' | ' ' | '.' | ',' | '\'' | '|' | ':' => 4.2,
+        '\u{1100}'.. => 12.5,
+        _ => 7.2,
+    };
+    text.chars().map(of).sum()
+}
+
+/// A name that is drawn at 12 pixels in at most so many of them, its middle left out where it is longer.
+pub(crate) fn fitted(text: &str, pixels: f64) -> Cow<'_, str> {
+    let letters = text.chars().take(KEPT).count();
+    let shown = (2..=letters).rev().find(|&shown| width(&shortened_to(text, shown)) <= pixels);
+    shortened_to(text, shown.unwrap_or(2))
+}
+
 /// A name as HTML, apart from the text around it, whichever way it runs; a shortened one says so and has the whole (its
 /// first 300 letters) in a tooltip.
 pub(crate) fn name(text: &str) -> String {
@@ -151,6 +176,15 @@ mod tests {
         let html = name(&long);
         assert!(html.contains("(10,012 letters)") && html.len() < 1_000, "{}", html.len());
         assert_eq!(name("cat"), "<bdi>cat</bdi>");
+    }
+
+    #[test]
+    fn names_are_cut_to_the_room_they_have() {
+        assert_eq!(fitted("cat", 50.0), "cat");
+        assert_eq!(fitted("illicit", 50.0), "illicit");
+        assert_eq!(fitted("WWWWWWW", 50.0), "W…WW");
+        assert_eq!(fitted("太陽電池の欠陥", 50.0), "太…欠陥");
+        assert_eq!(fitted(&"x".repeat(10_000), 1e5).chars().count(), KEPT);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) const COLOURS: &[(&str, &str, &str)] = &[
     ("rule", "#8b929b", "#6b737d"),
     ("accent", "#0063a3", "#6cb8ee"),
     ("on-accent", "#ffffff", "#0c1116"),
+    ("right", "#007a59", "#2fc99c"),
+    ("wrong", "#b34f00", "#f28b3c"),
     ("s0", "#0072b2", "#56b4e9"),
     ("s1", "#d55e00", "#f28b3c"),
     ("s2", "#009e73", "#2fc99c"),
@@ -49,6 +51,10 @@ const MARKS: [&str; SERIES] = [
 /// The mark of what is wrong, a cross.
 pub(crate) const CROSS: usize = 6;
 
+/// How dense cells are, per cent by ninths of their row. Between those with dark and those with light letters is a gap, in which
+/// neither could be read well (a contrast of 4.5, WCAG 2.2).
+const LEVELS: [usize; 10] = [0, 10, 18, 26, 34, 42, 86, 90, 94, 98];
+
 /// The style sheet of all drawings; colours are variables.
 pub(crate) fn styles() -> String {
     let mut css = include_str!("svg.css").to_owned();
@@ -60,8 +66,8 @@ pub(crate) fn styles() -> String {
              .band.s{series}{{fill:var(--s{series})}}.whisker.s{series}{{stroke:var(--s{series})}}"
         );
     }
-    for level in 0..=9 {
-        let _ = write!(css, ".q{level}{{fill-opacity:.{}}}", level * 9 + if level > 0 { 10 } else { 0 });
+    for (level, opacity) in LEVELS.iter().enumerate() {
+        let _ = write!(css, ".q{level}{{fill-opacity:.{opacity:02}}}");
     }
     css + ".mark.open{fill:var(--ground)}"
 }

@@ -203,7 +203,7 @@ fn every_figure_becomes_a_png_with_something_in_it() {
     let names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
     assert_eq!(names, ["layers", "similarity", "learning", "confusion", "calibration", "map"]);
     for figure in figures {
-        let png = figure.png().expect("a PNG");
+        let png = figure.png().expect("a PNG").0;
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n", "{}", figure.name);
         let blank =
             resvg::tiny_skia::Pixmap::decode_png(&png).expect("decodes").pixels().iter().all(|p| p.red() == 255);

@@ -107,7 +107,7 @@ impl<'a> Ground<'a> {
         let total = d.iter().sum::<f64>() * sample.share;
         let d: Vec<T> = d.iter().map(|&d| T::of(d * sample.share)).collect();
         let (columns, size) = (self.table.columns, self.rows.len());
-        let values = MatRef::from_column_major_slice(&*sample.values, columns, size);
+        let values = MatRef::from_column_major_slice(&sample.values, columns, size);
         let mut buffer = Mat::zeros(0, 0);
         let mut mean = Mat::zeros(columns, 1);
         for first in (0..columns).step_by(TILE) {

@@ -3,8 +3,10 @@
 //! Measuring is an extraction like any other, of maxima and minima. A store keeps its ranges, so that a run that goes on
 //! computes the same rows.
 
-use anyhow::bail;
-use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, stored_calibration};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, Store, stored_calibration};
 use tapline_onnx::{Device, Model, RangeProbe, in_precision, products_in_float32};
 
 use crate::args::{ExtractArgs, PrecisionArg};
@@ -36,6 +38,9 @@ pub fn trunk(
     samples: &[Sample],
 ) -> anyhow::Result<Option<Trunk>> {
     let original = &settled.network.model;
+    if args.ranges.is_some() && args.precision != PrecisionArg::Int8 {
+        bail!("--ranges is for --precision int8 alone: leave it out, or add --precision int8");
+    }
     let trunk = |precision: Precision| Ok(Some(Trunk { model: in_precision(original, &precision)?, precision }));
     match args.precision {
         PrecisionArg::Float32 => return trunk(Precision::Float32),
@@ -47,14 +52,28 @@ pub fn trunk(
         PrecisionArg::Int8 => {}
     }
     let probe = RangeProbe::new(original, &settled.layers, settled.size)?;
-    let calibration = match stored_calibration(&args.store, space)? {
-        Some(stored) => stored,
+    let given = args.ranges.as_deref().map(|store| given(store, space)).transpose()?;
+    let calibration = match given.map_or_else(|| stored_calibration(&args.store, space), |given| Ok(Some(given)))? {
+        Some(known) => known,
         None => match measure(probe, (settled, interrupt), samples)? {
             Some(measured) => measured,
             None => return Ok(None),
         },
     };
     trunk(Precision::Int8(calibration))
+}
+
+/// The ranges that the store `dir` was made with.
+fn given(dir: &Path, space: &FeatureSpace) -> anyhow::Result<Calibration> {
+    let asked = Store::open(dir)?.manifest().space.clone();
+    if !matches!(asked.precision, Precision::Int8(_)) {
+        bail!(
+            "--ranges {}: its features are of {}, without ranges; name a store of --precision int8",
+            dir.display(),
+            asked.precision
+        );
+    }
+    stored_calibration(dir, space)?.with_context(|| format!("--ranges {}: it has no ranges", dir.display()))
 }
 
 /// Says what float16 does not bring, if anything.
@@ -73,9 +92,9 @@ fn say_of_halves(device: Device, in_float32: usize) {
 /// The pictures whose ranges are measured, spread evenly over a listing: of a shard, over the whole of it, so that all
 /// shards run the same network.
 pub fn pictures(args: &ExtractArgs, listing: &[Sample]) -> Vec<Sample> {
-    match args.precision {
-        PrecisionArg::Float32 | PrecisionArg::Float16 => Vec::new(),
-        PrecisionArg::Int8 => spread(listing.len()).into_iter().map(|row| listing[row].clone()).collect(),
+    match (args.precision, &args.ranges) {
+        (PrecisionArg::Float32 | PrecisionArg::Float16, _) | (_, Some(_)) => Vec::new(),
+        (PrecisionArg::Int8, None) => spread(listing.len()).into_iter().map(|row| listing[row].clone()).collect(),
     }
 }
 

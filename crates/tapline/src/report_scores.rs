@@ -18,10 +18,12 @@ pub fn unconverged(found: &[NotConverged], (fits, of): (usize, &str), chosen: im
         true => format!("all at strengths above {}, the largest that was chosen", strength(highest)),
         false => format!("at strengths from {} up", strength(lowest)),
     };
-    format!(
-        "warning: {} of {fits} fits{of} did not converge, {whose}; off by {worst:.0e} of the objective at most.\n",
-        found.len()
-    )
+    let how_far = match worst < 1.0 {
+        true => format!("off by {worst:.0e} of the objective at most"),
+        // Features so far from 1 that numbers end, or hardly any step was taken.
+        false => "and failed: bring the features to a scale near 1, as --transform standardise does".to_owned(),
+    };
+    format!("warning: {} of {fits} fits{of} did not converge, {whose}; {how_far}.\n", found.len())
 }
 
 /// Scores of one tap's probes.

@@ -1,10 +1,15 @@
 //! The confusion matrix: shaded by the share of each true class.
 
-use super::Figure;
-use crate::escape::shortened_to;
+use std::f64::consts::FRAC_1_SQRT_2;
+
+use super::{Figure, class_names};
+use crate::escape::{fitted, shortened_to, width};
 use crate::numbers::{count, percent};
 use crate::svg::{Anchor, Svg};
 use crate::{Layer, Report};
+
+/// Pixels that a class's name takes at most.
+const ROOM: f64 = 130.0;
 
 /// Counts by true and predicted class; none where there are too many classes to draw.
 pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
@@ -14,22 +19,24 @@ pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
     }
     let classes = counts.len();
     let side = if classes <= 6 { 84.0 } else { 36.0 };
-    let letters = 18;
-    let longest = report.classes.iter().map(|(name, _)| name.chars().count().min(letters)).max().unwrap_or(0);
-    let (left, top) = ((40.0 + 6.8 * longest as f64).max(90.0), if classes <= 6 { 58.0 } else { 130.0 });
+    let names: Vec<String> = class_names(report, ROOM);
+    let longest = names.iter().map(|name| width(name)).fold(0.0, f64::max);
+    // Names of columns run up to the right at 45 degrees.
+    let rise = longest * FRAC_1_SQRT_2 + 24.0;
+    let (left, top) = ((40.0 + longest).max(90.0), if classes <= 6 { 58.0 } else { rise + 20.0 });
     let size = side * classes as f64;
-    let mut svg = Svg::new((left + size + if classes <= 6 { 20.0 } else { 70.0 }).max(330.0), top + size + 12.0);
+    let mut svg = Svg::new((left + size + if classes <= 6 { 20.0 } else { rise }).max(330.0), top + size + 12.0);
     svg.text("", Anchor::Middle, (left + size / 2.0, 14.0), "predicted");
     svg.turned_text("", Anchor::Middle, (14.0, top + size / 2.0), -90, "true class");
     for (class, row) in counts.iter().enumerate() {
-        let name = shortened_to(report.class_name(class), letters);
+        let name = &names[class];
         let middle = (class as f64 + 0.5) * side;
-        svg.text("name", Anchor::End, (left - 12.0, top + middle + 4.0), &name);
+        svg.text("name", Anchor::End, (left - 12.0, top + middle + 4.0), name);
         if classes <= 6 {
-            let short = shortened_to(&name, 11);
+            let short = fitted(name, side - 6.0);
             svg.text("name", Anchor::Middle, (left + middle, top - 12.0), &short);
         } else {
-            svg.turned_text("name", Anchor::Start, (left + middle + 2.0, top - 10.0), -45, &name);
+            svg.turned_text("name", Anchor::Start, (left + middle + 2.0, top - 10.0), -45, name);
         }
         let of: usize = row.iter().sum();
         for (predicted, &pictures) in row.iter().enumerate() {

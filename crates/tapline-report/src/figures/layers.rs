@@ -47,7 +47,16 @@ fn lines(report: &Report) -> (Vec<Line>, usize) {
         }
     }
     let all = found.len();
-    found.truncate(SERIES);
+    // Of too many the best ones, in their order.
+    let best = |line: &Line| {
+        let scores = line.taps.iter().filter_map(|&tap| report.taps[tap].scores.as_ref());
+        scores.map(|scores| scores.accuracy).fold(0.0, f64::max)
+    };
+    let mut order: Vec<usize> = (0..all).collect();
+    order.sort_by(|&a, &b| best(&found[b]).total_cmp(&best(&found[a])));
+    order.truncate(SERIES);
+    let mut place = 0..;
+    found.retain(|_| order.contains(&place.next().expect("a place for each")));
     (found, all)
 }
 
@@ -60,7 +69,8 @@ pub(crate) fn layers(report: &Report) -> Option<Figure> {
     if low > high {
         return None;
     }
-    let top = 26.0 + 20.0 * lines.len() as f64;
+    let (low, high) = report.expected.map_or((low, high), |s| (low.min(s.accuracy), high.max(s.accuracy)));
+    let top = 46.0 + 20.0 * lines.len() as f64;
     let mut svg = Svg::new(WIDTH, top + 360.0);
     let frame = Frame {
         x: Scale { domain: (0.0, 1.0), range: (LEFT, RIGHT) },
@@ -89,7 +99,7 @@ fn legend(svg: &mut Svg, lines: &[Line], all: usize) {
     let more =
         if all > lines.len() { format!("; {} lines more are in the table", all - lines.len()) } else { String::new() };
     let note = format!("shaded: 95 % interval; hollow: the network's own classifier{more}");
-    svg.text("small", Anchor::End, (RIGHT, 18.0), &note);
+    svg.text("small", Anchor::Start, (LEFT, 18.0 + 20.0 * lines.len() as f64), &note);
 }
 
 fn draw_line(svg: &mut Svg, frame: &Frame<'_>, report: &Report, (series, line): (usize, &Line)) {
@@ -120,7 +130,10 @@ fn expectation(svg: &mut Svg, frame: &Frame<'_>, report: &Report) {
     let y = frame.y.at(expected.accuracy);
     svg.line("expect", (LEFT, y), (RIGHT, y));
     let text = format!("expect {} % of new pictures", percent(expected.accuracy));
-    svg.text("small", Anchor::Start, (LEFT + 6.0, y - 6.0), &text);
+    // Where the best tap's name is not.
+    let is_left = report.best.is_none_or(|best| frame.x.at(report.taps[best].cost_share) > (LEFT + RIGHT) / 2.0);
+    let (anchor, x) = if is_left { (Anchor::Start, LEFT + 6.0) } else { (Anchor::End, RIGHT - 6.0) };
+    svg.text("small", anchor, (x, y - 6.0), &text);
 }
 
 fn label_best(svg: &mut Svg, frame: &Frame<'_>, report: &Report) {

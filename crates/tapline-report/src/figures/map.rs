@@ -1,7 +1,6 @@
 //! Pictures as points in feature space.
 
-use super::Figure;
-use crate::escape::shortened_to;
+use super::{Figure, class_names};
 use crate::numbers::{count, percent};
 use crate::svg::{Anchor, SERIES, Svg};
 use crate::{MapLayer, Report};
@@ -55,6 +54,7 @@ pub(crate) fn map(report: &Report, layer: &MapLayer) -> Option<Figure> {
     }
     let series = class_series(report);
     let named: Vec<usize> = (0..series.len()).filter(|&class| series[class].is_some()).collect();
+    let names = class_names(report, 150.0);
     let columns = 4;
     let legend = 20.0 * named.len().div_ceil(columns) as f64;
     let mut svg = Svg::new(SIDE.0, SIDE.1 + legend);
@@ -70,7 +70,7 @@ pub(crate) fn map(report: &Report, layer: &MapLayer) -> Option<Figure> {
     for (entry, &class) in named.iter().enumerate() {
         let at = (14.0 + (entry % columns) as f64 * 176.0, SIDE.1 + 8.0 + 20.0 * (entry / columns) as f64);
         svg.mark("", series[class].unwrap_or(0), at, "");
-        svg.text("name", Anchor::Start, (at.0 + 12.0, at.1 + 4.0), &shortened_to(report.class_name(class), 22));
+        svg.text("name", Anchor::Start, (at.0 + 12.0, at.1 + 4.0), &names[class]);
     }
     svg.close();
     // Shown by the page where points are coloured by what was predicted.
@@ -79,6 +79,8 @@ pub(crate) fn map(report: &Report, layer: &MapLayer) -> Option<Figure> {
     svg.text("name", Anchor::Start, (26.0, SIDE.1 + 12.0), "right");
     svg.mark("is-wrong", crate::svg::CROSS, (190.0, SIDE.1 + 8.0), "");
     svg.text("name", Anchor::Start, (202.0, SIDE.1 + 12.0), "wrong");
+    svg.mark("is-unscored", 0, (366.0, SIDE.1 + 8.0), "");
+    svg.text("name", Anchor::Start, (378.0, SIDE.1 + 12.0), "not scored: learnt from, or without a class");
     svg.close();
     let how = match layer.tsne {
         Some(_) => "t-SNE".to_owned(),

@@ -13,6 +13,9 @@ pub(crate) use layers::{layers, similarity};
 pub(crate) use learning::learning;
 pub(crate) use map::{SIDE as MAP_SIDE, class_series, map, place};
 
+use std::collections::BTreeSet;
+
+use crate::escape::{fitted, width};
 use crate::svg::Svg;
 use crate::{Error, Report, png};
 
@@ -34,11 +37,11 @@ impl Figure {
         self.svg.file(&self.title, &self.description)
     }
 
-    /// The same as a PNG file, at twice the size.
+    /// The same as a PNG file, at twice the size, and the letters of names that its fonts do not know: boxes stand for them.
     ///
     /// # Errors
     /// If the renderer refuses the drawing.
-    pub fn png(&self) -> Result<Vec<u8>, Error> {
+    pub fn png(&self) -> Result<(Vec<u8>, BTreeSet<char>), Error> {
         png::png(&self.file(), 2.0).map_err(|source| Error::Png { name: self.name, source })
     }
 
@@ -46,6 +49,21 @@ impl Figure {
     pub(crate) fn inline(&self) -> String {
         self.svg.inline(&self.description)
     }
+}
+
+/// The classes' names, cut to the room there is; those that would be alike then have the class's number before them.
+fn class_names(report: &Report, room: f64) -> Vec<String> {
+    let short: Vec<_> = (0..report.classes.len()).map(|class| fitted(report.class_name(class), room)).collect();
+    let is_alone = |class: usize| short.iter().filter(|other| **other == short[class]).count() == 1;
+    let name = |class: usize| match is_alone(class) {
+        true => short[class].to_string(),
+        false => {
+            let number = format!("{} ", class + 1);
+            let rest = fitted(report.class_name(class), room - width(&number));
+            number + &rest
+        }
+    };
+    (0..short.len()).map(name).collect()
 }
 
 /// The figures that can be drawn of what the report holds, closer looks at the best tap alone.

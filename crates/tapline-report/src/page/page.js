@@ -72,9 +72,10 @@
       point.setAttribute("x", places[2 * i] / 10);
       point.setAttribute("y", places[2 * i + 1] / 10);
       const label = data.labels[i], mark = label < 0 ? -1 : data.marks[label];
-      const wrong = layer.predicted[i] >= 0 && layer.predicted[i] !== label;
+      const scored = layer.predicted[i] >= 0, wrong = scored && layer.predicted[i] !== label;
       point.classList.toggle("is-wrong", wrong);
-      point.classList.toggle("is-right", !wrong);
+      point.classList.toggle("is-right", scored && !wrong);
+      point.classList.toggle("is-unscored", !scored);
       point.setAttribute("href", "#m" + (byError ? (wrong ? data.cross : 0) : Math.max(mark, 0)));
       if (byError && wrong) moved.push(point);
     });

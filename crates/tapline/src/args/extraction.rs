@@ -53,16 +53,17 @@ decoding and not the same, so a store holds one or the other.
 Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its
 tensors on up to 128 of the pictures, evenly spread over the listing. Its features differ from
 those of float32 (`make bench ROWS=int8` shows by how much), so a store holds one or the other.
-The ranges are kept in the store and reused by later runs. `--precision float16` computes in half
-precision, for GPUs: on a CPU it is no faster and rounds differently. Its features are within a
-few hundredths of a tap's largest number of those of float32, and cannot share a store with them
-either; a picture for which the network's numbers exceed 65504 is skipped.
+The ranges are kept in the store and reused by later runs; `--ranges STORE` takes those of another
+store, so that a probe fitted on its features can predict new pictures. `--precision float16`
+computes in half precision, for GPUs: on a CPU it is no faster and rounds differently. Its
+features are within a few hundredths of a tap's largest number of those of float32, and cannot
+share a store with them either; a picture for which the network's numbers exceed 65504 is skipped.
 
 Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to
 ⌊(I+1)·rows/N⌋. Every shard needs the whole listing and a --store of its own, and may run anywhere
 and at any time; `tapline merge` joins them to the very bytes of a run without --shard. With
 --precision int8 every shard measures the same pictures, those of the whole listing, so it must be
-able to read them.
+able to read them (or be given --ranges).
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed
 labels cost nothing. A picture counts as unchanged while its file (or shard) keeps its size and
@@ -107,6 +108,9 @@ pub struct ExtractArgs {
     /// processor alone, in about half the time where that has instructions for it
     #[arg(long, default_value = "float32")]
     pub precision: PrecisionArg,
+    /// With --precision int8: take the ranges of this store instead of measuring pictures
+    #[arg(long, value_name = "STORE")]
+    pub ranges: Option<PathBuf>,
     /// Number type of stored features
     #[arg(long, default_value = "f32")]
     pub dtype: DtypeArg,

@@ -100,15 +100,12 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
 fn places(saved: &SavedProbe, store: &Store, args: &PredictArgs) -> anyhow::Result<Vec<usize>> {
     let asked = saved.space(&store.manifest().space);
     let names: Vec<String> = saved.taps.iter().map(|tap| format!("{}@{}", tap.name, tap.tap.pooling)).collect();
-    let how = match asked.precision {
-        // A store's ranges are those of its first pictures.
-        Precision::Int8(_) => {
-            "the ranges of --precision int8 are a store's own: list the new pictures with the others and extract \
-                               into the store that the probe is of, or fit a probe on features of float32"
-                .to_owned()
-        }
-        _ => extraction_of(("PICTURES", &names), &asked, "STORE"),
+    // Ranges are measured on each store's own pictures, unless they are given.
+    let ranges = match asked.precision {
+        Precision::Int8(_) => " --ranges STORE-OF-THE-PROBE",
+        Precision::Float32 | Precision::Float16 => "",
     };
+    let how = extraction_of(("PICTURES", &names), &asked, "STORE") + ranges;
     let (dir, probe) = (store.dir().display(), args.probe.display());
     if let Some(what) = store.manifest().space.difference(&asked) {
         bail!("{dir} holds other features than those of {probe} ({what}): {how}");

@@ -11,14 +11,16 @@ mod provenance;
 mod thumbnails;
 mod verdict;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tapline_report::{Report, figures, page, table};
 
 use self::probed::Probed;
+use self::thumbnails::Files;
 use crate::args::ReportArgs;
 use crate::replacement::Replacement;
 use crate::stores::Stores;
@@ -27,20 +29,18 @@ use crate::{Outcome, output};
 pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     let stores = Stores::of(&args.compared)?;
     let out = args.out.as_deref().map(|path| Replacement::create(path, &["html", "htm"])).transpose()?;
-    if let Some(pictures) = args.pictures.as_deref().filter(|pictures| !pictures.exists()) {
-        bail!("--pictures {}: there is no such folder or file", pictures.display());
-    }
     if let Some(folder) = &args.figures {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    let report = gather(&stores, args)?;
+    let files = Files::of(&stores, args.pictures.as_deref())?;
+    let report = gather(&stores, &files, args)?;
     let size = out.map(|out| write_page(out, &report)).transpose()?;
     let written = args.figures.as_deref().map(|folder| write_figures(folder, &report)).transpose()?;
     output::either(args.json, &report, |report| summary(args, report, (size, written)))?;
     Ok(Outcome::Done)
 }
 
-fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
+fn gather(stores: &Stores, files: &Files<'_>, args: &ReportArgs) -> anyhow::Result<Report> {
     let probed = Probed::of(stores, &args.compared)?;
     let mut report = stores.describe();
     probed.fill(stores, &mut report)?;
@@ -51,11 +51,10 @@ fn gather(stores: &Stores, args: &ReportArgs) -> anyhow::Result<Report> {
         report.layers = closer::layers(&report, &shown, scored, stores, &mut pictures);
     }
     report.map = maps::map(stores, &shown, &probed, &mut pictures)?;
-    let files = thumbnails::Files::of(stores, args.pictures.as_deref());
     if let Probed::Scored(scored) = &probed {
-        overlays::put(stores, scored, &files, (&mut report.layers, &args.model));
+        overlays::put(stores, scored, files, (&mut report.layers, &args.model));
     }
-    let found = thumbnails::make(&files, &pictures);
+    let found = thumbnails::make(files, &pictures);
     thumbnails::put(found, &pictures, &mut report);
     report.provenance = provenance::provenance(stores, &probed, args, report.provenance.without_file);
     Ok(report)
@@ -75,9 +74,19 @@ fn write_figures(folder: &Path, report: &Report) -> anyhow::Result<usize> {
         fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
     };
     let figures = figures(report);
+    let mut unknown = BTreeSet::new();
     for figure in &figures {
         write(format!("{}.svg", figure.name), figure.file().as_bytes())?;
-        write(format!("{}.png", figure.name), &figure.png()?)?;
+        let (png, letters) = figure.png()?;
+        unknown.extend(letters);
+        write(format!("{}.png", figure.name), &png)?;
+    }
+    if !unknown.is_empty() {
+        let letters: String = unknown.iter().take(20).collect();
+        eprintln!(
+            "tapline: in the PNG files boxes stand for letters that their fonts do not know, such as {letters}: the SVG files \
+             have them"
+        );
     }
     let table = table(report);
     write("taps.csv".to_owned(), table.csv()?.as_bytes())?;
@@ -93,8 +102,8 @@ fn summary(args: &ReportArgs, report: &Report, (size, written): (Option<usize>, 
     let missing = report.provenance.without_file;
     if missing > 0 {
         text += &format!(
-            "{} shown without a thumbnail: the files are not where the listing says, or have other bytes than were extracted \
-             from; --pictures names what was extracted from, a folder or a table\n",
+            "{} shown without a thumbnail: the files are not where the listing says (or behind URLs), or have other bytes than \
+             were extracted from; --pictures names what was extracted from, a folder, a table or a shard\n",
             output::counted(missing, "picture")
         );
     }

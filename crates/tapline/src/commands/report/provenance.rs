@@ -1,14 +1,14 @@
 //! How a report was made, and the commands that make it again.
 
 use tapline_core::Store;
-use tapline_probe::{ProtocolConfig, Solver, Transform};
+use tapline_probe::{ProtocolConfig, Solver, Transform, default_grid};
 use tapline_report::{Provenance, Skipped};
 
 use super::probed::Probed;
 use crate::args::ReportArgs;
 use crate::commands::compare::SplitSizes;
 use crate::groups::Groups;
-use crate::output::{count, counted, percent};
+use crate::output::{count, counted, percent, strength};
 use crate::stores::Stores;
 use crate::typing::{extraction, protocol_flags, word, word_of};
 
@@ -91,7 +91,10 @@ fn interval_name(probed: &Probed) -> &'static str {
 }
 
 fn strengths(config: &ProtocolConfig) -> String {
-    config.grid.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+    match config.grid == default_grid() {
+        true => "45 from 1e-6 to 1e5, four per decade".to_owned(),
+        false => config.grid.iter().map(|&c| strength(c)).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// The extraction, as far as the store knows it; the pictures' place only if it was typed.

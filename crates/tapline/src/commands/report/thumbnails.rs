@@ -3,14 +3,15 @@
 //! The store keeps no pictures; their files are looked for, and only a file with the bytes that the features were
 //! computed from is shown.
 
-use std::fs;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use rayon::prelude::*;
-use tapline_core::{Digest, FeatureSpace};
+use tapline_core::{Digest, FeatureSpace, Place, scan_all};
 use tapline_image::{Limits, Picture, decode, decode_for};
 use tapline_report::{Report, Sprite, Thumbnails};
 
@@ -104,21 +105,26 @@ pub fn put(found: Found, wanted: &Wanted, report: &mut Report) {
 /// The original pictures' files.
 pub struct Files<'a> {
     stores: &'a Stores,
+    /// Where listed paths are by the table or the shards that were typed.
+    places: HashMap<String, Place>,
     /// Folders that listed paths may start from.
     folders: Vec<PathBuf>,
 }
 
 impl<'a> Files<'a> {
-    /// Below `pictures`, what was extracted from, or below the working folder or the store's.
-    pub fn of(stores: &'a Stores, pictures: Option<&Path>) -> Self {
-        let typed = match pictures {
-            Some(path) if path.is_dir() => Some(path.to_owned()),
-            Some(table) => Some(table.parent().unwrap_or(Path::new("")).to_owned()),
-            None => None,
-        };
+    /// In or below `pictures`, what was extracted from, or below the working folder or the store's.
+    ///
+    /// # Errors
+    /// Where a table or a shard that was typed cannot be read.
+    pub fn of(stores: &'a Stores, pictures: Option<&Path>) -> anyhow::Result<Self> {
+        let typed = pictures.filter(|path| path.is_dir()).map(Path::to_owned);
+        let listing = pictures.filter(|path| !path.is_dir()).map(|typed| scan_all(&[typed.to_owned()]));
+        let listing = listing.transpose().context("--pictures")?;
+        let samples = listing.into_iter().flat_map(|listing| listing.samples);
+        let places = samples.map(|sample| (sample.path, sample.place)).collect();
         let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
         let folders = typed.into_iter().chain([PathBuf::new(), beside]).collect();
-        Self { stores, folders }
+        Ok(Self { stores, places, folders })
     }
 
     /// The picture of a row, if its file is found with the bytes its features were computed from.
@@ -134,8 +140,10 @@ impl<'a> Files<'a> {
     fn bytes(&self, row: usize) -> Option<Vec<u8>> {
         let listing = self.stores.listing();
         let expected = listing.sha256[row]?;
-        let read = |folder: &PathBuf| fs::read(folder.join(&listing.path[row])).ok();
-        self.folders.iter().filter_map(read).find(|bytes| Digest::of(bytes) == expected)
+        let listed = self.places.get(&listing.path[row]).cloned();
+        let beside = self.folders.iter().map(|folder| Place::File(folder.join(&listing.path[row])));
+        let read = |place: Place| place.read(Limits::default().max_bytes).ok();
+        listed.into_iter().chain(beside).filter_map(read).find(|bytes| Digest::of(bytes) == expected)
     }
 }
 
