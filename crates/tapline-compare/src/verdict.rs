@@ -89,7 +89,7 @@ pub struct Verdict {
     pub set: Vec<usize>,
     /// The tap of the set with the fewest multiply-adds; of equals the one with most right pictures, of these the shallowest.
     pub cheapest: usize,
-    /// The tap of the set with the fewest features, likewise.
+    /// The tap of the set with the fewest features; of equals the cheapest, of these likewise.
     pub smallest: usize,
     /// p of the guess being as good as the best tap; none without a guess.
     pub guess_p: Option<f64>,
@@ -121,14 +121,13 @@ pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> 
     }
     adjust(&mut against, leader)?;
     let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
-    let least = |cost: &dyn Fn(usize) -> u64| {
-        let key = |&tap: &usize| (cost(tap), Reverse(right[tap]));
-        set.iter().copied().min_by_key(key).unwrap_or(leader)
-    };
+    let cost = |tap: usize| costs[tap].multiply_adds;
+    let cheapest = set.iter().copied().min_by_key(|&tap| (cost(tap), Reverse(right[tap])));
+    let smallest = set.iter().copied().min_by_key(|&tap| (costs[tap].features, cost(tap), Reverse(right[tap])));
     Ok(Verdict {
         leader,
-        cheapest: least(&|tap| costs[tap].multiply_adds),
-        smallest: least(&|tap| costs[tap].features as u64),
+        cheapest: cheapest.unwrap_or(leader),
+        smallest: smallest.unwrap_or(leader),
         taps: against,
         set,
         guess_p,
@@ -228,6 +227,9 @@ mod tests {
         let outcomes = Outcomes::of(right.view(), &fold_of);
         let found = verdict(&Resampling::default(), &outcomes, &costs(4)).unwrap();
         assert_eq!((found.leader, found.set, found.cheapest, found.smallest), (1, vec![1, 2, 3], 1, 3));
+        let equal: Vec<Cost> = costs(4).into_iter().map(|cost| Cost { features: 7, ..cost }).collect();
+        let found = verdict(&Resampling::default(), &outcomes, &equal).unwrap();
+        assert_eq!((found.cheapest, found.smallest), (1, 1));
         let worst = &found.taps[0];
         assert_eq!((worst.right, worst.leader_only, worst.this_only), (100, 60, 0));
         assert!(worst.p < 0.01 && worst.sign_p.unwrap() < 1e-9 && worst.bootstrap_holm < 0.01, "{worst:?}");

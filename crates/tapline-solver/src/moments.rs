@@ -29,7 +29,8 @@ impl Moments {
         for (column, weights) in start.weights.outer_iter().enumerate() {
             let (mean, scale) = (self.mean[column], self.scale[column]);
             let (centre, inverse) = (f64::from(units.mean[column]), f64::from(units.inverse[column]));
-            point.extend(weights.iter().map(|weight| weight / (scale * inverse)));
+            let is_constant = self.is_constant[column];
+            point.extend(weights.iter().map(|weight| if is_constant { 0.0 } else { weight / (scale * inverse) }));
             intercept.iter_mut().zip(weights).for_each(|(b, weight)| *b += weight * (centre - mean) / scale);
         }
         point.extend(intercept);

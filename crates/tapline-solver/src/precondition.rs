@@ -122,8 +122,8 @@ impl<T: Real> Preconditioner<'_, T> {
         let scaled = Mat::from_fn(columns, q.ncols(), |row, column| q[(row, column)] * self.scale[row]);
         let mut inner = Mat::zeros(sample, q.ncols());
         let mut buffer = Mat::zeros(0, 0);
-        for first in (0..columns).step_by(TILE) {
-            let some = T::some_columns(values, first, TILE, &mut buffer);
+        for first in (0..columns).step_by(T::AT_ONCE) {
+            let some = T::some_columns(values, first, T::AT_ONCE, &mut buffer);
             let scaled = scaled.as_ref().subrows(first, some.nrows());
             matmul(inner.as_mut(), Accum::Add, some.transpose(), scaled, T::of(1.0), Par::Seq);
         }
@@ -141,8 +141,8 @@ impl<T: Real> Preconditioner<'_, T> {
                 *sum += *value;
             }
         }
-        for first in (0..columns).step_by(TILE) {
-            let some = T::some_columns(values, first, TILE, &mut buffer);
+        for first in (0..columns).step_by(T::AT_ONCE) {
+            let some = T::some_columns(values, first, T::AT_ONCE, &mut buffer);
             let mut back = Mat::zeros(some.nrows(), q.ncols());
             matmul(back.as_mut(), Accum::Replace, some, inner.as_ref(), T::of(1.0), Par::Seq);
             for (column, &sum) in sums.iter().enumerate() {

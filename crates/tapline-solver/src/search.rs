@@ -25,8 +25,8 @@ const PATIENCE: u64 = 60;
 /// a sketch in float32, which then hands over to double precision; there by the shared curvature or one bought at an earlier strength; by
 /// the Hessian itself, whose decrement is the distance to second order.
 const SETTLED: [[f64; 2]; 3] = [[0.1, 0.01], [0.001, 0.0001], [0.3, 0.1]];
-/// How many times the largest penalty of others the weight of a column has that is constant over the set: at the minimum it is 0, and
-/// a held-out row that is no constant there is scored by nothing but rounding otherwise.
+/// How many times the largest penalty of others the weight of a column has that is constant over the set: at the minimum it is 0,
+/// and from the start; a row that is held out and other there would be scored by what is left of it.
 const HELD: f64 = 1e12;
 /// Share of the first loss that counts as nothing.
 const NOTHING: f64 = 1e-15;
@@ -67,7 +67,8 @@ pub(crate) struct Search<'a> {
     pub(crate) outputs: usize,
     /// Penalty of each weight: `Σ ρ v² / (2 C)` `[columns]`.
     rho: Vec<f64>,
-    /// What each weight is divided by for the penalty to be the one that the shared curvature has `[columns]`.
+    /// What each weight is divided by for the penalty to be the one that the shared curvature has, infinite where there is to be
+    /// no weight `[columns]`.
     ratio: Vec<f64>,
     c: f64,
     point: Vec<f64>,
@@ -111,7 +112,10 @@ impl<'a> Search<'a> {
         let held = HELD * rho.iter().copied().fold(1.0, f64::max);
         let constant = rho.iter_mut().zip(&moments.is_constant).filter(|(_, is_constant)| **is_constant);
         constant.for_each(|(rho, _)| *rho = held);
-        let ratio = rho.iter().zip(shared).map(|(rho, shared)| (rho / shared).sqrt()).collect();
+        let ratio = rho.iter().zip(shared).zip(&moments.is_constant);
+        let ratio =
+            ratio.map(|((rho, shared), &is_constant)| if is_constant { f64::INFINITY } else { (rho / shared).sqrt() });
+        let ratio = ratio.collect();
         let length = (rho.len() + 1) * outputs;
         let view = View { loss: 0.0, gradient: vec![0.0; length], curvature: vec![0.0; outputs], scores: Vec::new() };
         Self {
@@ -443,6 +447,9 @@ impl<'a> Search<'a> {
         let mut gradient = view.gradient.clone();
         let rows = gradient.chunks_exact_mut(self.outputs).zip(point.chunks_exact(self.outputs)).zip(&self.rho);
         rows.for_each(|((gradient, weights), rho)| add(gradient, rho / self.c, weights));
+        // What has no weight has no slope.
+        let rows = gradient.chunks_exact_mut(self.outputs).zip(&self.moments.is_constant);
+        rows.filter(|(_, is_constant)| **is_constant).for_each(|(slopes, _)| slopes.fill(0.0));
         gradient
     }
 

@@ -33,6 +33,9 @@ pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
     /// Distance of the next number from 1.
     const EPSILON: f64;
 
+    /// Columns of rows kept in float32 that are multiplied at a time: where they are converted, as many as stay near.
+    const AT_ONCE: usize;
+
     /// The number nearest to `value`.
     fn of(value: f64) -> Self;
 
@@ -56,6 +59,7 @@ pub(crate) trait Real: faer::traits::RealField + Copy + Default + Into<f64> {
 
 impl Real for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
+    const AT_ONCE: usize = usize::MAX;
 
     fn of(value: f64) -> Self {
         value as f32
@@ -78,6 +82,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const EPSILON: f64 = f64::EPSILON;
+    const AT_ONCE: usize = 128;
 
     fn of(value: f64) -> Self {
         value
