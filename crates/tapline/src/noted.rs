@@ -72,7 +72,12 @@ fn oddities(sizes: &BTreeMap<&str, usize>, listing: &StoredListing, of_folders: 
         format!("{} is taken for a class; where it stands for no label, leave the cell empty", quoted(label))
     }));
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    sizes.keys().for_each(|label| alike.entry(label.trim().to_lowercase()).or_default().push(label));
+    // 1, 1.0 and 01 are one number.
+    let meant = |label: &str| match label.trim().parse::<f64>() {
+        Ok(number) => number.to_string(),
+        Err(_) => label.trim().to_lowercase(),
+    };
+    sizes.keys().for_each(|label| alike.entry(meant(label)).or_default().push(label));
     if let Some(several) = alike.values().find(|labels| labels.len() > 1) {
         let names: Vec<String> = several.iter().map(|label| quoted(label)).collect();
         found.push(format!("{} are taken for different classes", names.join(" and ")));
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(odd(&["a", "b", "None"]), Vec::<String>::new());
         assert!(odd(&["a", "NA"])[0].starts_with("\"NA\" is taken for a class"), "{:?}", odd(&["a", "NA"]));
         assert_eq!(odd(&["Crab", "crab", "b"]), ["\"Crab\" and \"crab\" are taken for different classes"]);
+        assert_eq!(odd(&["1", "1.0", "2"]), ["\"1\" and \"1.0\" are taken for different classes"]);
     }
 
     #[test]
