@@ -142,7 +142,12 @@ fn with_the_ranges_of_another_store_its_probes_predict_new_pictures() {
         run(extract(&more, &scratch.text("none"), &args)).fails_with(words);
     };
     fails(&float32, &INT8, &["its features are of float32", "--precision int8"]);
-    fails(&absent, &INT8, &["absent"]);
+    fails(&absent, &INT8, &["--ranges", "absent"]);
     fails(&old, &[], &["--ranges is for --precision int8 alone"]);
-    fails(&old, &[&INT8[..], &["--squash"]].concat(), &["--squash"]);
+    fails(&old, &[&INT8[..], &["--squash"]].concat(), &["--ranges", "other features", "leave out --ranges"]);
+    // A shard needs no other pictures then.
+    let part = scratch.text("part");
+    run(extract(&pictures, &part, &[&given[..], &["--shard", "1/2"]].concat())).ok();
+    let info = run(tapline(&["info", &part, "--json"])).json();
+    assert_eq!(info["space"], run(tapline(&["info", &old, "--json"])).json()["space"]);
 }

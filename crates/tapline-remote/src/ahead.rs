@@ -13,6 +13,7 @@ use object_store::{GetOptions, GetRange};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::error::tried;
 use crate::objects::strong;
 use crate::stores::Target;
 use crate::{Fault, Remote};
@@ -339,7 +340,7 @@ async fn fetch(
         Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body.into(), version }), admitted),
         Ok(body) => {
             let cause = format!("{} bytes came of {bytes}", body.len());
-            let tried = format!("with {} retries", shared.retries);
+            let tried = tried(shared.retries);
             (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), admitted)
         }
         Err(error) => (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),

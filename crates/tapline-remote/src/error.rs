@@ -144,26 +144,30 @@ impl Fault {
             _ if status.is_some_and(|status| (400..500).contains(&status) && ![408, 429].contains(&status)) => {
                 Self::Rejected { url, cause, remedy: "" }
             }
-            _ => Self::Dead {
-                url,
-                tried: format!("with {retries} retr{}", if retries == 1 { "y" } else { "ies" }),
-                cause,
-            },
+            _ => Self::Dead { url, tried: tried(retries), cause },
         }
     }
 }
 
 /// A URL without user, password and query. Of what is no URL as it stands, such as a password with a slash in it, nothing is shown
-/// that comes before an `@`.
+/// that may be part of one: what comes before the last `@`, or what is cut by a query that holds one.
 pub(crate) fn harmless(text: &str) -> String {
     let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none() && url.has_host();
+    let before_query = |text: &'_ str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let after_user = |text: &str| text.rsplit('@').next().unwrap_or_default().trim_start_matches('/').to_owned();
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let rest = match Url::parse(text) {
-        Ok(url) if is_plain(&url) => rest,
-        _ => rest.rsplit('@').next().unwrap_or_default().trim_start_matches('/'),
+        Ok(url) if is_plain(&url) => before_query(rest),
+        Ok(_) => after_user(&before_query(rest)),
+        Err(_) if rest.rsplit('@').skip(1).any(|before| before.contains('?')) => "…".to_owned(),
+        Err(_) => before_query(&after_user(rest)),
     };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
+    if scheme.is_empty() { rest } else { format!("{scheme}://{rest}") }
+}
+
+/// How often a source was asked again.
+pub(crate) fn tried(retries: usize) -> String {
+    format!("with {retries} {}", if retries == 1 { "retry" } else { "retries" })
 }
 
 /// What to look at where a source refuses, or a client cannot be made.
@@ -224,6 +228,8 @@ mod tests {
         check("http://user:pa#secret@host/x.jpg", "http://host/x.jpg");
         check("https://host/x.jpg?sig=a@b", "https://host/x.jpg");
         check("nothing", "nothing");
+        check("https://me:pass@host/x.jpg?sig=a@secret", "https://host/x.jpg");
+        check("https://bad host/x?sig=a@secret", "https://…");
     }
 
     #[test]

@@ -87,20 +87,20 @@ pub fn shortened_to(text: &str, shown: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}…{tail}"))
 }
 
-/// A name for a line of a terminal: controls become U+FFFD.
-pub(crate) fn in_one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+/// A name in full, on one line of a terminal or of a drawing.
+pub fn line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// How wide a text is drawn at most at 12 pixels, in pixels: letters of the scripts that the program's fonts do not know are taken
-/// for as wide as they are high.
+/// About how wide a text is drawn at 12 pixels, in pixels, rather more than less: of scripts that the program's fonts do not know,
+/// letters are taken for as wide as they are high.
 pub(crate) fn width(text: &str) -> f64 {
     let of = |letter: char| match letter {
-        'W' | 'M' | 'm' | 'w' | '@' | '%' | '—' => 11.0,
-        'A'..='Z' | '0'..='9' | '_' | '#' | '&' => 8.4,
+        'W' | 'M' | 'm' | 'w' | '@' | '%' | '—' => 12.0,
+        'A'..='Z' | '_' | '#' | '&' | '\u{80}'..'\u{1100}' => 9.5,
         'i' | 'j' | 'l' | ' ' | '.' | ',' | '\'' | '|' | ':' => 4.2,
         '\u{1100}'.. => 12.5,
-        _ => 7.2,
+        _ => 7.7,
     };
     text.chars().map(of).sum()
 }
@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(fitted("cat", 50.0), "cat");
         assert_eq!(fitted("illicit", 50.0), "illicit");
         assert_eq!(fitted("WWWWWWW", 50.0), "W…WW");
+        assert!(fitted("ЖИЗНЬ", 46.0).contains('…'));
         assert_eq!(fitted("太陽電池の欠陥", 50.0), "太…欠陥");
         assert_eq!(fitted(&"x".repeat(10_000), 1e5).chars().count(), KEPT);
     }

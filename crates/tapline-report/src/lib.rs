@@ -41,7 +41,7 @@ mod svg;
 mod table;
 
 pub use error::Error;
-pub use escape::{shortened, shortened_to};
+pub use escape::{line, shortened, shortened_to};
 pub use evidence::tint;
 pub use figures::{Figure, figures};
 pub use model::{

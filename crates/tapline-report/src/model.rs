@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::escape::{in_one_line, shortened};
+use crate::escape::{line, shortened};
 
 /// Everything a report shows. Positions in `taps` and `backbones` are referred to by number.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -346,11 +346,11 @@ impl Report {
         let this = &self.taps[tap];
         let same = |other: &&TapRow| other.backbone == this.backbone && other.name == this.name;
         let pooled = self.taps.iter().filter(same).count() > 1;
-        let name = in_one_line(&shortened(&this.name));
+        let name = line(&shortened(&this.name));
         let name = if pooled { format!("{name}@{}", this.pooling) } else { name };
         match self.backbones.get(this.backbone) {
             Some(backbone) if self.backbones.len() > 1 => {
-                format!("{name} of {}", in_one_line(&shortened(&backbone.name)))
+                format!("{name} of {}", line(&shortened(&backbone.name)))
             }
             _ => name,
         }

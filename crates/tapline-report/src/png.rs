@@ -11,7 +11,8 @@ use resvg::usvg::{FallbackSelectionFn, FontResolver, Options, Tree, fontdb};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The drawing of an SVG file, `zoom` times its size, and the letters in it that the fonts do not know: boxes stand for them.
+/// The drawing of an SVG file, `zoom` times its size, and the first letter of each text that the fonts do not know: boxes stand for
+/// such.
 pub(crate) fn png(svg: &str, zoom: f32) -> Result<(Vec<u8>, BTreeSet<char>), Failure> {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());

@@ -198,17 +198,45 @@ fn joined_taps_are_off_the_line_of_their_network() {
 }
 
 #[test]
+fn of_too_many_lines_the_best_are_drawn() {
+    let mut many = report("cat");
+    let (backbone, taps) = (many.backbones[0].clone(), many.taps.clone());
+    for number in 1..=9 {
+        let mut backbone = backbone.clone();
+        backbone.name = format!("other{number}");
+        many.backbones.push(backbone);
+        for mut tap in taps.clone() {
+            tap.backbone = number;
+            if let Some(scores) = &mut tap.scores {
+                scores.accuracy += number as f64 / 100.0;
+            }
+            many.taps.push(tap);
+        }
+    }
+    let svg = figures(&many).into_iter().find(|figure| figure.name == "layers").expect("the curve").file();
+    assert!(svg.contains("other9, mean") && svg.contains("other2, mean") && svg.contains("2 lines more"), "{svg}");
+    assert!(!svg.contains("other1, mean") && !svg.contains(">net, mean"), "{svg}");
+}
+
+#[test]
 fn every_figure_becomes_a_png_with_something_in_it() {
     let figures = figures(&report("cat"));
     let names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
     assert_eq!(names, ["layers", "similarity", "learning", "confusion", "calibration", "map"]);
     for figure in figures {
-        let png = figure.png().expect("a PNG").0;
+        let (png, unknown) = figure.png().expect("a PNG");
+        assert!(unknown.iter().all(|&letter| letter == '🐈'), "{}: {unknown:?}", figure.name);
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n", "{}", figure.name);
         let blank =
             resvg::tiny_skia::Pixmap::decode_png(&png).expect("decodes").pixels().iter().all(|p| p.red() == 255);
         assert!(!blank, "{} is white throughout", figure.name);
     }
+}
+
+#[test]
+fn letters_that_the_fonts_of_a_png_do_not_know_are_told() {
+    let confusion = figures(&report("太陽")).into_iter().find(|figure| figure.name == "confusion").expect("the matrix");
+    assert!(confusion.png().expect("a PNG").1.contains(&'太'));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl<'a> Ground<'a> {
         self.sample.as_ref().map_or(1.0, |sample| sample.share)
     }
 
-    /// Whether curvature is taken in the space of columns, with the intercept.
+    /// Whether curvature is taken in the space of columns.
     pub(crate) fn is_by_columns(&self) -> bool {
         self.sample.is_none()
     }

@@ -49,17 +49,17 @@
 //!
 //! How it works, and what it was chosen over. Each training set follows the path of its minima from strong to weak
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a
-//! batch share each pass over the rows (scores, losses, residuals and gradients of a block while it is in the cache) and one
+//! batch share each pass over the rows (scores, losses, residuals and gradients of 128 rows while they are in the cache) and one
 //! preconditioner, the Cholesky factor of their mean Hessian, in the space of the columns or of the rows, whichever is
 //! smaller. By columns it is taken from four rows for each, or 4,096 where that is more, drawn by the losses' second
-//! derivatives: where classes are told apart well, few rows have any. By rows it is an even sample of up to 4,096. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
+//! derivatives: where classes are told apart well, few rows have any. By rows it is an even sample of up to 4,096, or of fewer where memory is short. On 2,099 rows of 1,280 columns, two classes and an excess of 1e-4, one set took 838
 //! steps for twelve strengths without a preconditioner, and 48 for all 45 with one of its own at each (a sketch in NumPy). It is
 //! bought as skis are: until as much was spent on passes as it costs, a diagonal stands for it, then it is taken anew each time as much
 //! was spent again; a factor serves strengths up to four times its own. Together that took 5 sets and 45 strengths of 2,624 rows of
 //! 1,280 columns from 5.4 to 3.8 s (medians of three, in turn, on two cores). The eigenvectors of `XᵀX`
 //! (Böhning, "Multinomial logistic regression algorithm", 1992) fit the true Hessian badly where regularisation is weak.
 //!
-//! Products are float32 in units of each column's spread, summed in float64 over blocks; losses, gradients, steps and proofs
+//! Products are float32 in units of each column's spread, summed in float64 over chunks of 128 rows; losses, gradients, steps and proofs
 //! are float64. `faer` factors and solves, which `ndarray` does not; its products are as fast as `ndarray`'s (60 to 90 Gflop/s
 //! in float32 on one core, both). Where regularisation is weak, float32 proves too little: a search that ends there, or whose
 //! loss is nearly nothing, goes on in double precision over the rows as they came, and once it has spent as much as that

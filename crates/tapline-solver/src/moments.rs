@@ -29,8 +29,11 @@ impl Moments {
         for (column, weights) in start.weights.outer_iter().enumerate() {
             let (mean, scale) = (self.mean[column], self.scale[column]);
             let (centre, inverse) = (f64::from(units.mean[column]), f64::from(units.inverse[column]));
-            let is_constant = self.is_constant[column];
-            point.extend(weights.iter().map(|weight| if is_constant { 0.0 } else { weight / (scale * inverse) }));
+            if self.is_constant[column] {
+                point.extend(weights.iter().map(|_| 0.0));
+                continue;
+            }
+            point.extend(weights.iter().map(|weight| weight / (scale * inverse)));
             intercept.iter_mut().zip(weights).for_each(|(b, weight)| *b += weight * (centre - mean) / scale);
         }
         point.extend(intercept);
@@ -144,6 +147,21 @@ mod tests {
         let sets = [vec![1.0, 1.0, 0.0, 0.0], vec![1.0, 0.0, 2.0, 0.0]];
         check(&sets, Scaling::Standardise, &[(2.0, 1.0), (3.0, 2f64.sqrt())]);
         check(&sets, Scaling::None, &[(2.0, 1.0), (3.0, 1.0)]);
+    }
+
+    #[test]
+    fn a_start_leaves_out_columns_that_are_constant_in_the_set() {
+        let rows = array![[1.0, 5.0], [3.0, 5.0], [8.0, 9.0]];
+        let table = Table::new(&rows, &[true; 3], usize::MAX).unwrap();
+        let moments = moments(&table, &[vec![1.0, 1.0, 0.0]], Scaling::Standardise).remove(0);
+        let (weights, intercept) = (array![[2.0], [7.0]], array![0.5]);
+        let point = moments.point(&table.units, Start { weights: &weights, intercept: &intercept });
+        assert_eq!(point[1], 0.0);
+        // Scores of the rows of the set are those of the other column alone.
+        for (value, score) in [(1.0, -1.5), (3.0, 2.5)] {
+            let unit = (value - f64::from(table.units.mean[0])) * f64::from(table.units.inverse[0]);
+            assert!((point[0] * unit + point[2] - score).abs() < 1e-5, "{point:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::loss::Targets;
 use crate::table::{CHUNK, Real, Table};
 
-/// Columns of a gradient that one thread works on.
+/// How much of a gradient one thread sums: so many times the number of outputs.
 const TILE: usize = 64;
 
 /// Outputs up to which products are made faster one output after the other than column by column.

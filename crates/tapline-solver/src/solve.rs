@@ -128,7 +128,7 @@ pub fn solve_wanted(
         problems,
     };
     let bytes = outputs * (size_of::<f64>() * (columns + 1) * (2 * config.memory + 8) + 4 * size_of::<f32>() * rows);
-    let at_once = (config.max_bytes / bytes.max(1)).max(1);
+    let at_once = (config.max_bytes / 2 / bytes.max(1)).max(1);
     for tracks in tracks(problems).chunks(at_once) {
         prepared.solve_batch(config, tracks, sides.as_ref(), (wanted, finished));
     }
@@ -229,7 +229,7 @@ impl Prepared<'_, '_, '_> {
             if active.is_empty() {
                 return;
             }
-            self.buy(&mut active, config.max_bytes.saturating_sub(held));
+            self.buy(&mut active, (config.max_bytes / 2).saturating_sub(held));
             // A search that forgets its past, or gives up its sketch, asks once more.
             while active.iter().any(|search| search.wants_direction()) {
                 let (mut own, mut sharing): (Vec<_>, Vec<_>) = active
@@ -248,8 +248,8 @@ impl Prepared<'_, '_, '_> {
             let (mut precise, mut quick): (Vec<_>, Vec<_>) = active.into_iter().partition(|search| search.is_precise());
             let at_once = (WIDTH / outputs).max(1);
             // Double precision takes twice as long.
-            quick.chunks(at_once).for_each(|searches| curvature.spend(searches.len() * outputs));
-            precise.chunks(at_once).for_each(|searches| curvature.spend(2 * searches.len() * outputs));
+            quick.chunks(at_once).for_each(|searches| curvature.spend(1.0, searches.len() * outputs));
+            precise.chunks(at_once).for_each(|searches| curvature.spend(2.0, searches.len() * outputs));
             self.look::<f32>(config, &mut quick, at_once);
             self.look::<f64>(config, &mut precise, at_once);
         }
@@ -342,8 +342,8 @@ impl<'a> Curvature<'a> {
         }
     }
 
-    fn spend(&mut self, width: usize) {
-        self.spent += self.cost_of_look * (effort(width) + self.waiting);
+    fn spend(&mut self, times: f64, width: usize) {
+        self.spent += times * self.cost_of_look * (effort(width) + self.waiting);
     }
 
     fn is_stale(&self, c: f64) -> bool {
@@ -378,8 +378,8 @@ impl<'a> Curvature<'a> {
     }
 }
 
-/// Outputs that take as long, at the speed of the preconditioner's products, as a pass of `width` of them takes: as measured,
-/// reading alone for one, and for some as long as for sixteen.
+/// Outputs that take as long, at the speed of the preconditioner's products, as a pass of `width` of them takes, as measured: one is
+/// little more than reading, a few are far from that speed.
 fn effort(width: usize) -> f64 {
     if width == 1 { 1.5 } else { 4.0 + 0.3 * width as f64 }
 }

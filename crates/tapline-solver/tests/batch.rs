@@ -263,3 +263,16 @@ fn a_column_that_hardly_changes_in_a_set_keeps_no_fit_from_its_end() {
         assert!(open.is_empty(), "{} of {}", open.len(), solved.len());
     }
 }
+
+#[test]
+fn a_sample_of_rows_too_wide_for_memory_leads_to_the_same_minimum() {
+    let made = Made::new(600, 700, 3);
+    // 512 rows of 600, whatever they take.
+    let little = SolverConfig { max_bytes: 1, ..SolverConfig::default() };
+    let problems = [0.01, 1.0].map(|c| Problem { set: 1, c, start: None });
+    let (all, few) = (made.solve(&SolverConfig::default(), &problems), made.solve(&little, &problems));
+    for (all, few) in all.iter().zip(&few) {
+        assert!(all.solution.converged && few.solution.converged);
+        check_same(&all.solution, &few.solution);
+    }
+}

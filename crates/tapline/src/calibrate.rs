@@ -65,15 +65,21 @@ pub fn trunk(
 
 /// The ranges that the store `dir` was made with.
 fn given(dir: &Path, space: &FeatureSpace) -> anyhow::Result<Calibration> {
-    let asked = Store::open(dir)?.manifest().space.clone();
-    if !matches!(asked.precision, Precision::Int8(_)) {
+    let theirs = Store::open(dir).context("--ranges")?.manifest().space.clone();
+    let dir = dir.display();
+    let Precision::Int8(calibration) = &theirs.precision else {
         bail!(
-            "--ranges {}: its features are of {}, without ranges; name a store of --precision int8",
-            dir.display(),
-            asked.precision
+            "--ranges {dir}: its features are of {}, without ranges; name a store of --precision int8",
+            theirs.precision
+        );
+    };
+    let asked = FeatureSpace { precision: theirs.precision.clone(), ..space.clone() };
+    if let Some(what) = theirs.difference(&asked) {
+        bail!(
+            "--ranges {dir}: its ranges are of other features ({what}); name a store of the same, or leave out --ranges"
         );
     }
-    stored_calibration(dir, space)?.with_context(|| format!("--ranges {}: it has no ranges", dir.display()))
+    Ok(calibration.clone())
 }
 
 /// Says what float16 does not bring, if anything.

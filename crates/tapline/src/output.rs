@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use tapline_core::{Skipped, Store};
+pub use tapline_report::line;
 pub use tapline_report::numbers::{count, counted, percent, strength};
 use tapline_report::{shortened, shortened_to};
 
@@ -13,11 +14,6 @@ const SHOWN: usize = 20;
 
 /// Letters of a name in a table: more of them push the numbers off a terminal.
 const CELL: usize = 40;
-
-/// A name in full, on one line.
-pub fn line(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
 
 /// A name from the data in a sentence: the middle of a long one left out, on one line.
 pub fn short(name: &str) -> String {

@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use super::{Figure, class_names};
-use crate::escape::{fitted, shortened_to, width};
+use crate::escape::{shortened_to, width};
 use crate::numbers::{count, percent};
 use crate::svg::{Anchor, Svg};
 use crate::{Layer, Report};
@@ -19,7 +19,8 @@ pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
     }
     let classes = counts.len();
     let side = if classes <= 6 { 84.0 } else { 36.0 };
-    let names: Vec<String> = class_names(report, ROOM);
+    let names = class_names(report, ROOM);
+    let heads = class_names(report, side - 6.0);
     let longest = names.iter().map(|name| width(name)).fold(0.0, f64::max);
     // Names of columns run up to the right at 45 degrees.
     let rise = longest * FRAC_1_SQRT_2 + 24.0;
@@ -33,8 +34,8 @@ pub(crate) fn confusion(report: &Report, layer: &Layer) -> Option<Figure> {
         let middle = (class as f64 + 0.5) * side;
         svg.text("name", Anchor::End, (left - 12.0, top + middle + 4.0), name);
         if classes <= 6 {
-            let short = fitted(name, side - 6.0);
-            svg.text("name", Anchor::Middle, (left + middle, top - 12.0), &short);
+            let short = &heads[class];
+            svg.text("name", Anchor::Middle, (left + middle, top - 12.0), short);
         } else {
             svg.turned_text("name", Anchor::Start, (left + middle + 2.0, top - 10.0), -45, name);
         }

@@ -37,7 +37,8 @@ impl Figure {
         self.svg.file(&self.title, &self.description)
     }
 
-    /// The same as a PNG file, at twice the size, and the letters of names that its fonts do not know: boxes stand for them.
+    /// The same as a PNG file, at twice the size, and the first letter of each name that its fonts do not know: boxes stand for
+    /// such.
     ///
     /// # Errors
     /// If the renderer refuses the drawing.

@@ -31,8 +31,8 @@ pub struct ProtocolArgs {
     /// decade; with linfa-logistic 0.001,0.01,0.1,1]
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
-    /// Memory in MiB that the features of a tap may take, and as much again their fits; features that take more are read from
-    /// the store in each pass (but for --baselines and linfa-logistic, which keep the training rows in double precision)
+    /// Memory in MiB that the features of a tap may take, and about twice as much again their fits; features that take more are
+    /// read from the store in each pass (but for --baselines and linfa-logistic, which keep training rows in double precision)
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: usize,
     /// What fits the probes; both minimise the same objective
@@ -310,7 +310,7 @@ pub struct ReportArgs {
     /// Write the figures as SVG and PNG and the table as CSV and Markdown to this folder
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
-    /// What was extracted from, a folder or a .csv/.tsv file, to find the original pictures [default: paths are tried from
+    /// What was extracted from, a folder, a table or shards, to find the original pictures [default: paths are tried from
     /// the working folder and from the store's]
     #[arg(long, value_name = "PICTURES")]
     pub pictures: Option<PathBuf>,
