@@ -77,13 +77,13 @@ impl<'a> RowWise<'a> {
     }
 
     /// Changed rows, `out [rows, columns]`, in the columns' unit.
-    fn read_changed<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T)) {
+    fn read_changed<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T + Copy)) {
         let columns = self.dim().1;
         let mut values = vec![0.0; out.len()];
         self.source.read_f64(first, &Units::as_given(columns), &mut values);
         for (out, row) in out.chunks_exact_mut(columns).zip(values.chunks_exact_mut(columns)) {
             self.transform.apply(row);
-            units.apply(row, out, &of);
+            units.apply(row, out, of);
         }
     }
 }

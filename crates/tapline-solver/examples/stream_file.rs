@@ -28,16 +28,21 @@ struct OnDisk {
 }
 
 impl OnDisk {
-    /// Numbers of as many rows from `first` on as `count` numbers are, in float32 and the file's unit.
-    fn numbers(&self, first: usize, count: usize) -> Vec<f32> {
-        let mut bytes = vec![0; count * size_of::<f16>()];
+    /// Reads rows from `first` on, each number in its column's unit, rounded by `of`.
+    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T + Copy)) {
+        let mut bytes = vec![0; out.len() * size_of::<f16>()];
         let offset = first * self.columns * size_of::<f16>();
         self.file.read_exact_at(&mut bytes, offset as u64).expect("rows of the file");
-        self.read.fetch_add((count / self.columns) as u64, Ordering::Relaxed);
-        let halves: Vec<f16> = bytes.as_chunks::<2>().0.iter().map(|&pair| f16::from_le_bytes(pair)).collect();
-        let mut numbers = vec![0.0; count];
-        halves.convert_to_f32_slice(&mut numbers);
-        numbers
+        self.read.fetch_add((out.len() / self.columns) as u64, Ordering::Relaxed);
+        // A row at a time, which stays near.
+        let (mut halves, mut numbers) = (vec![f16::ZERO; self.columns], vec![0.0; self.columns]);
+        let rows = out.chunks_exact_mut(self.columns).zip(bytes.chunks_exact(self.columns * size_of::<f16>()));
+        for (out, bytes) in rows {
+            let pairs = bytes.as_chunks::<2>().0;
+            halves.iter_mut().zip(pairs).for_each(|(half, &pair)| *half = f16::from_le_bytes(pair));
+            halves.convert_to_f32_slice(&mut numbers);
+            units.apply(&numbers, out, of);
+        }
     }
 }
 
@@ -47,15 +52,11 @@ impl RowSource for OnDisk {
     }
 
     fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
-        let numbers = self.numbers(first, out.len());
-        let rows = out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns));
-        rows.for_each(|(out, row)| units.apply(row, out, |value| value as f32));
+        self.read_as(first, units, (out, |value| value as f32));
     }
 
     fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
-        let numbers = self.numbers(first, out.len());
-        let rows = out.chunks_exact_mut(self.columns).zip(numbers.chunks_exact(self.columns));
-        rows.for_each(|(out, row)| units.apply(row, out, |value| value));
+        self.read_as(first, units, (out, |value| value));
     }
 }
 

@@ -94,7 +94,7 @@ impl Streamed<'_> {
     }
 
     /// Rows in the columns' unit, from number `first` of those that can be probed on.
-    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T)) {
+    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T + Copy)) {
         let which = &self.data.rows[first..first + out.len() / self.columns];
         let mut row = vec![0.0f32; self.columns];
         for (&number, out) in which.iter().zip(out.chunks_exact_mut(self.columns)) {
@@ -104,7 +104,7 @@ impl Streamed<'_> {
                 part.row_f32(number, values);
                 rest = after;
             }
-            units.apply(&row, out, &of);
+            units.apply(&row, out, of);
         }
         self.release(which);
     }
