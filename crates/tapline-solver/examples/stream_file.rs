@@ -11,12 +11,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use serde_json::json;
+use tapline_core::{Dtype, widen};
 use tapline_solver::{
     ClassWeights, Classes, Loss, LossTask, Problem, RowSource, Scaling, SolverConfig, Units, solve_loss,
 };
+
+/// Bytes read from the file at a time.
+const NEAR_BYTES: usize = 64 << 10;
 
 /// A table of float16 in a file.
 struct OnDisk {
@@ -28,21 +30,22 @@ struct OnDisk {
 }
 
 impl OnDisk {
-    /// Reads rows from `first` on, each number in its column's unit, rounded by `of`.
-    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T + Copy)) {
-        let mut bytes = vec![0; out.len() * size_of::<f16>()];
-        let offset = first * self.columns * size_of::<f16>();
-        self.file.read_exact_at(&mut bytes, offset as u64).expect("rows of the file");
-        self.read.fetch_add((out.len() / self.columns) as u64, Ordering::Relaxed);
-        // A row at a time, which stays near.
-        let (mut halves, mut numbers) = (vec![f16::ZERO; self.columns], vec![0.0; self.columns]);
-        let rows = out.chunks_exact_mut(self.columns).zip(bytes.chunks_exact(self.columns * size_of::<f16>()));
-        for (out, bytes) in rows {
-            let pairs = bytes.as_chunks::<2>().0;
-            halves.iter_mut().zip(pairs).for_each(|(half, &pair)| *half = f16::from_le_bytes(pair));
-            halves.convert_to_f32_slice(&mut numbers);
-            units.apply(&numbers, out, of);
+    /// Gives each row from `first` on to `write`, with its place in `out [rows, columns]`.
+    fn read_by<T>(&self, first: usize, out: &mut [T], write: impl Fn(&[f32], &mut [T])) {
+        let row_bytes = self.columns * Dtype::F16.size();
+        // What is read at a time stays near.
+        let some = (NEAR_BYTES / row_bytes).max(1);
+        let (mut bytes, mut row) = (vec![0; some * row_bytes], vec![0.0; self.columns]);
+        for (part, out) in out.chunks_mut(some * self.columns).enumerate() {
+            let rows = out.len() / self.columns;
+            let bytes = &mut bytes[..rows * row_bytes];
+            self.file.read_exact_at(bytes, ((first + part * some) * row_bytes) as u64).expect("rows of the file");
+            for (out, bytes) in out.chunks_exact_mut(self.columns).zip(bytes.chunks_exact(row_bytes)) {
+                widen(Dtype::F16, bytes, &mut row);
+                write(&row, out);
+            }
         }
+        self.read.fetch_add((out.len() / self.columns) as u64, Ordering::Relaxed);
     }
 }
 
@@ -52,11 +55,11 @@ impl RowSource for OnDisk {
     }
 
     fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
-        self.read_as(first, units, (out, |value| value as f32));
+        self.read_by(first, out, |row, out| units.apply_f32(row, out));
     }
 
     fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
-        self.read_as(first, units, (out, |value| value));
+        self.read_by(first, out, |row, out| units.apply(row, out, |value| value));
     }
 }
 

@@ -1,6 +1,5 @@
 //! The features of taps as probes read them: in memory where they fit, else from the store in each pass.
 
-use ndarray::ArrayView2;
 use tapline_core::{Digest, Rows, Store};
 use tapline_probe::{Dataset, RowSource, Units};
 
@@ -64,12 +63,30 @@ impl<'a> Features<'a> {
             work(Dataset { rows, labels: &data.labels, classes: data.names.len(), groups })
         };
         match self {
-            Self::Kept(kept) => {
-                let shape = (kept.data.rows.len(), kept.columns);
-                dataset(&ArrayView2::from_shape(shape, &kept.rows).expect("whole rows"), kept.data)
-            }
+            Self::Kept(kept) => dataset(kept, kept.data),
             Self::Streamed(streamed) => dataset(streamed, streamed.data),
         }
+    }
+}
+
+impl Kept<'_> {
+    /// From row `first` on, as many rows as `out [rows, columns]` has, each with its place in `out`.
+    fn rows_for<'o, T>(&self, first: usize, out: &'o mut [T]) -> impl Iterator<Item = (&[f32], &'o mut [T])> {
+        self.rows[first * self.columns..].chunks_exact(self.columns).zip(out.chunks_exact_mut(self.columns))
+    }
+}
+
+impl RowSource for Kept<'_> {
+    fn dim(&self) -> (usize, usize) {
+        (self.data.rows.len(), self.columns)
+    }
+
+    fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
+        self.rows_for(first, out).for_each(|(row, out)| units.apply_f32(row, out));
+    }
+
+    fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
+        self.rows_for(first, out).for_each(|(row, out)| units.apply(row, out, |value| value));
     }
 }
 
@@ -93,8 +110,8 @@ impl Streamed<'_> {
         }
     }
 
-    /// Rows in the columns' unit, from number `first` of those that can be probed on.
-    fn read_as<T>(&self, first: usize, units: &Units, (out, of): (&mut [T], impl Fn(f64) -> T + Copy)) {
+    /// Gives each row from number `first` of those that can be probed on to `write`, with its place in `out [rows, columns]`.
+    fn read_by<T>(&self, first: usize, out: &mut [T], write: impl Fn(&[f32], &mut [T])) {
         let which = &self.data.rows[first..first + out.len() / self.columns];
         let mut row = vec![0.0f32; self.columns];
         for (&number, out) in which.iter().zip(out.chunks_exact_mut(self.columns)) {
@@ -104,7 +121,7 @@ impl Streamed<'_> {
                 part.row_f32(number, values);
                 rest = after;
             }
-            units.apply(&row, out, of);
+            write(&row, out);
         }
         self.release(which);
     }
@@ -116,11 +133,11 @@ impl RowSource for Streamed<'_> {
     }
 
     fn read(&self, first: usize, units: &Units, out: &mut [f32]) {
-        self.read_as(first, units, (out, |value| value as f32));
+        self.read_by(first, out, |row, out| units.apply_f32(row, out));
     }
 
     fn read_f64(&self, first: usize, units: &Units, out: &mut [f64]) {
-        self.read_as(first, units, (out, |value| value));
+        self.read_by(first, out, |row, out| units.apply(row, out, |value| value));
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use tapline_core::StoredListing;
 
 use crate::output::{count, counted, quoted, short};
+use crate::typing::word;
 
 /// Classes that a line names.
 const NAMED: usize = 6;
@@ -54,6 +56,7 @@ fn classes((sizes, unlabelled): &(BTreeMap<&str, usize>, usize)) -> String {
 
 /// What to type next, as a line.
 fn next(sizes: &BTreeMap<&str, usize>, store: &str) -> String {
+    let store = word(store);
     let are_numbers = || sizes.keys().all(|label| label.trim().parse::<f64>().is_ok_and(f64::is_finite));
     match sizes.len() {
         0 => format!("next: tapline predict PROBE {store}, with a probe of other pictures\n"),
@@ -72,15 +75,20 @@ fn oddities(sizes: &BTreeMap<&str, usize>, listing: &StoredListing, of_folders: 
         format!("{} is taken for a class; where it stands for no label, leave the cell empty", quoted(label))
     }));
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    // 1, 1.0 and 01 are one number.
+    // An accent is a code point of its own or part of its letter's, as the system has it that named a folder.
+    let composed = |label: &str| ComposingNormalizerBorrowed::new_nfc().normalize(label).into_owned();
+    // 1, 1.0 and 01 are one number; of more digits a float64 does not tell all apart.
     let meant = |label: &str| match label.trim().parse::<f64>() {
-        Ok(number) => number.to_string(),
-        Err(_) => label.trim().to_lowercase(),
+        Ok(number) if label.len() <= 15 => number.to_string(),
+        _ => composed(label.trim()).to_lowercase(),
     };
     sizes.keys().for_each(|label| alike.entry(meant(label)).or_default().push(label));
     if let Some(several) = alike.values().find(|labels| labels.len() > 1) {
         let names: Vec<String> = several.iter().map(|label| quoted(label)).collect();
-        found.push(format!("{} are taken for different classes", names.join(" and ")));
+        let look_alike = several.windows(2).any(|pair| composed(pair[0]) == composed(pair[1]));
+        let why =
+            if look_alike { ": they look alike, but their letters are written with other code points" } else { "" };
+        found.push(format!("{} are taken for different classes{why}", names.join(" and ")));
     }
     found.extend(of_folders.then(|| deeper(listing)).flatten());
     found
@@ -175,6 +183,11 @@ mod tests {
         assert!(odd(&["a", "NA"])[0].starts_with("\"NA\" is taken for a class"), "{:?}", odd(&["a", "NA"]));
         assert_eq!(odd(&["Crab", "crab", "b"]), ["\"Crab\" and \"crab\" are taken for different classes"]);
         assert_eq!(odd(&["1", "1.0", "2"]), ["\"1\" and \"1.0\" are taken for different classes"]);
+        let twins = odd(&["K\u{e4}fer", "Ka\u{308}fer"]);
+        assert!(
+            twins.len() == 1 && twins[0].ends_with("their letters are written with other code points"),
+            "{twins:?}"
+        );
     }
 
     #[test]

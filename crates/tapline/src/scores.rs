@@ -51,7 +51,7 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
-const EVALUATION_VERSION: u32 = 7;
+const EVALUATION_VERSION: u32 = 8;
 
 /// Everything an evaluation depends on.
 #[derive(Serialize)]

@@ -19,7 +19,8 @@ use parquet::schema::types::{ColumnPath, Type};
 use super::FEATURES as ARRAYS;
 use super::building::ArrayFile;
 use super::listing::{string_field, write_strings};
-use super::reader::{Rows, Store, widen};
+use super::reader::{Rows, Store};
+use super::widen::widen;
 use crate::Error;
 
 const FEATURES: &str = "features";

@@ -35,6 +35,7 @@ mod reader;
 mod rows;
 mod source;
 mod stamps;
+mod widen;
 mod writer;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use merge::merge;
 pub use npy::NpyFault;
 pub use reader::{Rows, Store};
 pub use stamps::{Stamp, Stamps};
+pub use widen::widen;
 pub use writer::{Group, Plan, StoreWriter};
 
 const LOCK: &str = ".lock";

@@ -7,11 +7,11 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use half::f16;
 use memmap2::Mmap;
 
 use super::listing::StoredListing;
 use super::manifest::{Manifest, StoredTap};
+use super::widen::widen;
 use super::{BUILDING, COMMIT, FEATURES, LISTING, LOCK, MANIFEST, disk, npy};
 use crate::{Digest, Dtype, Error, Tap};
 
@@ -195,20 +195,6 @@ impl Rows<'_> {
         let Some(column) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].clone());
         Err(Error::NotFinite { tap, row, column, path, value: values[column] })
-    }
-}
-
-/// The numbers in the little-endian bytes of a row, as float32.
-pub(crate) fn widen(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
-    match dtype {
-        Dtype::F32 => {
-            let values = bytes.as_chunks::<4>().0;
-            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f32::from_le_bytes(value));
-        }
-        Dtype::F16 => {
-            let values = bytes.as_chunks::<2>().0;
-            out.iter_mut().zip(values).for_each(|(out, &value)| *out = f16::from_le_bytes(value).to_f32());
-        }
     }
 }
 
