@@ -39,6 +39,9 @@ pub struct StoredListing {
     pub skipped: Vec<Option<String>>,
 }
 
+/// Rows whose texts are held twice while they are written; a whole number of the writer's own batches of 1,024.
+const AT_ONCE: usize = 8192;
+
 /// The values of a column.
 pub(crate) type Column = Vec<Option<String>>;
 
@@ -74,7 +77,10 @@ impl StoredListing {
         let mut group = file.next_row_group()?;
         for index in 0..names.len() {
             let mut column = group.next_column()?.expect("as many columns as the schema has");
-            write_strings(column.typed::<ByteArrayType>(), &self.column(index, 0..self.rows()))?;
+            for first in (0..self.rows()).step_by(AT_ONCE) {
+                let rows = first..self.rows().min(first + AT_ONCE);
+                write_strings(column.typed::<ByteArrayType>(), &self.column(index, rows))?;
+            }
             column.close()?;
         }
         group.close()?;
@@ -88,8 +94,7 @@ impl StoredListing {
         ["path", "label", "split"].into_iter().chain(extra).chain(["sha256", "skipped"]).collect()
     }
 
-    /// The values of the column with this place among the names, of these rows alone: a long listing's texts are held twice one
-    /// column at a time.
+    /// The values of the column with this place among the names, of these rows alone: a long listing's texts are not held twice.
     pub(crate) fn column(&self, index: usize, rows: Range<usize>) -> Column {
         let digest = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
         match index {

@@ -282,7 +282,15 @@ impl StoreWriter {
             disk::replace(&building.join(MANIFEST), &manifest)?;
             commit::commit(&self.dir, files, &self.plan.tapline)?;
         }
-        Store::open(&self.dir)
+        // What is in memory only to be written goes before the store is read back; the lock stays until then.
+        drop((listing, manifest));
+        let (dir, _lock) = self.into_place();
+        Store::open(&dir)
+    }
+
+    /// The folder, and what keeps others from writing there.
+    fn into_place(self) -> (PathBuf, File) {
+        (self.dir, self.lock)
     }
 
     /// Refuses to go on where the folder is no longer the one this run has locked: what is written by name would land in
