@@ -128,6 +128,27 @@ fn what_is_to_be_typed_next_has_the_protocol_that_was_typed() {
     assert!(text.contains(heading) && text.contains("Control: "), "{text}");
 }
 
+/// Few pictures call little worse: the layer named without a bound may lose far more than one that is named within it.
+#[test]
+fn the_loss_of_the_layer_can_be_bounded() {
+    let scratch = Scratch::new();
+    let store = made(&scratch, "made", &["--rows", "240", "--taps", "6", "--columns", "8"]);
+    let high = |more: &[&str]| {
+        let found = run(tapline(&[&["advise", &store, "--json"], more].concat())).json();
+        let layer = &found["recommended"];
+        let high = layer["loss_interval"][1].as_f64().expect("a number");
+        (high, layer["name"] == layer["best"], layer["name"].as_str().expect("a name").to_owned())
+    };
+    let (free, _, shallow) = high(&[]);
+    let (bound, is_best, deeper) = high(&["--max-loss", "3"]);
+    assert!(free > 0.03 && shallow != deeper, "{shallow} loses up to {free}, {deeper} up to {bound}");
+    assert!(is_best || bound <= 0.03, "{deeper} loses up to {bound}");
+    let text = run(tapline(&["advise", &store])).ok();
+    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains("repeat this with --max-loss 2"), "{text}");
+    let usage = run(tapline(&["advise", &store, "--max-loss", "200"]));
+    assert!(usage.code == 2 && usage.stderr.contains("from 0 to 100, such as 2"), "{}", usage.stderr);
+}
+
 /// Where classes weigh alike, a tap that finds the few of a small class is better than a guess that never does.
 #[test]
 fn balanced_probes_are_held_against_a_guess_in_balanced_terms() {

@@ -231,18 +231,31 @@ the results on known data sets.
 
 The layer is the cheapest marked > or = by `compare` that a test against the best alone does not
 call worse: `compare` corrects for all pairs of taps at once, and so may keep a cheaper one that
-loses more. Several stores (other networks, other poolings) must hold the same pictures. Extract
+loses more. Few pictures call little worse, and so let a shallow layer pass that may lose much:
+with --max-loss 2 the 95 % interval of its loss must also end at 2 points or below, which more
+pictures make narrower (each layer's own interval, not corrected for the choice). Several stores (other networks, other poolings) must hold the same pictures. Extract
 with --taps stages, so that all stages and the network's outputs are there.
 
 Examples:
   tapline advise cells.store
+  tapline advise cells.store --max-loss 2
   tapline advise small.store large.store --json")]
 pub struct AdviseArgs {
+    /// Name a layer only if it loses at most so many points of accuracy against the best, by the 95 % interval of its loss [default:
+    /// any that is not shown to be worse]
+    #[arg(long, value_name = "POINTS", value_parser = points)]
+    pub max_loss: Option<f64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub compared: ComparedArgs,
+}
+
+/// Points of accuracy.
+fn points(text: &str) -> Result<f64, String> {
+    let points = text.parse().ok().filter(|points| (0.0..=100.0).contains(points));
+    points.ok_or_else(|| "give points of accuracy, from 0 to 100, such as 2".to_owned())
 }
 
 /// Arguments of `tapline explain`.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::amount::Amount;
 use self::likeness::Likeness;
 use self::recipes::{Recipe, Recommended};
-use crate::args::{AdviseArgs, ComparedArgs};
+use crate::args::AdviseArgs;
 use crate::classes::LeftOut;
 use crate::commands::compare::heading;
 use crate::control::Control;
@@ -61,14 +61,14 @@ pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
     let stores = Stores::of(&args.compared)?;
     let plan = Plan::of_all(stores.listing(), &args.compared)?;
     let probes = Probes::of(&stores, plan)?;
-    let advice = advice((&stores, &args.compared), &probes)?;
+    let advice = advice((&stores, args), &probes)?;
     output::either(args.json, &advice, words::render)?;
     Ok(Outcome::Done)
 }
 
-fn advice((stores, args): (&Stores, &ComparedArgs), probes: &Probes) -> anyhow::Result<Advice> {
+fn advice((stores, args): (&Stores, &AdviseArgs), probes: &Probes) -> anyhow::Result<Advice> {
     let comparison = &probes.comparison;
-    let recommended = Recommended::of(stores, comparison);
+    let recommended = Recommended::of(stores, comparison, args.max_loss.map(|points| points / 100.0));
     let tap = recommended.as_ref().map_or(comparison.verdict.leader, |found| found.tap);
     let data = Amount::of(stores, probes, tap)?;
     let evidence = likeness::of_all(stores, probes)?;
@@ -76,7 +76,7 @@ fn advice((stores, args): (&Stores, &ComparedArgs), probes: &Probes) -> anyhow::
     let recipes = recipes::of_cell(data.reading, similarity);
     let typed: Vec<String> = stores.stores.iter().map(|store| store.dir().display().to_string()).collect();
     Ok(Advice {
-        next: recipes::next((stores, args), comparison, (recommended.as_ref(), &recipes, &data)),
+        next: recipes::next((stores, &args.compared), comparison, (recommended.as_ref(), &recipes, &data)),
         stores: typed,
         models: stores.names(),
         pictures: probes.plan.data.rows.len(),

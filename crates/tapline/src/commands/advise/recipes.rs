@@ -86,6 +86,8 @@ pub struct Recommended {
     pub loss: f64,
     /// 95 % interval of that, by a bootstrap of the pictures.
     pub loss_interval: (f64, f64),
+    /// The end that interval had to have at most, none where any would do.
+    pub max_loss: Option<f64>,
 }
 
 impl Recommended {
@@ -93,13 +95,16 @@ impl Recommended {
     /// nothing is better than always answering the commonest class.
     ///
     /// The set allows for all pairs of taps at once, and so keeps taps that a test of this one pair would not: for a choice
-    /// that is to lose nothing both must agree.
-    pub fn of(stores: &Stores, comparison: &Comparison) -> Option<Self> {
+    /// that is to lose nothing both must agree. Where the loss is bounded, the tap's interval must also end at `max_loss` or below.
+    pub fn of(stores: &Stores, comparison: &Comparison, max_loss: Option<f64>) -> Option<Self> {
         if comparison.is_no_better_than_guess() {
             return None;
         }
         let verdict = &comparison.verdict;
-        let as_good = |tap: &usize| *tap == verdict.leader || verdict.taps[*tap].bootstrap.low <= 0.0;
+        let as_good = |tap: &usize| {
+            let found = &verdict.taps[*tap].bootstrap;
+            *tap == verdict.leader || found.low <= 0.0 && max_loss.is_none_or(|most| found.high <= most)
+        };
         let cost = |&tap: &usize| (comparison.taps[tap].cost.multiply_adds, Reverse(verdict.taps[tap].right));
         let tap = verdict.set.iter().copied().filter(as_good).min_by_key(cost)?;
         let (this, found) = (&comparison.taps[tap], &verdict.taps[tap].bootstrap);
@@ -115,6 +120,7 @@ impl Recommended {
             best_accuracy: comparison.accuracy(verdict.leader),
             loss: found.difference,
             loss_interval: (found.low, found.high),
+            max_loss,
         })
     }
 }

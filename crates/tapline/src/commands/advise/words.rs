@@ -8,6 +8,9 @@ use crate::comparison::p_text;
 use crate::control::sentence;
 use crate::output::{count, counted, percent, points};
 
+/// Where the interval of a loss ends beyond this, the reader is told that it can be bounded.
+const TELLING_LOSS: f64 = 0.03;
+
 /// Letters of a line.
 const WIDTH: usize = 100;
 
@@ -96,9 +99,13 @@ fn layer(advice: &Advice) -> String {
         counted(found.features, "feature")
     ));
     let (low, high) = found.loss_interval;
-    text += &item(&match name == best {
-        true => "It is the best of all, and none cheaper is as good.".to_owned(),
-        false => format!(
+    text += &item(&match (name == best, found.max_loss) {
+        (true, None) => "It is the best of all, and none cheaper is as good.".to_owned(),
+        (true, Some(most)) => {
+            let most = points(most);
+            format!("It is the best of all; of each that is cheaper the interval of the loss ends above {most} points.")
+        }
+        (false, _) => format!(
             "The best, {best}, has {} % right: {} points more (95 % interval {} to {}), for more arithmetic.",
             percent(found.best_accuracy),
             points(found.loss),
@@ -106,6 +113,12 @@ fn layer(advice: &Advice) -> String {
             points(high)
         ),
     });
+    if found.max_loss.is_none() && high > TELLING_LOSS {
+        text += &item(&format!(
+            "{} are too few to tell more: to be sure of losing at most 2 points, repeat this with --max-loss 2.",
+            counted(advice.pictures, "picture")
+        ));
+    }
     text
 }
 
