@@ -73,6 +73,27 @@ fn receptive_fields_are_those_worked_out_by_hand() {
     assert_eq!(field("logits"), Value::Null);
 }
 
+/// Dynamic quantisation takes the scale of a tensor from all of a batch.
+#[test]
+fn pictures_do_not_change_each_others_features_where_scales_are_of_batches() {
+    let scratch = Scratch::new();
+    ran(python("tests/reference/odd_models.py", &["make", &scratch.text("")])).ok();
+    let script = "import onnx, sys\nm = onnx.load(sys.argv[1])\nnode = onnx.helper.make_node\n\
+                  next(n for n in m.graph.node if n.output[0] == 'conv2').input[0] = 'real'\n\
+                  m.graph.node.insert(2, node('DynamicQuantizeLinear', ['relu1'], ['small', 'scale', 'zero']))\n\
+                  m.graph.node.insert(3, node('DequantizeLinear', ['small', 'scale', 'zero'], ['real']))\nonnx.save(m, sys.argv[2])";
+    let (script, model) = (scratch.write("dynamic.py", script).display().to_string(), scratch.text("dynamic.onnx"));
+    ran(python(&script, &[&scratch.text("opset11.onnx"), &model])).ok();
+    let features = |batch: &str| {
+        let (pictures, store) = (scratch.text("pictures"), scratch.text(batch));
+        let args = ["extract", &pictures, "--model", &model, "--taps", "conv2", "--store", &store, "--batch", batch];
+        let more = ["--mean", "0", "--std", "1", "--scale", "1", "--channels", "rgb", "--interpolation", "bilinear"];
+        run(tapline(&[&args[..], &more[..], &["--squash", "--device", "cpu"]].concat())).ok();
+        std::fs::read(scratch.path(batch).join("features/conv2.mean.npy")).expect("rows")
+    };
+    assert!(features("1") == features("5"), "rows depend on their batch");
+}
+
 /// NHWC input, float16 and QDQ inside, a side file, operator sets 7 and 21, batch fixed at 1: made by a script, listed
 /// and extracted here, and compared there with the Python ONNX Runtime.
 #[test]
@@ -93,6 +114,16 @@ fn unusual_networks_are_listed_and_tapped_right() {
     let (script, training) = (scratch.write("train.py", script).display().to_string(), scratch.text("training.onnx"));
     ran(python(&script, &[&scratch.text("norms.onnx"), &training])).ok();
     run(tapline(&["layers", &training])).fails_with(&["\"norm1\" is in training mode", "model.eval()"]);
+    // … and with dropout at work they would be others each time; switched off it is let be.
+    let script = "import numpy, onnx, sys\nm = onnx.load(sys.argv[1])\n\
+                  m.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array(sys.argv[3] == 'on'), 'mode'))\n\
+                  m.graph.node.append(onnx.helper.make_node('Dropout', ['out', '', 'mode'], ['dropped']))\nonnx.save(m, sys.argv[2])";
+    let (script, dropout) = (scratch.write("drop.py", script).display().to_string(), scratch.text("dropout.onnx"));
+    ran(python(&script, &[&scratch.text("opset21.onnx"), &dropout, "off"])).ok();
+    run(tapline(&["layers", &dropout])).ok();
+    ran(python(&script, &[&scratch.text("opset21.onnx"), &dropout, "on"])).ok();
+    run(tapline(&["layers", &dropout]))
+        .fails_with(&["dropout \"dropped\" is in training mode", "differently each time"]);
     // A network that reads bytes takes pixels as they are, and no others.
     let (pictures, model) = (scratch.text("pictures"), scratch.text("uint8.onnx"));
     let store = scratch.text("store");

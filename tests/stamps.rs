@@ -101,3 +101,24 @@ fn a_run_that_goes_on_does_not_read_again_what_is_done() {
     swap(&scratch, "pictures/a.pnm", 90);
     assert_eq!(counts(&scratch, &[]), (1, 2));
 }
+
+/// Other taps of a picture are not given up because a new one cannot be computed.
+#[test]
+fn a_picture_that_is_damaged_meanwhile_keeps_the_taps_it_has() {
+    let scratch = three();
+    let (pictures, store) = (scratch.text("pictures"), scratch.text("store"));
+    let before = contents(&scratch.path("store/features"));
+    let time = fs::metadata(scratch.path("pictures/b.pnm")).and_then(|found| found.modified()).expect("a time");
+    let damaged = scratch.write("pictures/b.pnm", [b'x'; 108]);
+    set_time(&damaged, time);
+    let more = ["--taps", "pool1,fire2"];
+    let typed = |flags: &[&'static str]| {
+        let mut command = extract(&pictures, &store, flags);
+        command.args(more);
+        run(command)
+    };
+    typed(&[]).fails_with(&["b.pnm: ", "Features of other taps are there for this picture", "--prune"]);
+    assert!(contents(&scratch.path("store/features")) == before);
+    let pruned = typed(&["--prune"]);
+    assert_eq!(pruned.code, 3, "{}", pruned.stderr);
+}

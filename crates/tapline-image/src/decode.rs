@@ -26,9 +26,10 @@ impl Limits {
     pub(crate) const PIXEL_BYTES: u64 = 13;
 
     /// Up to `n` million pixels, and the memory that a colour picture of that many may take, at least 256 MiB.
-    pub fn megapixels(n: u32) -> Self {
-        let max_pixels = u64::from(n) * 1_000_000;
-        Self { max_pixels, max_bytes: (max_pixels * Self::PIXEL_BYTES).max(256 << 20) }
+    pub const fn megapixels(n: u32) -> Self {
+        let max_pixels = n as u64 * 1_000_000;
+        let (of_pixels, least) = (max_pixels * Self::PIXEL_BYTES, 256 << 20);
+        Self { max_pixels, max_bytes: if of_pixels > least { of_pixels } else { least } }
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::constants::Constants;
 use crate::proto::{
     EXTERNAL, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, data_type, entries,
 };
@@ -95,6 +96,7 @@ impl Model {
         let sha256 = hex(&hasher.finalize());
         let opset = opset(path, &proto)?;
         let input = picture_input(path, graph(&proto), layout)?;
+        let input = alone_where_scales_are_of_batches(path, input, graph(&proto))?;
         refuse_training(path, graph(&proto))?;
         Ok(Self { path: path.to_owned(), sha256, opset, input, proto, bytes: HashMap::new() })
     }
@@ -155,21 +157,59 @@ fn opset(path: &Path, proto: &ModelProto) -> Result<i64, Error> {
     }
 }
 
-/// A network in training mode takes its norms over the batch: a picture's features would be those of its neighbours, too.
+/// A network in training mode takes its norms over the batch, so that a picture's features would be those of its neighbours, too, and
+/// drops what chance says, so that they would be others each time.
 fn refuse_training(path: &Path, graph: &GraphProto) -> Result<(), Error> {
-    let in_training = |node: &&NodeProto| {
-        node.op_type == "BatchNormalization" && node.int("training_mode").is_some_and(|mode| mode != 0)
+    let constants = Constants::of(graph);
+    let fault = |node: &NodeProto| {
+        let (kind, effect) = match node.op_type.as_str() {
+            "BatchNormalization" if node.int("training_mode").is_some_and(|mode| mode != 0) => {
+                ("batch norm", "pictures change each other's features")
+            }
+            "Dropout" if !node.input.get(2).is_none_or(|mode| mode.is_empty() || is_false(&constants, mode)) => {
+                ("dropout", "features come out differently each time")
+            }
+            _ => return None,
+        };
+        let output = node.output.first().map_or("", String::as_str);
+        Some(format!(
+            "its {kind} {output:?} is in training mode, so that {effect}; export the network in evaluation mode (in PyTorch \
+             model.eval() first)"
+        ))
     };
-    match graph.node.iter().find(in_training) {
-        Some(node) => {
-            let output = node.output.first().map_or("", String::as_str);
+    match graph.node.iter().find_map(fault) {
+        Some(what) => Err(Error::Unusable { path: path.to_owned(), what }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the tensor called `name` is known to be false.
+fn is_false(constants: &Constants<'_>, name: &str) -> bool {
+    constants.get(name).is_some_and(|tensor| match &tensor.raw_data {
+        Some(raw) => **raw == [0],
+        None => tensor.int32_data == [0],
+    })
+}
+
+/// A network that takes the scale of its activations from the whole batch gets one picture at a time: its features would hang on
+/// its neighbours.
+fn alone_where_scales_are_of_batches(
+    path: &Path,
+    input: PictureInput,
+    graph: &GraphProto,
+) -> Result<PictureInput, Error> {
+    if graph.node.iter().all(|node| node.op_type != "DynamicQuantizeLinear") {
+        return Ok(input);
+    }
+    match input.batch {
+        None | Some(1) => Ok(PictureInput { batch: Some(1), ..input }),
+        Some(batch) => {
             let what = format!(
-                "its batch norm {output:?} is in training mode, so that pictures change each other's features; export the network \
-                 in evaluation mode (in PyTorch model.eval() first)"
+                "it is quantised dynamically with a fixed batch of {batch}, so that pictures change each other's features; export it \
+                 with a batch of 1 or quantise it statically"
             );
             Err(Error::Unusable { path: path.to_owned(), what })
         }
-        None => Ok(()),
     }
 }
 

@@ -8,7 +8,9 @@
 //! use std::sync::Arc;
 //! use tapline_remote::{Config, Order, Remote, Wanted};
 //!
-//! let config = Config { environment: std::env::vars().collect(), retries: 5 };
+//! // Not `std::env::vars`, which panics where a variable is no text.
+//! let variables = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+//! let config = Config { environment: variables.collect(), retries: 5 };
 //! let remote = Remote::new(config)?;
 //! let objects = ["s3://bucket/a.jpg", "s3://bucket/b.jpg"].map(|url| Wanted::from(Arc::from(url))).to_vec();
 //! let ahead = remote.fetch(Order { objects, bytes_in_flight: 64 << 20, max_bytes: 1 << 30 })?;

@@ -118,8 +118,9 @@ fn measure(
         bar.inc(1);
         let Finished { row, digest, features, .. } = finished;
         // A picture that cannot be used is skipped when its turn comes.
-        if let (Ok(features), Some(digest)) = (features, digest) {
-            probe.widen(&features);
+        if let (Ok(features), Some(digest)) = (features, digest)
+            && probe.widen(&features)
+        {
             digests.push((row, digest));
         }
         Ok(())

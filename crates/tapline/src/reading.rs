@@ -33,7 +33,10 @@ pub struct Sources {
 impl Sources {
     /// The pictures that were typed, and what reads them.
     pub fn scan(args: &ExtractArgs) -> anyhow::Result<(Listing, Self)> {
-        let config = Config { environment: std::env::vars().collect(), retries: args.retries.into() };
+        // Nothing that a source needs is other than text, and variables of other programs may be.
+        let texts =
+            std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        let config = Config { environment: texts.collect(), retries: args.retries.into() };
         let mut sources = Self {
             remote: None,
             prefetch_bytes: args.prefetch_bytes,

@@ -20,20 +20,26 @@ pub fn extraction(pictures: &str, store: &Store) -> String {
 /// left to be filled in.
 pub fn extraction_of((pictures, taps): (&str, &[String]), space: &FeatureSpace, store: &str) -> String {
     let cards = project::cards().unwrap_or_default();
-    let model = match cards.iter().any(|card| card.sha256 == space.model.sha256.to_string()) {
-        true => word(&space.model.name),
-        false => format!("{} --preprocess PREPROCESSING", word(&format!("{}.onnx", space.model.name))),
+    let (model, resize) = match cards.iter().find(|card| card.sha256 == space.model.sha256.to_string()) {
+        Some(card) => (word(&space.model.name), resize_flag(&card.preprocess().resize, &space.preprocess.resize)),
+        None => (word(&format!("{}.onnx", space.model.name)) + " --preprocess PREPROCESSING", String::new()),
     };
     let (taps, flags) = (word(&taps.join(",")), space_flags(space));
-    format!("tapline extract {pictures} --model {model} --taps {taps}{flags} --store {store}")
+    format!("tapline extract {pictures} --model {model} --taps {taps}{resize}{flags} --store {store}")
 }
 
-/// The options of `extract` that a store's features were made with, but for what model cards say; each after a space.
+/// What overrules a card's rule.
+fn resize_flag(of_card: &Resize, wanted: &Resize) -> String {
+    match wanted {
+        same if same == of_card => String::new(),
+        Resize::Squash => " --squash".to_owned(),
+        Resize::ShortSide(side) => format!(" --resize {side}"),
+    }
+}
+
+/// The options of `extract` that a store's features were made with, but for preprocessing; each after a space.
 fn space_flags(space: &FeatureSpace) -> String {
     let mut flags = String::new();
-    if space.preprocess.resize == Resize::Squash {
-        flags += " --squash";
-    }
     if space.views != Views::Centre {
         flags += &format!(" --views {}", space.views);
     }

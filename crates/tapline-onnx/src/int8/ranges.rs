@@ -69,18 +69,18 @@ impl RangeProbe {
         })
     }
 
-    /// Widens the ranges by one picture's rows, as [`crate::Extractor::run`] gives them.
+    /// Widens the ranges by one picture's rows, as [`crate::Extractor::run`] gives them, unless a number in them is not finite: such a
+    /// picture has no features either, and must not cost the others theirs. Gives whether it did.
     ///
     /// # Panics
     /// If there is not a row for each tap of `model`.
-    pub fn widen(&mut self, rows: &[Vec<f32>]) {
+    #[must_use = "a picture that did not count is none of the calibration"]
+    pub fn widen(&mut self, rows: &[Vec<f32>]) -> bool {
         assert_eq!(rows.len(), self.ends.len(), "a row for each tap of the probe");
-        let largest = |row: &[f32]| {
-            row.iter().fold(f32::NEG_INFINITY, |largest, &value| match value.is_nan() {
-                true => f32::INFINITY,
-                false => largest.max(value),
-            })
-        };
+        if rows.iter().flatten().any(|value| !value.is_finite()) {
+            return false;
+        }
+        let largest = |row: &[f32]| row.iter().fold(f32::NEG_INFINITY, |largest, &value| largest.max(value));
         for (&(index, is_lower), row) in self.ends.iter().zip(rows) {
             let range = &mut self.ranges[index];
             match is_lower {
@@ -88,12 +88,13 @@ impl RangeProbe {
                 false => range.max = range.max.max(largest(row)),
             }
         }
+        true
     }
 
     /// What was found.
     ///
     /// # Errors
-    /// [`Error::Range`] where a tensor held a number that is not finite, or no picture was measured.
+    /// [`Error::Range`] where no picture was measured.
     pub fn finish(self) -> Result<Vec<TensorRange>, Error> {
         match self.ranges.iter().find(|range| !(range.min.is_finite() && range.max.is_finite())) {
             Some(TensorRange { tensor, min, max }) => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use image::{GenericImage, Rgb, RgbImage};
 use serde::Serialize;
-use tapline_core::{FeatureSpace, Skipped, Store};
+use tapline_core::{Digest, Place, Skipped, Store};
 use tapline_image::{Limits, Picture, decode_for};
 use tapline_probe::{FinalFit, Transform, fit_final};
 use tapline_report::tint;
@@ -83,7 +83,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     let bar = progress::bar("explaining", args.pictures.len(), "pictures");
     for (index, picture) in args.pictures.iter().enumerate() {
         bar.inc(1);
-        let decoded = match read(picture, &store.manifest().space) {
+        let decoded = match read(picture, &store) {
             Ok(decoded) => decoded,
             Err(reason) => {
                 report.skipped.push(Skipped { path: picture.display().to_string(), reason });
@@ -144,13 +144,17 @@ fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
 }
 
 /// A picture as its features are computed from it, or why that cannot be.
-fn read(path: &Path, space: &FeatureSpace) -> Result<Picture, String> {
+fn read(path: &Path, store: &Store) -> Result<Picture, String> {
     if path.is_dir() {
         return Err("is a folder: name the pictures in it".to_owned());
     }
-    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    decode_for(&bytes, &Limits::default(), (&space.preprocess, space.views), space.decode)
-        .map_err(|error| error.to_string())
+    let bytes = Place::File(path.to_owned()).read(Limits::default().max_bytes)?;
+    // A picture of the store was within the limit that it was extracted with.
+    let is_known = store.listing().sha256.contains(&Some(Digest::of(&bytes)));
+    let limits = if is_known { Limits::megapixels(u32::MAX) } else { Limits::default() };
+    let space = &store.manifest().space;
+    decode_for(&bytes, &limits, (&space.preprocess, space.views), space.decode)
+        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
 /// The picture, and beside it the same under the colours of the map.

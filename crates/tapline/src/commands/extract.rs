@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tapline_core::{
-    Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, ShardOf, Sharing,
-    Skipped, Stamps, Store, StoreWriter, TapInfo, Views,
+    Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Sample, ShardOf,
+    Sharing, Skipped, Stamps, Store, StoreWriter, TapInfo, Views,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
@@ -224,7 +224,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         return Ok(());
     }
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
-        refuse_to_drop(store, digests, args)?;
+        refuse_to_drop(store, (&plan.listing.samples, digests), args)?;
     }
     let was_open = stored.is_some();
     drop(stored);
@@ -240,7 +240,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         if !args.prune {
             // A store whose commit was interrupted opens only now that it is completed.
             if let Some(store) = writer.finished().filter(|_| !was_open) {
-                refuse_to_drop(store, &digests, args)?;
+                refuse_to_drop(store, (&writer.listing().samples, &digests), args)?;
             }
             refuse_to_drop_left_over(&writer, &digests, args)?;
         }
@@ -256,9 +256,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let requests = requests_of(&writer, &group, &settled.layers)?;
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
-        let (writer, strict) = (&mut writer, args.strict);
+        let (writer, strict, prune) = (&mut writer, args.strict, args.prune);
         let (taps, skipped, kept) = (&group.taps, Vec::new(), Instant::now());
-        let mut keeper = Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, report, skipped };
+        let mut keeper = Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, prune, report, skipped };
         let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
@@ -303,22 +303,30 @@ fn keep(stamps: &Stamps) {
 }
 
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
-fn refuse_to_drop(store: &Store, listed: &[Option<Digest>], args: &ExtractArgs) -> anyhow::Result<()> {
+fn refuse_to_drop(
+    store: &Store,
+    (samples, listed): (&[Sample], &[Option<Digest>]),
+    args: &ExtractArgs,
+) -> anyhow::Result<()> {
     let listed: HashSet<Digest> = listed.iter().copied().flatten().collect();
     let listing = store.listing();
     let good = (0..listing.rows()).filter(|&row| listing.skipped[row].is_none());
     let gone: Vec<usize> = good.filter(|&row| listing.sha256[row].is_some_and(|d| !listed.contains(&d))).collect();
-    match gone.first() {
-        Some(&row) => bail!(
-            "{} holds features of {} that {}{} does not list, {} among them: use another --store, or --prune to drop them",
-            args.store.display(),
-            counted(gone.len(), "picture"),
-            args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
-            args.pictures[0].display(),
-            listing.path[row]
-        ),
-        None => Ok(()),
+    let Some(&row) = gone.first() else { return Ok(()) };
+    let path = &listing.path[row];
+    let (store, ways) = (args.store.display(), "use another --store, or --prune to drop them");
+    if samples.iter().any(|sample| sample.path == *path) {
+        bail!(
+            "{store} holds features of {} that changed or cannot be read any more, or are not listed, {path} among them: {ways}",
+            counted(gone.len(), "picture")
+        );
     }
+    bail!(
+        "{store} holds features of {} that {}{} does not list, {path} among them: {ways}",
+        counted(gone.len(), "picture"),
+        args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
+        args.pictures[0].display()
+    )
 }
 
 /// Refuses to drop what a run that was stopped has computed, likewise.
@@ -366,6 +374,7 @@ struct Keeper<'a> {
     kept: Instant,
     bar: &'a ProgressBar,
     strict: bool,
+    prune: bool,
     report: &'a mut Report,
     /// The rows of the pictures that the report lists last.
     skipped: Vec<usize>,
@@ -398,6 +407,13 @@ impl Keeper<'_> {
         let path = self.writer.listing().samples[row].path.clone();
         if self.strict {
             bail!("{path}: {reason} (--strict stops at the first picture that cannot be used; the others are kept)");
+        }
+        // A row has all taps or none.
+        if self.taps.len() < self.writer.taps().len() && !self.prune {
+            bail!(
+                "{path}: {reason}. Features of other taps are there for this picture and would be dropped: leave out the taps that \
+                 are new, mend the picture, use another --store, or --prune to drop them"
+            );
         }
         self.writer.skip(row, digest, &reason)?;
         // In the order of the listing, whichever worker came first.

@@ -5,6 +5,7 @@ use tapline_core::{Shard, Store, merge};
 
 use crate::args::MergeArgs;
 use crate::output::{count, counted};
+use crate::typing::word;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -50,7 +51,11 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
     };
     report.notes.iter().for_each(|note| eprintln!("tapline: {note}"));
     output::either(args.json, &report, render)?;
-    Ok(if report.skipped == 0 { Outcome::Done } else { Outcome::Skipped })
+    Ok(match report.skipped {
+        0 => Outcome::Done,
+        all if all == report.pictures => Outcome::Nothing,
+        _ => Outcome::Skipped,
+    })
 }
 
 fn part(store: &Store) -> Part {
@@ -100,6 +105,6 @@ fn render(report: &Report) -> String {
         report.bytes as f64 / 1e6,
         count(report.skipped),
         output::table(&["shard", ">pictures", ">skipped", "store"], rows),
-        report.store
+        word(&report.store)
     )
 }

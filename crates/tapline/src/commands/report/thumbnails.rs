@@ -102,6 +102,9 @@ pub fn put(found: Found, wanted: &Wanted, report: &mut Report) {
     report.thumbnails = Thumbnails { pictures: large(&kept), sprite: sprite(&found.small) };
 }
 
+/// Whatever limit of pixels pictures were extracted with, these are the same bytes; memory still bounds them.
+const KNOWN: Limits = Limits::megapixels(u32::MAX);
+
 /// The original pictures' files.
 pub struct Files<'a> {
     stores: &'a Stores,
@@ -129,12 +132,12 @@ impl<'a> Files<'a> {
 
     /// The picture of a row, if its file is found with the bytes its features were computed from.
     pub fn find(&self, row: usize) -> Option<Picture> {
-        decode(&self.bytes(row)?, &Limits::default()).ok()
+        decode(&self.bytes(row)?, &KNOWN).ok()
     }
 
     /// The same picture as the features of a space were computed from it.
     pub fn find_for(&self, row: usize, space: &FeatureSpace) -> Option<Picture> {
-        decode_for(&self.bytes(row)?, &Limits::default(), (&space.preprocess, space.views), space.decode).ok()
+        decode_for(&self.bytes(row)?, &KNOWN, (&space.preprocess, space.views), space.decode).ok()
     }
 
     fn bytes(&self, row: usize) -> Option<Vec<u8>> {
