@@ -158,3 +158,15 @@ fn a_clock_that_runs_backwards_hides_no_change() {
     assert_eq!(counts(), (3, 3), "what changed is computed whatever its date");
     check_against_fresh(&scratch, &pictures, "store");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_nobodys_fault() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(2), scratch.text("store"));
+    let mut command = extract(&pictures, &store, &[]);
+    command.env("PLACE", std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    run(command).ok();
+}

@@ -232,3 +232,16 @@ fn a_shard_that_was_killed_goes_on_and_an_unfinished_one_is_not_merged() {
     let said = run(tapline(&["compare", &stores[1]])).stderr;
     assert!(said.contains("1.store is a part of its pictures alone (shard 1/2: rows 120 to 239"), "{said}");
 }
+
+#[test]
+fn shards_without_a_usable_picture_are_merged_to_a_failure() {
+    let scratch = Scratch::new();
+    ["a.png", "b.png"].iter().for_each(|name| drop(scratch.write(&format!("damaged/{name}"), "not a picture")));
+    let stores = ["0", "1"].map(|name| scratch.text(name));
+    for (index, store) in stores.iter().enumerate() {
+        assert_eq!(run(shard(&scratch.text("damaged"), store, (index, 2), &[])).code, 1);
+    }
+    let merged = run(merge(&stores, &scratch.text("my store"), &[]));
+    assert_eq!(merged.code, 1, "{}", merged.stderr);
+    assert!(merged.stdout.contains("/my store'"), "a folder that can be typed: {}", merged.stdout);
+}

@@ -57,6 +57,7 @@ fn in_halves(model: &Model, layers: &[Layer]) -> usize {
 fn in_bytes(model: &Model, layers: &[Layer]) -> usize {
     let Ok(mut probe) = RangeProbe::new(model, layers, SIZE) else { return 0 };
     let rows: Vec<Vec<f32>> = probe.model.taps.iter().map(|tap| vec![1.5; tap.features.min(64)]).collect();
+    assert!(rows.is_empty() || !probe.widen(&vec![vec![f32::NAN]; rows.len()]), "NaN widens no range");
     assert!(probe.widen(&rows), "finite rows");
     let Ok(ranges) = probe.finish() else { return 0 };
     let Ok(bytes) = quantise(model, &ranges) else { return 0 };

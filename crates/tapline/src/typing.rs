@@ -135,4 +135,17 @@ mod tests {
             assert_eq!(word(text), expected);
         }
     }
+
+    #[test]
+    fn only_what_overrules_a_card_is_typed() {
+        let short = Resize::ShortSide;
+        for (of_card, wanted, expected) in [
+            (short(256), short(256), ""),
+            (short(256), short(300), " --resize 300"),
+            (short(256), Resize::Squash, " --squash"),
+            (Resize::Squash, Resize::Squash, ""),
+        ] {
+            assert_eq!(resize_flag(&of_card, &wanted), expected);
+        }
+    }
 }

@@ -232,9 +232,11 @@ the results on known data sets.
 The layer is the cheapest marked > or = by `compare` that a test against the best alone does not
 call worse: `compare` corrects for all pairs of taps at once, and so may keep a cheaper one that
 loses more. Few pictures call little worse, and so let a shallow layer pass that may lose much:
-with --max-loss 2 the 95 % interval of its loss must also end at 2 points or below, which more
-pictures make narrower (each layer's own interval, not corrected for the choice). Several stores (other networks, other poolings) must hold the same pictures. Extract
-with --taps stages, so that all stages and the network's outputs are there.
+with --max-loss 2 the 95 % interval of its loss must also end at 2 points or below (each layer's
+own interval, not corrected for the choice).
+
+Several stores (other networks, other poolings) must hold the same pictures. Extract with --taps
+stages, so that all stages and the network's outputs are there.
 
 Examples:
   tapline advise cells.store
