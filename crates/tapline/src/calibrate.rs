@@ -130,7 +130,11 @@ fn measure(
         return Ok(None);
     }
     if digests.is_empty() {
-        bail!("--precision int8 needs pictures to measure, and none of {} can be used", rows.len());
+        bail!(
+            "--precision int8 needs pictures to measure, and none of {} can be used: they cannot be read, or the \
+             network's numbers on them are not finite",
+            rows.len()
+        );
     }
     digests.sort_unstable_by_key(|(row, _)| *row);
     let bytes: Vec<u8> = digests.iter().flat_map(|(_, digest)| digest.0).collect();

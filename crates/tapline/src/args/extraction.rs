@@ -146,7 +146,8 @@ pub struct ExtractArgs {
     /// Read every picture to find out whether it has changed, even where its file has the size and time it had before
     #[arg(long)]
     pub verify: bool,
-    /// Drop stored features of pictures that are not listed any more, and what a stopped run left of other pictures and taps
+    /// Drop stored features of pictures that are not listed any more or whose new taps cannot be computed, and what a stopped run left
+    /// of other pictures and taps
     #[arg(long)]
     pub prune: bool,
     /// Print JSON

@@ -18,7 +18,8 @@ shard 0.
 The shards stay as they are and may be deleted afterwards. A merge that was stopped is done again
 by the same command. Memory does not grow with the features.
 
-Exit codes: 0 done, 1 failed, 3 done, but some pictures were skipped by the extractions.
+Exit codes: 0 done, 1 failed or no picture could be used, 3 done, but some pictures were skipped by
+the extractions.
 
 Examples:
   tapline merge photos.0.store photos.1.store photos.2.store photos.3.store --out photos.store
