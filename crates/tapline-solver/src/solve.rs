@@ -123,12 +123,14 @@ pub fn solve_wanted(
         moments: moments(&table, task.sets, config.scaling),
         weights: task.sets.iter().map(|weights| task.loss.weighted(weights)).collect(),
         ground: Ground::of(&table, &used, config.max_bytes),
+        search_bytes: outputs
+            * (size_of::<f64>() * (columns + 1) * (2 * config.memory + 8) + 4 * size_of::<f32>() * rows),
         loss: &task.loss,
         table: &table,
         problems,
     };
-    let bytes = outputs * (size_of::<f64>() * (columns + 1) * (2 * config.memory + 8) + 4 * size_of::<f32>() * rows);
-    let at_once = (config.max_bytes / 2 / bytes.max(1)).max(1);
+    // Searches take half of the bytes at most; what they leave is there for the curvatures they buy.
+    let at_once = (config.max_bytes / 2 / prepared.search_bytes.max(1)).max(1);
     for tracks in tracks(problems).chunks(at_once) {
         prepared.solve_batch(config, tracks, sides.as_ref(), (wanted, finished));
     }
@@ -144,6 +146,8 @@ struct Prepared<'a, 'b, 'p> {
     /// Row weights times class weights `[sets][rows]`.
     weights: Vec<Cow<'a, [f64]>>,
     problems: &'a [Problem<'p>],
+    /// Bytes of one search, without the curvature that it buys.
+    search_bytes: usize,
 }
 
 /// Problems on one set, by ascending strength: a path.
@@ -225,11 +229,13 @@ impl Prepared<'_, '_, '_> {
         let outputs = self.loss.outputs();
         loop {
             let held: usize = searches.iter().map(|search| search.purse().bytes()).sum();
+            let under_way = searches.len();
             let mut active: Vec<&mut Search<'s>> = searches.iter_mut().filter(|search| !search.is_resting()).collect();
             if active.is_empty() {
                 return;
             }
-            self.buy(&mut active, (config.max_bytes / 2).saturating_sub(held));
+            let taken = under_way * self.search_bytes + held;
+            self.buy(&mut active, config.max_bytes.saturating_sub(taken));
             // A search that forgets its past, or gives up its sketch, asks once more.
             while active.iter().any(|search| search.wants_direction()) {
                 let (mut own, mut sharing): (Vec<_>, Vec<_>) = active

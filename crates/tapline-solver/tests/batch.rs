@@ -276,3 +276,17 @@ fn a_sample_of_rows_too_wide_for_memory_leads_to_the_same_minimum() {
         check_same(&all.solution, &few.solution);
     }
 }
+
+/// Six classes of 120 columns: a search takes 0.66 MB, a curvature for each class 1.53 MB.
+#[test]
+fn what_searches_leave_of_the_memory_is_there_for_their_curvatures() {
+    let made = Made::new(1500, 120, 6);
+    let problems = [1.0, 100.0, 1e4].map(|c| Problem { set: 0, c, start: None });
+    let steps = |max_bytes: usize| {
+        let config = SolverConfig { max_bytes, tolerance: 1e-8, ..SolverConfig::default() };
+        made.solve(&config, &problems).iter().map(|solved| solved.solution.iterations).sum::<u64>()
+    };
+    let (enough, too_little) = (steps(2_400_000), steps(2_000_000));
+    assert_eq!(enough, steps(1 << 30));
+    assert!(too_little > enough, "{too_little} {enough}");
+}
