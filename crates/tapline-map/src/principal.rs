@@ -34,7 +34,9 @@ pub fn principal(rows: ArrayView2<'_, f32>, components: usize) -> Result<Princip
     let (n, columns) = rows.dim();
     let wanted = components.min(n).min(columns);
     let kept = (wanted + SPARE).min(n).min(columns);
-    let centred = centre(&rows);
+    let mut centred = centre(&rows);
+    let unit = unit_of(&centred);
+    centred.mapv_inplace(|x| x / unit);
     let total: f64 = centred.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let mut basis = start(columns, kept);
     for _ in 0..PASSES {
@@ -48,8 +50,17 @@ pub fn principal(rows: ArrayView2<'_, f32>, components: usize) -> Result<Princip
     let turn = turn.slice(s![.., ..wanted]).mapv(|x| x as f32);
     let mut scores = projected.dot(&turn);
     point_up(&mut scores, &basis.dot(&turn));
+    scores.mapv_inplace(|x| x * unit);
     let explained = values[..wanted].iter().map(|value| if total > 0.0 { (value / total).max(0.0) } else { 0.0 });
     Ok(Principal { scores, explained: explained.collect() })
+}
+
+/// The power of two that brings the largest magnitude to between 1 and 2: squares of numbers far from 1 leave float32, and dividing by
+/// it rounds nothing.
+pub(crate) fn unit_of(values: &Array2<f32>) -> f32 {
+    let largest = values.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+    let power = f32::from_bits(largest.to_bits() & f32::INFINITY.to_bits());
+    if largest == 0.0 { 1.0 } else { power.max(f32::MIN_POSITIVE) }
 }
 
 fn check(rows: &ArrayView2<'_, f32>) -> Result<(), Error> {
@@ -117,6 +128,17 @@ mod tests {
         let first: Vec<f32> = found.scores.column(0).to_vec();
         assert!(first.iter().zip([-5.0, 0.0, 5.0]).all(|(a, b)| (a - b).abs() < 1e-5), "{first:?}");
         assert!((found.explained[0] - 1.0).abs() < 1e-6 && found.explained[1] < 1e-9, "{:?}", found.explained);
+    }
+
+    #[test]
+    fn large_and_small_features_have_the_map_of_those_near_one() {
+        let rows = Array2::from_shape_fn((40, 30), |(row, column)| ((row * 7 + column * row * 3) % 11) as f32 - 5.0);
+        let expected = principal(rows.view(), 3).unwrap();
+        for unit in [2.0_f32.powi(40), 2.0_f32.powi(-60)] {
+            let found = principal((&rows * unit).view(), 3).unwrap();
+            assert_eq!(found.explained, expected.explained);
+            assert_eq!(found.scores, &expected.scores * unit);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use bhtsne::{Neighbor, tSNE};
 use ndarray::{ArrayView1, ArrayView2, Axis, s};
 
+use crate::principal::unit_of;
 use crate::sample::next;
 use crate::{Error, Principal};
 
@@ -20,12 +21,14 @@ const EPOCHS: usize = 750;
 const THETA: f32 = 0.5;
 
 /// A point of the plane for each row (the origin for all where no column varies), by Barnes–Hut t-SNE (van der Maaten, "Accelerating t-SNE using tree-based
-/// algorithms", 2014) on the components given, Euclidean distances, perplexity 30 or a third of the rows, 750 epochs.
+/// algorithms", 2014) on the components given, Euclidean distances, perplexity min(30, (rows − 1) / 3 − 1), 750 epochs.
 ///
 /// # Errors
 /// For fewer than [`FEWEST_ROWS`] rows.
 pub fn tsne(pca: &Principal) -> Result<Vec<[f32; 2]>, Error> {
-    let rows = pca.scores.view();
+    let unit = unit_of(&pca.scores);
+    let scores = pca.scores.mapv(|x| x / unit);
+    let rows = scores.view();
     if rows.nrows() < FEWEST_ROWS {
         return Err(Error::TooFewRows { found: rows.nrows(), least: FEWEST_ROWS });
     }
@@ -38,7 +41,7 @@ pub fn tsne(pca: &Principal) -> Result<Vec<[f32; 2]>, Error> {
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
     let flat = alone.install(|| {
         let mut descent: tSNE<'_, f32, ArrayView1<'_, f32>, 2> = tSNE::new(&samples);
-        descent.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start(pca));
+        descent.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start(rows));
         descent.barnes_hut_with_neighbors(THETA, &neighbours).embedding()
     });
     Ok(flat.as_chunks::<2>().0.to_vec())
@@ -46,12 +49,12 @@ pub fn tsne(pca: &Principal) -> Result<Vec<[f32; 2]>, Error> {
 
 /// The first two components, scaled to a standard deviation of 1e-4 along the first, as scikit-learn does it; and a
 /// thousandth of that at random, from a fixed seed, for rows that are exact copies would never part.
-fn start(pca: &Principal) -> Vec<f32> {
-    let n = pca.scores.nrows();
-    let first = pca.scores.column(0);
+fn start(scores: ArrayView2<'_, f32>) -> Vec<f32> {
+    let n = scores.nrows();
+    let first = scores.column(0);
     let deviation = (first.dot(&first) / n as f32).sqrt();
     let factor = if deviation > 0.0 { 1e-4 / deviation } else { 0.0 };
-    let second = |row: usize| if pca.scores.ncols() > 1 { pca.scores[[row, 1]] } else { 0.0 };
+    let second = |row: usize| if scores.ncols() > 1 { scores[[row, 1]] } else { 0.0 };
     let mut state = 0;
     let mut jitter = || 1e-7 * ((next(&mut state) >> 40) as f32 / (1 << 23) as f32 - 1.0);
     (0..n).flat_map(|row| [first[row] * factor + jitter(), second(row) * factor + jitter()]).collect()
@@ -110,6 +113,13 @@ mod tests {
             let nearest = others.min_by(|&a, &b| squared(this, a).total_cmp(&squared(this, b))).unwrap();
             assert_eq!(this % 3, nearest % 3, "{this} {nearest}");
         }
+    }
+
+    #[test]
+    fn the_features_unit_changes_nothing() {
+        let points = |unit: i32| tsne(&principal((groups(60) * 2.0_f32.powi(unit)).view(), 6).unwrap()).unwrap();
+        let expected = points(0);
+        assert_eq!((points(80), points(-80)), (expected.clone(), expected));
     }
 
     #[test]
