@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use tapline_core::{
-//!     Channels, Decode, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run,
+//!     Bits, Channels, Decode, Digest, Dtype, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision, Preprocess, Resize, Run,
 //!     Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 //! };
 //!
@@ -45,6 +45,7 @@
 //!         model,
 //!         preprocess,
 //!         decode: Decode::Exact,
+//!         bits: Bits::ALL,
 //!         views: Views::Centre,
 //!         precision: Precision::Float32,
 //!         dtype: Dtype::F32,
@@ -90,6 +91,7 @@
 
 #![deny(unsafe_code)]
 
+mod bits;
 mod decode;
 mod digest;
 mod error;
@@ -106,6 +108,7 @@ mod table;
 mod tap;
 mod views;
 
+pub use bits::Bits;
 pub use decode::Decode;
 pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;

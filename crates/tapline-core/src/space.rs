@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decode, Digest, Error, Precision, Preprocess, Views};
+use crate::{Bits, Decode, Digest, Error, Precision, Preprocess, Views};
 
 /// What all features of a store have in common; with a picture's digest and a tap it identifies one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct FeatureSpace {
     /// How pictures are decoded. Not written where it is every pixel.
     #[serde(default, skip_serializing_if = "Decode::is_exact")]
     pub decode: Decode,
+    /// Which bits of 16-bit samples are used. Not written where it is all of them.
+    #[serde(default, skip_serializing_if = "Bits::is_all")]
+    pub bits: Bits,
     /// Which views of each picture it sees. Not written where it is the centre alone.
     #[serde(default, skip_serializing_if = "Views::is_centre")]
     pub views: Views,
@@ -93,6 +96,9 @@ impl FeatureSpace {
         if self.decode != asked.decode {
             found.push(format!("--decode: {}, asked {}", self.decode, asked.decode));
         }
+        if self.bits != asked.bits {
+            found.push(format!("--bits: {}, asked {}", self.bits, asked.bits));
+        }
         if self.views != asked.views {
             found.push(format!("--views: {}, asked {}", self.views, asked.views));
         }
@@ -149,6 +155,7 @@ mod tests {
                 std: vec![1.0; 3],
             },
             decode: Decode::Exact,
+            bits: Bits::ALL,
             views: Views::Centre,
             precision: Precision::Float32,
             dtype: Dtype::F32,
@@ -206,8 +213,9 @@ mod tests {
     #[test]
     fn each_difference_is_named_with_both_values() {
         type Change = fn(&mut FeatureSpace);
-        let cases: [(&str, Change); 13] = [
+        let cases: [(&str, Change); 14] = [
             ("--decode: exact, asked scaled", |s| s.decode = Decode::Scaled),
+            ("--bits: 16, asked 12", |s| s.bits = Bits::of_largest(4095)),
             ("--views: centre, asked flips", |s| s.views = Views::Flips),
             ("--views: centre, asked random:2:1", |s| s.views = Views::Random { count: 2, seed: 1 }),
             ("model: net", |s| s.model.sha256 = Digest::of(b"other")),

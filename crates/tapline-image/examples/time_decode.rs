@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::Instant;
 
-use tapline_core::{Channels, Decode, Interpolation, Preprocess, Resize, Views};
+use tapline_core::{Bits, Channels, Decode, Interpolation, Preprocess, Resize, Views};
 use tapline_image::{Limits, Scratch, decode_for, preprocess};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut scratch, mut input) = (Scratch::default(), vec![0.0; how.values()]);
     let start = Instant::now();
     for path in arguments {
-        let picture = decode_for(&fs::read(path)?, &Limits::default(), (&how, Views::Centre), decode)?;
+        let picture = decode_for(&fs::read(path)?, &Limits::default(), (&how, Views::Centre), (decode, Bits::ALL))?;
         preprocess(&picture, &how, &mut scratch, &mut input);
     }
     println!("{{\"seconds\": {}}}", start.elapsed().as_secs_f64());

@@ -25,11 +25,6 @@ pub(crate) fn drop_alpha<const C: usize>(pixels: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The high byte of every sample.
-pub(crate) fn high_bytes(samples: &[u16]) -> Vec<u8> {
-    samples.iter().map(|&v| (v >> 8) as u8).collect()
-}
-
 /// `a · b / 255`, rounded to nearest.
 fn muldiv255(a: u8, b: u8) -> u8 {
     let product = u32::from(a) * u32::from(b) + 128;
@@ -56,10 +51,5 @@ mod tests {
         let mut out = Vec::new();
         luma(&grey, &mut out);
         assert_eq!(out, (0..=255).collect::<Vec<u8>>());
-    }
-
-    #[test]
-    fn the_high_byte_is_kept() {
-        assert_eq!(high_bytes(&[0, 255, 256, 65535]), [0, 0, 1, 255]);
     }
 }

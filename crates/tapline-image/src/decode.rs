@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::ImageFormat;
-use tapline_core::{Decode, Preprocess, Views};
+use tapline_core::{Bits, Decode, Preprocess, Views};
 
 use crate::jpeg::Shrink;
 use crate::scale::factor;
@@ -55,31 +55,38 @@ pub struct Picture {
     pub channels: usize,
     /// Rows from the top, `[height, width, channels]`, u8.
     pub pixels: Vec<u8>,
+    /// The largest sample of colour or grey, of a file with 16 bits for each; none of others.
+    pub largest: Option<u16>,
 }
 
 /// The first frame of a picture as upright 8-bit grey or RGB; the crate's root states the rules.
 ///
 /// A decoder that panics becomes [`Error::DecoderPanicked`] (under `panic = "abort"` it ends the process instead).
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
-    decode_shrunk(bytes, limits, &|_| 1)
+    decode_deep(bytes, limits, Bits::ALL)
 }
 
-/// As [`decode`](fn@decode), with no more pixels of a large JPEG than `views` of it need, where that is asked for.
+/// As [`decode`](fn@decode), with the upper 8 of `bits` where samples have 16.
+pub fn decode_deep(bytes: &[u8], limits: &Limits, bits: Bits) -> Result<Picture, Error> {
+    decode_shrunk(bytes, limits, bits, &|_| 1)
+}
+
+/// As [`decode_deep`], with no more pixels of a large JPEG than `views` of it need, where that is asked for.
 ///
 /// The scaled pixels are those of Pillow's `draft`, and the picture has at least twice the sides that it is resized to.
 pub fn decode_for(
     bytes: &[u8],
     limits: &Limits,
     (how, views): (&Preprocess, Views),
-    decode: Decode,
+    (decode, bits): (Decode, Bits),
 ) -> Result<Picture, Error> {
     match decode {
-        Decode::Exact => decode_shrunk(bytes, limits, &|_| 1),
-        Decode::Scaled => decode_shrunk(bytes, limits, &|size| factor(size, how, views)),
+        Decode::Exact => decode_deep(bytes, limits, bits),
+        Decode::Scaled => decode_shrunk(bytes, limits, bits, &|size| factor(size, how, views)),
     }
 }
 
-fn decode_shrunk(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Picture, Error> {
+fn decode_shrunk(bytes: &[u8], limits: &Limits, bits: Bits, shrink: Shrink) -> Result<Picture, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
@@ -87,7 +94,7 @@ fn decode_shrunk(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pictur
     let name = name_of(format)?;
     without_panics(name, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits, shrink),
-        _ => raster::decode(bytes, format, name, limits),
+        _ => raster::decode(bytes, (format, name), limits, bits),
     })
 }
 

@@ -5,6 +5,7 @@
 
 use image::ImageFormat;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat, ScalingFactor};
+use tapline_core::Bits;
 
 use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
@@ -30,7 +31,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
         return Err(Error::Broken { format: FORMAT, source: "the end marker (ff d9) is missing".into() });
     }
     if has_coarse_black(&header) {
-        return raster::decode(bytes, ImageFormat::Jpeg, FORMAT, limits);
+        return raster::decode(bytes, (ImageFormat::Jpeg, FORMAT), limits, Bits::ALL);
     }
     check_room(FORMAT, size, size.0 * size.1 * Limits::PIXEL_BYTES)?;
 
@@ -60,7 +61,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
         _ => (3, colour::rgb_of_inverted_cmyk(&decoded.data)),
     };
     let (width, height) = (decoded.width as u32, decoded.height as u32);
-    Ok(orientation::upright(Picture { width, height, channels, pixels }, orientation))
+    Ok(orientation::upright(Picture { width, height, channels, pixels, largest: None }, orientation))
 }
 
 /// Whether black is stored at a lower resolution than cyan, as only unusual writers of CMYK do.

@@ -32,8 +32,9 @@
 //!
 //! - The format is told from the first bytes, never from the file's name. GIF, APNG and animated WebP: the first frame.
 //! - Alpha is dropped, not blended, as Pillow's `convert("RGB")` does: the colour under it shows.
-//! - 16-bit samples keep their high byte, `v >> 8`, in grey and in colour alike. (So does Pillow in colour; its
-//!   conversion of 16-bit grey saturates at 255 instead, which leaves little of a picture.)
+//! - 16-bit samples keep their high byte, `v >> 8`, in grey and in colour alike, or with [`decode_deep`] the upper 8 of fewer bits,
+//!   `min(v >> (bits − 8), 255)`, as cameras of 12 bits want it. (Pillow keeps the high byte in colour; its conversion of
+//!   16-bit grey saturates at 255, as 8 bits do here, which leaves little of a picture.)
 //! - CMYK JPEG is read as Adobe writes it (inverted), then `255 − C` is scaled by `255 − K`, as in Pillow.
 //! - EXIF orientation (else XMP's `tiff:Orientation`) is applied, as `PIL.ImageOps.exif_transpose` does. ICC profiles are not.
 //! - A file that ends early is an error, as in Pillow; a JPEG must have its end marker. So are JPEG data that do not
@@ -65,7 +66,7 @@ mod tiff;
 mod views;
 mod webp;
 
-pub use decode::{Limits, Picture, decode, decode_for};
+pub use decode::{Limits, Picture, decode, decode_deep, decode_for};
 pub use error::Error;
 pub use preprocess::{Scratch, preprocess, resize_and_crop};
 pub use views::preprocess_views;

@@ -5,13 +5,19 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use tapline_core::Bits;
 
 use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
 use crate::{Error, Limits, Picture, colour, tiff, webp};
 
-/// The (first) picture in a file of `format`, called `name` in messages.
-pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limits: &Limits) -> Result<Picture, Error> {
+/// The (first) picture in a file of `format`, called `name` in messages; of 16-bit samples the upper 8 of `bits`.
+pub(crate) fn decode(
+    bytes: &[u8],
+    (format, name): (ImageFormat, &'static str),
+    limits: &Limits,
+    bits: Bits,
+) -> Result<Picture, Error> {
     check_claims(bytes, format, name, limits)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut own = image::Limits::default();
@@ -28,8 +34,9 @@ pub(crate) fn decode(bytes: &[u8], format: ImageFormat, name: &'static str, limi
     check_room(name, (size.0.into(), size.1.into()), 2 * decoder.total_bytes())?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
-    let (channels, pixels) = eight_bit(decoded, name)?;
-    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels }, orientation))
+    let largest = largest(&decoded);
+    let (channels, pixels) = eight_bit(decoded, name, bits)?;
+    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels, largest }, orientation))
 }
 
 /// Refuses what the decoders would take memory for before they look at the limits.
@@ -56,17 +63,32 @@ fn orientation_of(decoder: &mut impl ImageDecoder) -> Orientation {
     }
 }
 
-/// Channels (1 or 3) and 8-bit pixels: alpha dropped, 16-bit samples cut to their high byte.
-fn eight_bit(decoded: DynamicImage, format: &'static str) -> Result<(usize, Vec<u8>), Error> {
+/// The largest 16-bit sample but for those of alpha, which is full in a picture of any depth.
+fn largest(decoded: &DynamicImage) -> Option<u16> {
+    let of_pixels = |samples: &[u16], each: usize, colours: usize| {
+        samples.chunks_exact(each).flat_map(|pixel| &pixel[..colours]).copied().max()
+    };
+    match decoded {
+        DynamicImage::ImageLuma16(p) => of_pixels(p.as_raw(), 1, 1),
+        DynamicImage::ImageLumaA16(p) => of_pixels(p.as_raw(), 2, 1),
+        DynamicImage::ImageRgb16(p) => of_pixels(p.as_raw(), 3, 3),
+        DynamicImage::ImageRgba16(p) => of_pixels(p.as_raw(), 4, 3),
+        _ => None,
+    }
+}
+
+/// Channels (1 or 3) and 8-bit pixels: alpha dropped, of 16-bit samples the upper 8 of `bits`.
+fn eight_bit(decoded: DynamicImage, format: &'static str, bits: Bits) -> Result<(usize, Vec<u8>), Error> {
+    let eight = |samples: Vec<u16>| samples.into_iter().map(|v| bits.upper_eight(v)).collect::<Vec<u8>>();
     Ok(match decoded {
         DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => (1, colour::drop_alpha::<1>(&p.into_raw())),
         DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
         DynamicImage::ImageRgba8(p) => (3, colour::drop_alpha::<3>(&p.into_raw())),
-        DynamicImage::ImageLuma16(p) => (1, colour::high_bytes(&p.into_raw())),
-        DynamicImage::ImageLumaA16(p) => (1, colour::drop_alpha::<1>(&colour::high_bytes(&p.into_raw()))),
-        DynamicImage::ImageRgb16(p) => (3, colour::high_bytes(&p.into_raw())),
-        DynamicImage::ImageRgba16(p) => (3, colour::drop_alpha::<3>(&colour::high_bytes(&p.into_raw()))),
+        DynamicImage::ImageLuma16(p) => (1, eight(p.into_raw())),
+        DynamicImage::ImageLumaA16(p) => (1, colour::drop_alpha::<1>(&eight(p.into_raw()))),
+        DynamicImage::ImageRgb16(p) => (3, eight(p.into_raw())),
+        DynamicImage::ImageRgba16(p) => (3, colour::drop_alpha::<3>(&eight(p.into_raw()))),
         other => {
             let source = format!("samples of kind {:?}", other.color()).into();
             return Err(Error::UnsupportedMode { format, source });

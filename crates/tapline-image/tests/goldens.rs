@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tapline_core::{Channels, Decode, Interpolation, Preprocess, Resize, Views};
+use tapline_core::{Bits, Channels, Decode, Interpolation, Preprocess, Resize, Views};
 use tapline_image::{Error, Limits, Scratch, decode, decode_for, resize_and_crop};
 
 /// How far pixels may lie from Pillow's: the mean and the largest absolute difference, of 255.
@@ -45,7 +45,8 @@ fn jpegs_are_scaled_while_they_are_decoded_as_in_pillow() {
 fn what_is_no_jpeg_is_decoded_whole() {
     for name in ["rgb.png", "lossy.webp", "cmyk-420.jpg"] {
         let bytes = read(&goldens().join(name));
-        let scaled = decode_for(&bytes, &Limits::default(), (&needed(1, 1), Views::Centre), Decode::Scaled);
+        let scaled =
+            decode_for(&bytes, &Limits::default(), (&needed(1, 1), Views::Centre), (Decode::Scaled, Bits::ALL));
         assert_eq!(scaled.expect(name), decode(&bytes, &Limits::default()).expect(name), "{name}");
     }
 }
@@ -134,7 +135,7 @@ fn every_mutation_of_a_golden_is_a_picture_or_an_error() {
                 mutated.truncate(random.below(mutated.len()));
             }
             for way in [Decode::Exact, Decode::Scaled] {
-                match decode_for(&mutated, &limits, (&needed(1, 1), Views::Centre), way) {
+                match decode_for(&mutated, &limits, (&needed(1, 1), Views::Centre), (way, Bits::ALL)) {
                     Ok(picture) => {
                         let expected = picture.width as usize * picture.height as usize * picture.channels;
                         assert_eq!(picture.pixels.len(), expected, "{name}, round {round}, {way}");
@@ -214,7 +215,8 @@ fn check_scaled(folder: &Path) {
         let expected = raw.split_off(..width * height * channels).expect("as many bytes as the table says");
         let bytes = read(&folder.join(&line[0]));
         let how = needed(number(1) as u32, number(2) as u32);
-        let picture = decode_for(&bytes, &Limits::default(), (&how, Views::Centre), Decode::Scaled).expect(&line[0]);
+        let picture =
+            decode_for(&bytes, &Limits::default(), (&how, Views::Centre), (Decode::Scaled, Bits::ALL)).expect(&line[0]);
         let shape = (picture.width as usize, picture.height as usize);
         if shape != (width, height) {
             failures.push(format!("{line:?}: {shape:?}"));

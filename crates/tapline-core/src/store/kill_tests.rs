@@ -9,8 +9,8 @@ use std::path::Path;
 use super::disk::injected::allow;
 use super::*;
 use crate::{
-    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling, Precision,
-    Preprocess, Resize, Sample, Sharing, Tap, TapInfo, Views, hash_all,
+    Bits, Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, Listing, ModelRef, Place, Pooling,
+    Precision, Preprocess, Resize, Sample, Sharing, Tap, TapInfo, Views, hash_all,
 };
 
 /// Taps are told apart by their first letters, pictures by their bytes; `!` makes a picture broken.
@@ -51,6 +51,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             preprocess,
             views: scene.views,
             decode: Decode::Exact,
+            bits: Bits::ALL,
             precision: Precision::Float32,
             dtype: Dtype::F16,
         },

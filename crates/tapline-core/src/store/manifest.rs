@@ -56,7 +56,7 @@ pub struct StoredTap {
 pub struct Run {
     /// The inference library and its version.
     pub runtime: String,
-    /// Its execution provider, such as `cpu` or `cuda`.
+    /// Its execution provider, `CPUExecutionProvider` or `CUDAExecutionProvider`.
     pub provider: String,
     /// The processor or accelerator.
     pub device: String,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tapline_core::{
-    Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision,
+    Bits, Channels, Decode, Digest, Dtype, Error, FeatureSpace, Interpolation, ModelRef, Plan, Pooling, Precision,
     Preprocess, Resize, Run, Sharing, Store, StoreWriter, Tap, TapInfo, Views, hash_all, scan,
 };
 
@@ -136,6 +136,7 @@ fn space() -> FeatureSpace {
         },
         views: Views::Centre,
         decode: Decode::Exact,
+        bits: Bits::ALL,
         precision: Precision::Float32,
         dtype: Dtype::F32,
     }
