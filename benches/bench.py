@@ -39,7 +39,7 @@ ROWS = []
 
 def run(*command):
     """What a program prints, as JSON. The environment's choice of a BLAS kernel is left out: it may be another machine's."""
-    env = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
+    env = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
     done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, env=env)
     return json.loads(done.stdout)
 

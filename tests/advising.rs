@@ -1,5 +1,6 @@
 //! `tapline advise` and odd data for `compare`: the cell, the layer, and one clear sentence for what cannot be judged.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::util::{Scratch, made, python, ran, run, tapline};
@@ -61,7 +62,8 @@ fn the_cell_the_layer_and_what_to_type_are_named() {
     assert_eq!(advice["recommended"]["name"], "pool1");
     assert_eq!(advice["recommended"]["loss"], 0.0);
     let confidence = advice["evidence"][0]["answers"]["confidence"].as_f64().expect("a number");
-    assert!((0.0..1.0).contains(&confidence), "{confidence}");
+    let expected = mean_confidence(&store, "logits");
+    assert!((confidence - expected).abs() < 1e-6, "{confidence}, {expected} of the stored logits");
     // The kept curve says the same.
     assert_eq!(advice, run(tapline(&["advise", &store, "--json"])).json());
     // What it says to type can be typed.
@@ -252,4 +254,44 @@ fn rankings_come_with_their_agreement() {
     assert!(csv.lines().next().is_some_and(|head| head.ends_with("not_worse,not_worse_p,log_me,h_score,cka")), "{csv}");
     let without = run(tapline(&["compare", &store, "--folds", "3", "--json"])).json();
     assert_eq!(without["rankings"], serde_json::Value::Null);
+}
+
+/// Mean of the largest softmax probability of a stored tap's rows.
+fn mean_confidence(store: &str, tap: &str) -> f64 {
+    let manifest = std::fs::read(Path::new(store).join("store.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let tap = manifest["taps"].as_array().expect("taps").iter().find(|found| found["name"] == tap).expect("the tap");
+    let file = Path::new(store).join("features").join(tap["file"].as_str().expect("a name"));
+    let bytes = std::fs::read(file).expect("an array");
+    let numbers: Vec<f64> =
+        bytes[128..].chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
+    let rows: Vec<&[f64]> = numbers.chunks(tap["features"].as_u64().expect("a number") as usize).collect();
+    let of_row = |row: &&[f64]| {
+        let largest = row.iter().copied().fold(f64::MIN, f64::max);
+        1.0 / row.iter().map(|value| (value - largest).exp()).sum::<f64>()
+    };
+    rows.iter().map(of_row).sum::<f64>() / rows.len() as f64
+}
+
+#[test]
+fn the_best_pooling_speaks_for_the_top_layer_whichever_store_comes_first() {
+    let scratch = Scratch::new();
+    // Some labels are wrong, so that poolings differ in what they get right.
+    let labels: Vec<String> =
+        (0..48).map(|i| ["dark", "light"][(i + usize::from(i % 5 == 0)) % 2].to_owned()).collect();
+    let mean = listed(&scratch, &labels, "mean.store", "pool1,fire2");
+    let max = listed(&scratch, &labels, "max.store", "pool1@max,fire2@max");
+    let of = |stores: [&str; 2]| {
+        let report = run(tapline(&["compare", stores[0], stores[1], "--json"])).json();
+        let named = |tap: &serde_json::Value| {
+            let tap = &report["taps"][tap.as_u64().expect("a tap") as usize];
+            let text = |key: &str| tap[key].as_str().expect("text").to_owned();
+            (text("name"), text("pooling"), tap["accuracy"]["correct"].as_u64().expect("a count"))
+        };
+        let top = &report["tops"][0];
+        (named(&top["top"]), named(&top["inner"]), top["p"].as_f64().expect("a number"), named(&report["top"]))
+    };
+    let (top, inner, _, named) = of([&mean, &max]);
+    assert_eq!((top.0.as_str(), inner.0.as_str(), &named), ("fire2", "pool1", &top));
+    assert_eq!(of([&mean, &max]), of([&max, &mean]));
 }

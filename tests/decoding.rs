@@ -1,10 +1,11 @@
-//! `--decode scaled`: large JPEGs with fewer pixels, everything else as it was, and features that are kept apart.
+//! `--decode scaled` and `--bits`: large JPEGs with fewer pixels, deep pictures without their empty bits, everything else as it was, and
+//! features that are kept apart.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Rgb, RgbImage};
 
 use crate::util::{Scratch, contents, extract, run, tapline};
 
@@ -60,4 +61,38 @@ fn small_pictures_and_other_formats_are_decoded_as_ever() {
     let explicit = scratch.text("explicit");
     run(extract(&pictures, &explicit, &["--decode", "exact"])).ok();
     assert!(contents(Path::new(&exact)) == contents(Path::new(&explicit)), "exact is the default");
+}
+
+/// The same picture with 12 bits per sample in 16, and with 8.
+fn deep_and_flat(scratch: &Scratch, name: &str, format: ImageFormat) {
+    let sample = |x: u32, y: u32, c: u32| ((x * 113 + y * 71 + c * 997) % 4096) as u16;
+    let deep = ImageBuffer::from_fn(60, 40, |x, y| Rgb([0, 1, 2].map(|c| sample(x, y, c))));
+    let flat = RgbImage::from_fn(60, 40, |x, y| Rgb([0, 1, 2].map(|c| (sample(x, y, c) / 16) as u8)));
+    for (folder, picture) in [("deep", DynamicImage::ImageRgb16(deep)), ("flat", DynamicImage::ImageRgb8(flat))] {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).expect("encodes");
+        scratch.write(&format!("{folder}/{name}"), bytes.into_inner());
+    }
+}
+
+#[test]
+fn pictures_of_twelve_bits_in_sixteen_are_told_and_read_with_bits() {
+    let scratch = Scratch::new();
+    deep_and_flat(&scratch, "a.png", ImageFormat::Png);
+    deep_and_flat(&scratch, "b.tif", ImageFormat::Tiff);
+    let (deep, flat) = (scratch.text("deep"), scratch.text("flat"));
+    let (dark, twelve, eight) = (scratch.text("dark.store"), scratch.text("twelve.store"), scratch.text("eight.store"));
+    let told = run(extract(&deep, &dark, &[]));
+    assert!(told.stderr.contains("of 2 pictures with 16 bits per sample no sample exceeds 4,0"), "{}", told.stderr);
+    assert!(told.stderr.contains("--bits 12"), "{}", told.stderr);
+    let quiet = run(extract(&deep, &twelve, &["--bits", "12"]));
+    assert_eq!(quiet.stderr, "");
+    run(extract(&flat, &eight, &[])).ok();
+    assert_eq!(rows(&twelve), rows(&eight));
+    assert_ne!(rows(&dark), rows(&eight));
+
+    assert!(run(tapline(&["info", &twelve])).ok().contains("12 of 16 bits (--bits)"));
+    run(extract(&deep, &twelve, &[])).fails_with(&["--bits: 12, asked 16"]);
+    let wrong = run(extract(&deep, &dark, &["--bits", "20"]));
+    assert!(wrong.code == 2 && wrong.stderr.contains("expected 8 to 16"), "{}", wrong.stderr);
 }

@@ -1,6 +1,7 @@
 //! `tapline explain`: maps of evidence against the Python ONNX Runtime, and what cannot be explained.
 
 use std::fs;
+use std::path::Path;
 
 use crate::util::*;
 
@@ -34,6 +35,24 @@ fn tensor_of(store: &str, tap: &str) -> String {
     let taps = manifest["taps"].as_array().expect("taps");
     let found = taps.iter().find(|other| other["name"] == tap).expect("the tap");
     found["tensor"].as_str().expect("a name").to_owned()
+}
+
+#[test]
+fn pictures_of_the_store_are_explained_whatever_their_size() {
+    let scratch = Scratch::new();
+    let large = |grey: u8| [&b"P5 1100 1000 255\n"[..], &vec![grey; 1_100_000]].concat();
+    let (pictures, store, out) = (scratch.two_classes(4), scratch.text("store"), scratch.text("out"));
+    let known = scratch.write("pictures/light/large.pgm", large(200));
+    let new = scratch.write("new.pgm", large(201));
+    run(extract(&pictures, &store, &[])).ok();
+    let explain = |picture: &Path, most: &str| {
+        let picture = picture.to_str().expect("UTF-8");
+        let args = ["explain", &store, picture, "--tap", "pool1", "--folds", "3", "--out", &out];
+        run(tapline(&[&args[..], &["--max-megapixels", most]].concat()))
+    };
+    explain(&known, "1").ok();
+    explain(&new, "2").ok();
+    explain(&new, "1").fails_with(&["new.pgm", "1100 × 1000 pixels", "--max-megapixels 2"]);
 }
 
 #[test]

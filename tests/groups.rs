@@ -37,6 +37,41 @@ fn groups_are_counted_and_the_interval_says_where_it_comes_from() {
 }
 
 #[test]
+fn blanks_around_a_name_make_no_group_of_their_own() {
+    let scratch = Scratch::new();
+    let blank = |seed: u32| if seed.is_multiple_of(2) { " " } else { "" };
+    let row = |_: &str, seed: u32| format!("{}m{},{}", blank(seed), seed / 2, if seed == 4 { " " } else { "c" });
+    let store = stored(&scratch, "module,camera", &row);
+    let report = run(tapline(&["compare", &store, "--group", "module", "--folds", "3", "--json"])).json();
+    assert_eq!(report["groups"], serde_json::json!({"column": "module", "groups": 5}));
+    run(tapline(&["compare", &store, "--group", "camera", "--folds", "3"]))
+        .fails_with(&["2 picture(s) have no \"camera\", first pictures/dark/4.png"]);
+}
+
+#[test]
+fn copies_in_other_groups_are_told() {
+    let scratch = Scratch::new();
+    let table = |groups: [&str; 2]| {
+        let row = |class: &str, seed: u32| format!("pictures/{class}/{seed}.png,{class},m{seed}\n");
+        let rows: String =
+            ["dark", "light"].iter().flat_map(|class| (0..9).map(move |seed| row(class, seed))).collect();
+        let copies = groups.iter().enumerate().map(|(i, group)| format!("copy{i}.png,dark,{group}\n"));
+        format!("path,label,module\n{rows}{}", copies.collect::<String>())
+    };
+    scratch.two_classes(9);
+    (0..2).for_each(|copy| drop(scratch.picture(&format!("copy{copy}.png"), 50)));
+    let list = scratch.text("list.csv");
+    for (groups, is_told) in [(["m1", "m1"], false), (["m1", "m2"], true)] {
+        scratch.write("list.csv", table(groups));
+        let store = scratch.text(groups[1]);
+        run(extract(&list, &store, &[])).ok();
+        let ran = run(tapline(&["compare", &store, "--group", "module", "--folds", "3"]));
+        let told = "1 picture with the bytes of another one of another group (copy1.png of copy0.png)";
+        assert_eq!((ran.code, ran.stderr.contains(told)), (0, is_told), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn columns_that_make_no_groups_are_refused() {
     let scratch = Scratch::new();
     let row = |class: &str, seed: u32| format!("m{},{},{}", seed / 5, if seed == 3 { "" } else { "c" }, class);

@@ -6,9 +6,23 @@ use crate::util::{root, run, tapline};
 
 #[test]
 fn every_command_teaches_itself() {
-    for command in ["models", "layers", "extract", "merge", "info", "export-rows", "probe", "predict", "compare"] {
+    let commands = [
+        "models",
+        "layers",
+        "extract",
+        "merge",
+        "info",
+        "export-rows",
+        "probe",
+        "predict",
+        "compare",
+        "advise",
+        "explain",
+        "report",
+    ];
+    for command in commands {
         let help = run(tapline(&[command, "--help"])).ok();
-        assert!(help.contains("Usage:") && help.contains("--json"), "{help}");
+        assert!(help.contains("Usage:") && help.contains("--json") && help.contains("Examples:"), "{help}");
     }
     let usage = run(tapline(&["extract"]));
     assert_eq!(usage.code, 2);

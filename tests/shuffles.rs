@@ -43,6 +43,17 @@ fn scores_are_summed_over_shuffles_with_their_spread() {
 }
 
 #[test]
+fn a_class_too_small_to_learn_from_is_named_before_the_first_fit() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(6), scratch.text("store"));
+    run(extract(&pictures, &store, &[])).ok();
+    // A quarter of the first class is rounded to 2 of 6, of both together to 3 of 12.
+    let words = ["class \"dark\" has 6 pictures", "leaves 4 of them", "fewer than 5 folds", "--test-share"];
+    run(tapline(&["compare", &store, "--shuffles", "10"])).fails_with(&words);
+    run(tapline(&["compare", &store, "--shuffles", "10", "--folds", "4"])).ok();
+}
+
+#[test]
 fn groups_stay_whole() {
     let scratch = Scratch::new();
     let (store, file) = (stored(&scratch), scratch.text("predictions.csv"));
@@ -69,7 +80,10 @@ fn shuffles_that_cannot_be_drawn_are_refused() {
         run(tapline(&[&["compare", &store, "--shuffles", "3"], more].concat())).fails_with(&[words]);
     };
     check(&["--test-share", "1.5"], "--test-share 1.5 is out of range");
-    check(&["--test-share", "0.7"], "class \"dark\" has 12 picture(s); a shuffle that scores 0.7");
+    check(
+        &["--test-share", "0.7"],
+        "class \"dark\" has 12 pictures; a shuffle that scores 0.7 of all leaves 4 of them to learn from",
+    );
     let typed = run(tapline(&["compare", &store, "--shuffles", "3", "--split"]));
     assert!(typed.code == 2 && typed.stderr.contains("cannot be used with"), "{}", typed.stderr);
 }

@@ -52,6 +52,7 @@ fn several_labels_are_told_each_from_the_rest() {
     assert!(table.contains("multi-label probes on 18 pictures (9 dark, 8 odd), 3 folds, seed 0"), "{table}");
     assert!(table.contains("mAP %  95 % interval  micro F1 %  macro F1 %  log loss  strength"), "{table}");
     assert_eq!(table, probe(&store, &["--multi-label"]).ok());
+    assert_eq!(report, probe(&store, &["--multi-label", "--json"]).json(), "the seconds of the first run, too");
     let classes = probe(&store, &["--tap", "conv1"]);
     assert!(
         classes.stderr.contains("\"dark | odd\" is taken for one class; where | parts labels"),
@@ -80,6 +81,28 @@ fn what_was_predicted_of_labels_is_written_picture_by_picture() {
     let saved: serde_json::Value = serde_json::from_str(&saved).expect("JSON");
     assert_eq!((&saved["labels"], saved["classes"].is_null()), (&serde_json::json!(["dark", "odd"]), true));
     assert_eq!(saved["weights"][0].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_target_with_the_name_of_another_column_is_told_from_it() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "fold,predicted fold", &|class, seed| {
+        format!("{},{}", if class == "dark" { 1 } else { 5 }, seed)
+    });
+    let file = scratch.text("predictions.csv");
+    let args = ["--regression", "--target", "fold,predicted fold", "--tap", "conv1", "--predictions", &file];
+    probe(&store, &args).ok();
+    let csv = std::fs::read_to_string(&file).expect("predictions");
+    let header = "path,fold,target fold,predicted target fold,target predicted fold,predicted target predicted fold";
+    assert_eq!(csv.lines().next(), Some(header));
+}
+
+#[test]
+fn a_number_beyond_all_bounds_is_named_by_its_column_and_row() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "age", &|_, seed| if seed == 2 { "1e150".to_owned() } else { seed.to_string() });
+    probe(&store, &["--regression", "--target", "age"])
+        .fails_with(&["\"age\" of row 3 of the listing is 1e150", "1e100"]);
 }
 
 /// Brightness, in a large unit, and something that nobody can see.
@@ -115,6 +138,14 @@ fn numbers_are_predicted_in_their_own_unit() {
     // What was kept for two targets is not taken for one; the table has one more column then.
     let table = probe(&store, &["--regression", "--target", "luck"]).ok();
     assert!(["R²  95 % interval", "MAE", "RMSE"].iter().all(|word| table.contains(word)), "{table}");
+    let luck = |more: &[&str]| {
+        let tap = &probe(&store, &[&["--regression", "--tap", "conv1", "--json"], more].concat()).json()["taps"][0];
+        let targets = tap["targets"].as_array().expect("targets");
+        (targets.len(), targets.last().and_then(|target| target["r2"].as_f64()).expect("a number"))
+    };
+    let (one, two) = (luck(&["--target", "luck"]), luck(&["--target", "brightness,luck"]));
+    assert_eq!((one.0, two.0), (1, 2));
+    assert!(one.1 < 0.5 && two.1 < 0.5, "nobody can see it: {one:?} {two:?}");
     let worst = ran(python("tests/reference/saved_probe.py", &[&store, &saved, "brightness"])).ok();
     assert!(number(worst.trim()) < 20_000.0, "{worst}");
 }

@@ -121,10 +121,15 @@ pub struct NotConverged {
     pub c: f64,
     /// Euclidean norm of the objective's gradient where it stopped.
     pub gradient_norm: f64,
-    /// Largest possible distance of its objective from the minimum, as a share of the objective.
+    /// Largest possible distance of its objective from the minimum, as a share of the objective; finite, so that JSON can hold it.
     pub relative_excess: f64,
     /// What the solver said, if it failed.
     pub failure: Option<String>,
+}
+
+/// The largest number for one that is infinite or not a number.
+fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { f64::MAX }
 }
 
 /// The entry of a fit in the list of those that did not converge, if it belongs there.
@@ -132,8 +137,8 @@ pub(crate) fn not_converged(fit: &Fit, left_out: &[usize], c: f64) -> Option<Not
     (!fit.converged).then(|| NotConverged {
         left_out: left_out.to_vec(),
         c,
-        gradient_norm: fit.gradient_norm,
-        relative_excess: fit.excess / fit.objective,
+        gradient_norm: finite(fit.gradient_norm),
+        relative_excess: finite(fit.excess / fit.objective),
         failure: fit.failure.clone(),
     })
 }

@@ -25,6 +25,25 @@ pub struct Shuffles {
     pub test_share: f64,
 }
 
+impl Shuffles {
+    /// Rows of each class that every shuffle scores where there are no groups, of classes with so many rows `[classes]`.
+    pub fn scored_of(&self, sizes: &[usize]) -> Vec<usize> {
+        let (mut seen, mut scored) = (0, 0);
+        let of_class = |&size: &usize| {
+            seen += size;
+            let here = share_of(self.test_share, seen).saturating_sub(scored).min(size);
+            scored += here;
+            here
+        };
+        sizes.iter().map(of_class).collect()
+    }
+}
+
+/// A share of so many rows, to the nearest row.
+fn share_of(share: f64, rows: usize) -> usize {
+    (share * rows as f64).round() as usize
+}
+
 /// Scores the test rows of each of several random splits by a probe fitted on the other rows of that split.
 ///
 /// Each shuffle scores `test_share` of each class, to within a row, and chooses its strength by cross-validation on the rows
@@ -162,8 +181,7 @@ fn draw_rows((seed, index): (u64, usize), share: f64, (labels, many): (&[usize],
     for mut rows in classes {
         shuffle(&mut rows, &mut random);
         seen += rows.len();
-        let wanted = (share * seen as f64).round() as usize;
-        test.extend(rows.into_iter().take(wanted.saturating_sub(test.len())));
+        test.extend(rows.into_iter().take(share_of(share, seen).saturating_sub(test.len())));
     }
     test.sort_unstable();
     test
@@ -217,6 +235,20 @@ mod tests {
                 let (all, tested) = (of(&mut (0..103)), of(&mut test.iter().copied()));
                 assert!((tested - 0.25 * all).abs() <= 1.0, "class {class}: {tested} of {all}");
             }
+        }
+    }
+
+    #[test]
+    fn what_each_class_gives_is_known_beforehand() {
+        for (sizes, share) in
+            [(vec![6, 6], 0.25), (vec![51, 17, 35], 0.25), (vec![1, 1, 1, 1, 1], 0.4), (vec![3, 90], 0.9)]
+        {
+            let labels: Vec<usize> =
+                sizes.iter().enumerate().flat_map(|(class, &n)| std::iter::repeat_n(class, n)).collect();
+            let test = draw_rows((5, 0), share, (&labels, false));
+            let drawn: Vec<usize> =
+                (0..sizes.len()).map(|class| test.iter().filter(|&&row| labels[row] == class).count()).collect();
+            assert_eq!(Shuffles { count: 1, test_share: share }.scored_of(&sizes), drawn, "{sizes:?}");
         }
     }
 

@@ -17,6 +17,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Pictures scored, or mapped where nothing was probed.
     pub pictures: usize,
+    /// Pictures that a fixed split trains on and does not score; none where there is no such split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<usize>,
     /// Class names and their pictures, in order of their numbers.
     pub classes: Vec<(String, usize)>,
     /// The networks.
@@ -74,7 +77,7 @@ pub struct TapRow {
     pub cost_share: f64,
     /// Whether it belongs to the network's own classifier.
     pub classifier: bool,
-    /// Whether it is the deepest tap below the classifier.
+    /// Whether it is of the deepest layer below the classifier; several poolings of it all are.
     pub top: bool,
     /// Whether it is several taps, their features side by side.
     pub joined: bool,

@@ -104,6 +104,7 @@ fn report(name: &str) -> Report {
         title: format!("A report on {name}"),
         verdict: vec!["The deep tap is best.".to_owned(), "Expect 80 %.".to_owned()],
         notes: vec![format!("{name} was left out.")],
+        training: None,
         pictures: 40,
         classes: vec![(name.to_owned(), 20), ("שלום 🐈".to_owned(), 20)],
         backbones: vec![Backbone {
@@ -166,6 +167,12 @@ fn the_page_and_its_tables_look_as_they_should() {
     for figure in figures(&report) {
         snapshot(&format!("{}.svg", figure.name), &figure.file());
     }
+}
+
+#[test]
+fn pictures_that_only_train_are_told_from_those_that_are_scored() {
+    let split = Report { training: Some(100), ..report("grey cat") };
+    assert!(page(&split).contains("41 listed, 40 scored here by probes trained on 100 others."));
 }
 
 #[test]

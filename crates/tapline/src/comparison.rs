@@ -2,6 +2,8 @@
 //!
 //! The statistics are tapline-compare's; here evaluations become its tables.
 
+use std::cmp::Ordering;
+
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 use tapline_compare::{AgainstLeader, Cost, Guess, Outcomes, Resampling, Verdict, behind_best_p, verdict};
@@ -93,7 +95,7 @@ pub struct TapComparison {
 pub struct TopComparison {
     /// The number of the network.
     pub backbone: usize,
-    /// Its deepest tap below its own classifier.
+    /// Its deepest tap below its own classifier; of several poolings the best.
     pub top: usize,
     /// The tap below that with most right pictures, the shallowest of equals.
     pub inner: usize,
@@ -167,15 +169,21 @@ impl Comparison {
         Ok(tops.into_iter().flatten().collect())
     }
 
+    /// The top layer of a network; of several poolings the best speaks for it, so that falling behind is no fault of a pooling.
+    pub fn top(&self, backbone: usize) -> Option<usize> {
+        let deepest = self.stages(backbone).map(|tap| self.taps[tap].position).max()?;
+        self.stages(backbone).filter(|&tap| self.taps[tap].position == deepest).max_by(|&a, &b| self.better(a, b))
+    }
+
+    fn stages(&self, backbone: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.taps.len()).filter(move |&tap| self.taps[tap].backbone == backbone && self.taps[tap].is_stage())
+    }
+
     fn top_of(&self, backbone: usize) -> anyhow::Result<Option<TopComparison>> {
-        let is_stage = |&tap: &usize| self.taps[tap].backbone == backbone && self.taps[tap].is_stage();
-        let Some(top) = (0..self.taps.len()).rev().find(is_stage) else { return Ok(None) };
-        let is_inner = |tap: &usize| is_stage(tap) && self.taps[*tap].position < self.taps[top].position;
-        let inner: Vec<usize> = (0..self.taps.len()).filter(is_inner).collect();
-        let right = |tap: usize| self.verdict.taps[tap].right;
-        let Some(best) = inner.iter().copied().reduce(|a, b| if right(b) > right(a) { b } else { a }) else {
-            return Ok(None);
-        };
+        let Some(top) = self.top(backbone) else { return Ok(None) };
+        let is_inner = |&tap: &usize| self.taps[tap].position < self.taps[top].position;
+        let inner: Vec<usize> = self.stages(backbone).filter(is_inner).collect();
+        let Some(best) = inner.iter().copied().max_by(|&a, &b| self.better(a, b)) else { return Ok(None) };
         let (inner_only, top_only) = self.disagreement(best, top);
         Ok(Some(TopComparison {
             backbone,
@@ -188,9 +196,17 @@ impl Comparison {
         }))
     }
 
+    /// Which of two taps has more right; of equals the shallower, then the first by name: no order of stores decides.
+    pub fn better(&self, a: usize, b: usize) -> Ordering {
+        let right = |tap: usize| self.verdict.taps[tap].right;
+        let place = |tap: usize| (self.taps[tap].position, &self.taps[tap].name);
+        right(a).cmp(&right(b)).then_with(|| place(b).cmp(&place(a)))
+    }
+
     /// p of `tap` being as good as the best of `among`; 1 where none of them is ahead of it.
     ///
-    /// For a tap that was named before the pictures were looked at, such as the top layer.
+    /// For a tap that was named before the pictures were looked at, such as the top layer; that the best of its poolings is
+    /// taken favours it, so that p is rather too large.
     pub fn behind_p(&self, tap: usize, among: &[usize]) -> anyhow::Result<f64> {
         let rows: Vec<usize> = std::iter::once(tap).chain(among.iter().copied()).collect();
         let right = self.right.select(Axis(0), &rows);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use tapline_core::StoredListing;
 use tapline_probe::{Error, ProtocolConfig, Role, check_spread, grouped_folds};
@@ -41,7 +41,9 @@ impl Groups {
     /// The groups that `column` makes of the `rows` of a listing.
     pub fn of(listing: &StoredListing, column: &str, rows: &[usize]) -> anyhow::Result<Self> {
         let values = find(listing, column)?;
-        let empty: Vec<usize> = rows.iter().copied().filter(|&row| values[row].is_none()).collect();
+        // Blanks around a name would make it another group, and part what belongs together.
+        let name = |row: usize| values[row].as_deref().map(str::trim).unwrap_or_default();
+        let empty: Vec<usize> = rows.iter().copied().filter(|&row| name(row).is_empty()).collect();
         if let Some(&first) = empty.first() {
             bail!(
                 "{} picture(s) have no {column:?}, first {}: fill the column in, or take their label away",
@@ -49,7 +51,6 @@ impl Groups {
                 listing.path[first]
             );
         }
-        let name = |row: usize| values[row].as_deref().unwrap_or_default();
         let mut numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (name(row), 0)).collect();
         numbers.values_mut().enumerate().for_each(|(number, value)| *value = number);
         Ok(Self {
@@ -76,15 +77,19 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
     let spread = grouped_folds(&labels, &of_row, config.folds, config.seed)
         .and_then(|folds| check_spread(&labels, &folds, least));
     match spread {
-        Err(Error::ClassInFewFolds { class, found, least }) => bail!(
-            "class {} lies in {found} of {} folds of whole {:?} groups, and takes {least} to be in every training set: \
-             use more groups with it, fewer folds (at least 3), or another seed",
-            quoted(&data.names[class]),
-            config.folds,
-            groups.column
-        ),
+        Err(Error::ClassInFewFolds { class, found, least }) => {
+            Err(in_few_folds((&quoted(&data.names[class]), found, least), (config.folds, &groups.column)))
+        }
         other => other.with_context(|| format!("--group {}", groups.column)),
     }
+}
+
+/// That a class lies in so few folds of whole groups of a column that some training set has none of it.
+pub fn in_few_folds((class, found, least): (&str, usize, usize), (folds, column): (usize, &str)) -> anyhow::Error {
+    anyhow!(
+        "class {class} lies in {found} of {folds} folds of whole {column:?} groups, and takes {least} to be in every training set: \
+         use more groups with it, fewer folds (3 at the least), or another seed"
+    )
 }
 
 /// Refuses groups that a split tears apart.

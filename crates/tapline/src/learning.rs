@@ -1,7 +1,7 @@
 //! How accuracy grows with the pictures to learn from, and what more of them would probably bring.
 
 use ndarray::Array2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tapline_compare::{LearningCurve, NestedConfig, Resampling, fit_power_law, nested_subsets};
 use tapline_core::Digest;
 use tapline_probe::{Dataset, ProtocolConfig, Role, holdout};
@@ -9,6 +9,7 @@ use tapline_report::{LearningFit, LearningPoint};
 
 use crate::classes::Labelled;
 use crate::features::Features;
+use crate::groups::Groups;
 use crate::output::{count, points};
 use crate::plan::held_out;
 use crate::probes::Probes;
@@ -26,7 +27,7 @@ const DECADES: std::ops::RangeInclusive<i32> = -5..=4;
 /// Points that draw the law.
 const STEPS: usize = 33;
 /// Raised by hand whenever the same input comes to other errors.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Training rows in nested order and the rows held out, for each repeat.
 struct Repeats {
@@ -42,6 +43,17 @@ pub struct Learned {
     pub curve: LearningCurve,
     /// Share wrong `[repeats, sizes]`.
     pub errors: Array2<f64>,
+    /// What it says of more pictures.
+    pub sentence: String,
+}
+
+/// What was measured, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    /// Share wrong `[repeats × sizes]`.
+    errors: Vec<f64>,
+    fits: usize,
+    not_converged: usize,
 }
 
 /// Everything the errors depend on.
@@ -83,42 +95,56 @@ pub fn curve(stores: &Stores, probes: &Probes, tap: usize) -> anyhow::Result<Res
     };
     let kept = kept_as(store, &key)?;
     let wanted = repeats.tests.len() * repeats.sizes.len();
-    let errors = match read_kept(&kept).filter(|errors: &Vec<f64>| errors.len() == wanted) {
-        Some(errors) => errors,
+    let measured = match read_kept(&kept).filter(|measured: &Measured| measured.errors.len() == wanted) {
+        Some(measured) => measured,
         None => {
-            let errors = match features.with(|rows| errors(rows, (&repeats, &config))) {
-                Ok(errors) => errors,
+            let measured = match features.with(|rows| measured(rows, (&repeats, &config))) {
+                Ok(measured) => measured,
                 // Groups, for one, may leave no folds in a small subset.
-                Err(reason) => return Ok(Err(reason.to_string())),
+                Err(reason) => return Ok(Err(probes.plan.in_words(reason, config.folds).to_string())),
             };
-            if let Err(error) = keep(&kept, &errors) {
+            if let Err(error) = keep(&kept, &measured) {
                 eprintln!("tapline: the learning curve cannot be kept for the next time: {error}");
             }
-            errors
+            measured
         }
     };
     let shape = (repeats.tests.len(), repeats.sizes.len());
+    let Measured { errors, fits, not_converged } = measured;
     let errors = Array2::from_shape_vec(shape, errors)?;
     let resampling = Resampling { seed: probes.plan.config.seed, ..Resampling::default() };
     let law = fit_power_law(&resampling, &repeats.sizes, errors.view());
-    Ok(law.map(|curve| Learned { curve, errors }).map_err(|error| error.to_string()))
+    let learned = |curve| {
+        let mut sentence = sentence(&curve, data.groups.as_ref());
+        if not_converged > 0 {
+            sentence += &format!(" ({} of {} fits behind this did not converge.)", count(not_converged), count(fits));
+        }
+        Learned { curve, errors, sentence }
+    };
+    Ok(law.map(learned).map_err(|error| error.to_string()))
 }
 
-/// What twice the pictures would probably bring, as a sentence.
-pub fn sentence(curve: &LearningCurve) -> String {
+/// What twice the pictures would probably bring, as a sentence; subsets are of pictures, so of the groups there are.
+fn sentence(curve: &LearningCurve, groups: Option<&Groups>) -> String {
+    let of_groups = groups.map_or(String::new(), |groups| format!(", of the same groups ({}),", groups.column));
     let largest = count(curve.sizes.last().copied().unwrap_or_default());
     let interval = match curve.gain.interval {
         Some((low, high)) => format!(" (95 % interval {} to {})", points(low), points(high)),
         None => String::new(),
     };
     match points(curve.gain.value).as_str() {
-        "0.0" => format!("Twice the {largest} pictures learned from would probably bring nothing{interval}."),
-        gain => format!("Twice the {largest} pictures learned from would probably bring {gain} points{interval}."),
+        "0.0" => {
+            format!("Twice the {largest} pictures learned from{of_groups} would probably bring nothing{interval}.")
+        }
+        gain => format!(
+            "Twice the {largest} pictures learned from{of_groups} would probably bring {gain} points{interval}."
+        ),
     }
 }
 
 /// The curve as a report draws it: what was measured with the range over the repeats, and the law up to twice the pictures.
-pub fn drawn(curve: &LearningCurve, errors: &Array2<f64>, tap: usize) -> tapline_report::LearningCurve {
+pub fn drawn(learned: &Learned, tap: usize) -> tapline_report::LearningCurve {
+    let Learned { curve, errors, sentence } = learned;
     let right = |error: f64| (1.0 - error).clamp(0.0, 1.0);
     let point = |(size, &pictures): (usize, &usize)| {
         let of_size = errors.column(size);
@@ -146,7 +172,7 @@ pub fn drawn(curve: &LearningCurve, errors: &Array2<f64>, tap: usize) -> tapline
     tapline_report::LearningCurve {
         tap,
         points: curve.sizes.iter().enumerate().map(point).collect(),
-        fit: Some(LearningFit { curve: sizes.into_iter().map(at).collect(), sentence: sentence(curve) }),
+        fit: Some(LearningFit { curve: sizes.into_iter().map(at).collect(), sentence: sentence.clone() }),
     }
 }
 
@@ -191,24 +217,47 @@ fn repeats(probes: &Probes) -> Result<Repeats, String> {
 }
 
 fn few(data: &Labelled) -> String {
-    let smallest = data.classes().iter().map(|class| class.pictures).min().unwrap_or_default();
+    let smallest = data.to_learn_from().classes().iter().map(|class| class.pictures).min().unwrap_or_default();
     format!(
         "a learning curve takes {FOLDS} pictures of each class in a quarter of those learned from, and the smallest class has \
          {smallest}"
     )
 }
 
-/// Share wrong of the pictures held out `[repeats × sizes]`.
-fn errors(rows: Dataset<'_>, (repeats, config): (&Repeats, &ProtocolConfig)) -> Result<Vec<f64>, tapline_probe::Error> {
+/// Probes of all repeats and sizes, scored on the pictures held out.
+fn measured(
+    rows: Dataset<'_>,
+    (repeats, config): (&Repeats, &ProtocolConfig),
+) -> Result<Measured, tapline_probe::Error> {
     let fits = config.holdout_fits()? * repeats.tests.len() * repeats.sizes.len();
     let bar = progress::bar("learning curve", fits, "fits");
     let mut errors = Array2::zeros((repeats.tests.len(), repeats.sizes.len()));
+    let mut not_converged = 0;
     for ((repeat, size), error) in errors.indexed_iter_mut() {
         let mut roles = vec![Role::Unused; rows.labels.len()];
         repeats.tests[repeat].iter().for_each(|&row| roles[row] = Role::Test);
         repeats.orders[repeat][..repeats.sizes[size]].iter().for_each(|&row| roles[row] = Role::Train);
-        *error = 1.0 - holdout(config, rows, &roles, &|| bar.inc(1))?.score().accuracy();
+        let found = holdout(config, rows, &roles, &|| bar.inc(1))?;
+        not_converged += found.not_converged.len();
+        *error = 1.0 - found.score().accuracy();
     }
     bar.finish_and_clear();
-    Ok(errors.into_iter().collect())
+    Ok(Measured { errors: errors.into_iter().collect(), fits, not_converged })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_curve_of_groups_speaks_of_the_same_groups() {
+        let errors = array![[0.40, 0.30, 0.22], [0.42, 0.31, 0.24], [0.38, 0.29, 0.23]];
+        let curve = fit_power_law(&Resampling::default(), &[10, 20, 40], errors.view()).expect("a law");
+        let groups = Groups { column: "patient".to_owned(), names: vec!["p1".to_owned()], of_row: vec![0; 40] };
+        let start = "Twice the 40 pictures learned from";
+        assert!(sentence(&curve, None).starts_with(&format!("{start} would probably bring")));
+        assert!(sentence(&curve, Some(&groups)).starts_with(&format!("{start}, of the same groups (patient), would")));
+    }
 }

@@ -1,6 +1,7 @@
 //! What results look like on stdout: tables for people, JSON and CSV for programs, from the same structs.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -28,6 +29,11 @@ pub fn cell(name: &str) -> String {
 /// The same between quotes, as errors give names.
 pub fn quoted(name: &str) -> String {
     format!("{:?}", shortened(name))
+}
+
+/// A path as text, for JSON too, which holds no others: bytes that are not UTF-8 are replaced.
+pub fn path(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A difference of two shares in points: `1.3`, never `-0.0`.

@@ -14,7 +14,7 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Decode, Digest, Preprocess, Sample, Sharing, Stamp, TapInfo, Views};
+use tapline_core::{Bits, Decode, Digest, Preprocess, Sample, Sharing, Stamp, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode_for, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
@@ -56,6 +56,8 @@ pub struct Pass<'a> {
     pub limits: &'a Limits,
     /// How much of each picture is decoded.
     pub decode: Decode,
+    /// Which bits of 16-bit samples are used.
+    pub bits: Bits,
     /// How many sessions there are, the threads of each, and pictures, or views of them, per pass.
     pub sharing: Sharing,
     /// After a signal no further picture is begun.
@@ -115,6 +117,8 @@ pub struct Finished {
     pub stamp: Option<Stamp>,
     /// The digest of its bytes, where they could be read.
     pub digest: Option<Digest>,
+    /// The largest sample, of a picture with 16 bits for each.
+    pub largest: Option<u16>,
     /// For each tap of the model its features `[views, features]`, or why there are none.
     pub features: Result<Vec<Vec<f32>>, String>,
 }
@@ -307,6 +311,7 @@ fn work(
 struct Read {
     stamp: Option<Stamp>,
     digest: Option<Digest>,
+    largest: Option<u16>,
     fault: Option<String>,
 }
 
@@ -324,7 +329,7 @@ fn read_guarded(
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
         *scratch = Scratch::default();
-        Ok(Some(Read { stamp: None, digest: None, fault: Some(panicked(&*cause)) }))
+        Ok(Some(Read { stamp: None, digest: None, largest: None, fault: Some(panicked(&*cause)) }))
     })
 }
 
@@ -354,16 +359,16 @@ fn read_picture(
     scratch: &mut Scratch,
 ) -> Read {
     let bytes = match picture {
-        Err(fault) => return Read { stamp: None, digest: None, fault: Some(fault) },
+        Err(fault) => return Read { stamp: None, digest: None, largest: None, fault: Some(fault) },
         Ok(bytes) => bytes,
     };
     let digest = Digest::of(&bytes);
-    match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), pass.decode) {
+    match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), (pass.decode, pass.bits)) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
-            Read { stamp, digest: Some(digest), fault: None }
+            Read { stamp, digest: Some(digest), largest: picture.largest, fault: None }
         }
-        Err(error) => Read { stamp, digest: Some(digest), fault: Some(chain(&error)) },
+        Err(error) => Read { stamp, digest: Some(digest), largest: None, fault: Some(chain(&error)) },
     }
 }
 
@@ -408,7 +413,7 @@ fn run_batch(
                 Ok(features_of(pass, &outputs, taken - 1))
             }
         };
-        Finished { row, stamp: read.stamp, digest: read.digest, features }
+        Finished { row, stamp: read.stamp, digest: read.digest, largest: read.largest, features }
     });
     Ok(finished.collect())
 }

@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use tapline_core::{Digest, StoredListing};
-use tapline_probe::{Evaluation, ProtocolConfig, Role, Shuffles, Solver, Splits, Transform, default_grid};
+use tapline_probe::{Error, Evaluation, ProtocolConfig, Role, Shuffles, Solver, Splits, Transform, default_grid};
 
 use crate::args::{ComparedArgs, DesignArgs, ProbeArgs, ProtocolArgs, SolverArg, TransformArg};
 use crate::classes::Labelled;
@@ -63,7 +63,7 @@ impl Plan {
         if !args.split && is_present(listing) {
             eprintln!("tapline: the listing has a split column; --split scores its test pictures alone");
         }
-        if let Some(warning) = plan.data.groups.is_none().then(|| copies(listing, &plan.data.rows)).flatten() {
+        if let Some(warning) = copies(listing, &plan.data.rows, plan.data.groups.as_ref()) {
             eprintln!("tapline: {warning}");
         }
         Ok(plan)
@@ -88,29 +88,59 @@ impl Plan {
     pub fn with_design(self, args: &DesignArgs) -> anyhow::Result<Self> {
         let plan = self.designed(args)?;
         // Of groups, whether they can be dealt shows only when they are drawn.
-        let smallest = plan.data.classes().into_iter().min_by_key(|class| class.pictures);
-        let smallest = smallest.filter(|_| plan.data.groups.is_none());
-        if let (Some(Shuffles { test_share, .. }), Some(class)) = (plan.shuffles, smallest) {
-            if test_share * class.pictures as f64 <= 0.999_999 {
-                eprintln!(
-                    "tapline: class {} has {}: some shuffles that score {test_share} of them score none of it",
-                    quoted(&class.name),
-                    counted(class.pictures, "picture")
-                );
-            }
-            let learnt = class.pictures - (test_share * class.pictures as f64) as usize;
-            if learnt < plan.config.folds {
-                bail!(
-                    "class {} has {} picture(s); a shuffle that scores {test_share} of them leaves {learnt} at most to \
-                     learn from, fewer than {} folds: add pictures to it, leave it out with --min-class, or use a smaller \
-                     --test-share or fewer --folds (at least 3)",
-                    quoted(&class.name),
-                    class.pictures,
-                    plan.config.folds
-                );
-            }
+        if let (Some(shuffles), None) = (plan.shuffles, &plan.data.groups) {
+            plan.check_shuffles(&shuffles)?;
         }
         Ok(plan)
+    }
+
+    /// Refuses shuffles that leave a class too few pictures to learn from; says of classes that they do not score.
+    fn check_shuffles(&self, shuffles: &Shuffles) -> anyhow::Result<()> {
+        let mut sizes = vec![0; self.data.names.len()];
+        self.data.labels.iter().for_each(|&class| sizes[class] += 1);
+        let (share, folds) = (shuffles.test_share, self.config.folds);
+        let mut unscored = None;
+        for ((name, &pictures), scored) in self.data.names.iter().zip(&sizes).zip(shuffles.scored_of(&sizes)) {
+            let learnt = pictures - scored;
+            if learnt < folds {
+                bail!(
+                    "class {} has {}; a shuffle that scores {share} of all leaves {learnt} of them to learn from, fewer than \
+                     {folds} folds: add pictures to it, leave it out with --min-class, or use a smaller --test-share or fewer \
+                     --folds (at least 3)",
+                    quoted(name),
+                    counted(pictures, "picture")
+                );
+            }
+            if scored == 0 {
+                unscored = unscored.or(Some((name, pictures)));
+            }
+        }
+        if let Some((name, pictures)) = unscored {
+            eprintln!(
+                "tapline: class {} has {}: shuffles that score {share} of all score none of it",
+                quoted(name),
+                counted(pictures, "picture")
+            );
+        }
+        Ok(())
+    }
+
+    /// An error of probes whose strengths are chosen on so many folds, in the words of the listing.
+    pub fn in_words(&self, error: Error, folds: usize) -> anyhow::Error {
+        let class = |number: usize| quoted(&self.data.names[number]);
+        match error {
+            Error::ClassInFewFolds { class: number, found, least } => groups::in_few_folds(
+                (&class(number), found, least),
+                (folds, self.data.groups.as_ref().map_or("", |groups| groups.column.as_str())),
+            ),
+            Error::SmallClass { class: number, rows, folds } => anyhow!(
+                "class {} has {} to learn from, fewer than {folds} folds: add pictures to it, leave it out with --min-class, or \
+                 use fewer --folds (at least 3)",
+                class(number),
+                counted(rows, "picture")
+            ),
+            other => other.into(),
+        }
     }
 
     /// The same without a look at the classes.
@@ -164,13 +194,17 @@ pub fn held_out(evaluation: &Evaluation, fold: usize) -> Vec<usize> {
 }
 
 /// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart, or against what it learnt.
-pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
+/// Copies of one label and one of the `groups` of the `rows` do neither.
+pub fn copies(listing: &StoredListing, rows: &[usize], groups: Option<&Groups>) -> Option<String> {
     let mut first_of: HashMap<Digest, usize> = HashMap::new();
-    let copy_of = |&row: &usize| {
-        let first = *first_of.entry(listing.sha256[row]?).or_insert(row);
-        (first != row).then_some((row, first))
+    let group = |position: usize| groups.map(|groups| groups.of_row[position]);
+    let copy_of = |(position, &row): (usize, &usize)| {
+        let first = *first_of.entry(listing.sha256[row]?).or_insert(position);
+        let is_harmless = group(first).is_some_and(|of| group(position) == Some(of))
+            && listing.label[row] == listing.label[rows[first]];
+        (first != position && !is_harmless).then_some((row, rows[first]))
     };
-    let copies: Vec<(usize, usize)> = rows.iter().filter_map(copy_of).collect();
+    let copies: Vec<(usize, usize)> = rows.iter().enumerate().filter_map(copy_of).collect();
     let number = counted(copies.len(), "picture");
     let contradicts = |&&(copy, first): &&(usize, usize)| listing.label[copy] != listing.label[first];
     let pair = |copy: usize, first: usize| (&listing.path[copy], &listing.path[first]);
@@ -187,8 +221,9 @@ pub fn copies(listing: &StoredListing, rows: &[usize]) -> Option<String> {
     }
     let (copied, of) = copies.first().map(|&(copy, first)| pair(copy, first))?;
     Some(format!(
-        "{number} with the bytes of another one ({copied} of {of}): on both sides of a fold they make accuracies too high; keep \
-         one of each"
+        "{number} with the bytes of another one{} ({copied} of {of}): on both sides of a fold they make accuracies too high; keep \
+         one of each",
+        if groups.is_some() { " of another group" } else { "" }
     ))
 }
 

@@ -1,4 +1,5 @@
-//! Where things are: model cards, and the ONNX Runtime library. The one place that reads the environment.
+//! Where things are: model cards, and the ONNX Runtime library. The environment is read here alone, but for the credentials
+//! that `reading.rs` passes on.
 
 use std::env;
 use std::path::{Path, PathBuf};

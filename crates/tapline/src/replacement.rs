@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -12,8 +13,13 @@ const FORMATS: [&str; 16] = [
     "xlsx",
 ];
 
+/// Files of one name that may be unfinished at the same time, those that killed runs have left included.
+const MOST: usize = 1000;
+
 /// A file that takes another's place only when it is complete; opened before the long work, so that a bad path is known
 /// at once.
+///
+/// One that is given up is removed; a run that is killed leaves its `.NAME.….part`.
 ///
 /// What is there and no regular file, such as a device or a pipe, is written to as it is; a link is followed.
 pub struct Replacement {
@@ -53,8 +59,7 @@ impl Replacement {
             bail!("{} cannot be written: there is no folder {}", path.display(), folder.display());
         }
         let name = path.file_name().with_context(|| format!("{} is not a file's name", path.display()))?;
-        let beside = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
-        let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
+        let (beside, file) = part(path, &name.to_string_lossy())?;
         // Who may read the file that is replaced may read this one, and no one else.
         there.map_or(Ok(()), |there| file.set_permissions(there.permissions()))?;
         Ok(Self { path: path.to_owned(), beside, file, is_placed: false })
@@ -70,6 +75,23 @@ impl Replacement {
         self.is_placed = true;
         Ok(())
     }
+}
+
+/// A new file beside `path`: another run, or another of this one's results, may be on its way to the same name.
+fn part(path: &Path, name: &str) -> anyhow::Result<(PathBuf, File)> {
+    for number in 0.. {
+        let beside = path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
+        match File::options().write(true).create_new(true).open(&beside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MOST => {}
+            opened => {
+                return Ok((
+                    beside.clone(),
+                    opened.with_context(|| format!("{} cannot be written", beside.display()))?,
+                ));
+            }
+        }
+    }
+    unreachable!("the last number returns")
 }
 
 impl Drop for Replacement {
@@ -104,6 +126,20 @@ mod tests {
         assert!(link.is_symlink() && fs::read_to_string(&real).expect("read") == "new");
         assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
+
+    #[test]
+    fn two_on_their_way_to_one_name_do_not_meet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.csv");
+        let two = [1, 2].map(|_| Replacement::create(&path, &["csv"]).expect("made"));
+        assert_ne!(two[0].beside, two[1].beside);
+        for (mut one, text) in two.into_iter().zip(["first", "second"]) {
+            one.file.write_all(text.as_bytes()).expect("written");
+            one.put_in_place().expect("in place");
+            assert_eq!(fs::read_to_string(&path).expect("read"), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[test]

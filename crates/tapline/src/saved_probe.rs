@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
-use tapline_core::{Decode, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
+use tapline_core::{Bits, Decode, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
 use tapline_probe::{Probe, Standardisation, Transform};
 
 use crate::output::{counted, quoted};
@@ -57,6 +57,9 @@ pub struct SavedProbe {
     /// How JPEG is decoded; not written where it is in full.
     #[serde(default, skip_serializing_if = "Decode::is_exact")]
     decode: Decode,
+    /// Which bits of 16-bit samples are used; not written where it is all of them.
+    #[serde(default, skip_serializing_if = "Bits::is_all")]
+    bits: Bits,
     /// The network's arithmetic; not written where it is float32.
     #[serde(default, skip_serializing_if = "Precision::is_float32")]
     precision: Precision,
@@ -107,6 +110,7 @@ pub fn write(
         preprocess: space.preprocess,
         views: space.views,
         decode: space.decode,
+        bits: space.bits,
         precision: space.precision,
         tap: taps::only(&infos),
         taps: infos,
@@ -198,6 +202,7 @@ impl SavedProbe {
             model: self.model.clone(),
             preprocess: self.preprocess.clone(),
             decode: self.decode,
+            bits: self.bits,
             views: self.views,
             precision: self.precision.clone(),
             dtype: like.dtype,

@@ -39,7 +39,7 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
         (None, Some(split)) => holdout(&plan.config, rows, split, progress),
         (None, None) => evaluate(&plan.config, rows, progress),
     });
-    let evaluation = evaluation.with_context(|| {
+    let evaluation = evaluation.map_err(|error| plan.in_words(error, plan.config.folds)).with_context(|| {
         let names: Vec<&str> = taps.iter().map(|&tap| store.taps()[tap].info.name.as_str()).collect();
         format!("tap {}", names.join("+"))
     })?;

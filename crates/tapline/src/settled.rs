@@ -1,7 +1,7 @@
 //! What an extraction settles before the first picture is read: network, preprocessing, device, layout of the work.
 
 use anyhow::bail;
-use tapline_core::{Decode, Preprocess, Sharing, Views};
+use tapline_core::{Bits, Decode, Preprocess, Sharing, Views};
 use tapline_image::Limits;
 use tapline_onnx::{Chosen, Device, DeviceRequest, InputSize, Layer, Layout, Runtime, TappedModel, check_pass};
 
@@ -31,6 +31,7 @@ pub struct Settled {
     pub chosen: Chosen,
     limits: Limits,
     decode: Decode,
+    bits: Bits,
     /// What reads pictures.
     pub sources: Sources,
     views: Views,
@@ -64,6 +65,7 @@ pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
         sources,
         limits: Limits::megapixels(args.max_megapixels),
         decode: args.decode.into(),
+        bits: args.bits,
         network,
         preprocess,
         origin,
@@ -98,6 +100,7 @@ impl Settled {
             views: self.views,
             limits: &self.limits,
             decode: self.decode,
+            bits: self.bits,
             sources: &self.sources,
             sharing: self.sharing,
             interrupt,

@@ -128,8 +128,14 @@ impl Stores {
         });
         let mut report = Report { backbones: backbones.collect(), taps: taps.collect(), ..Report::default() };
         for backbone in 0..report.backbones.len() {
-            let below = |tap: &&mut TapRow| tap.backbone == backbone && !tap.classifier && !tap.joined;
-            report.taps.iter_mut().rev().find(below).into_iter().for_each(|tap| tap.top = true);
+            let is_stage = |&tap: &usize| {
+                let row = &report.taps[tap];
+                row.backbone == backbone && !row.classifier && !row.joined
+            };
+            let stages: Vec<usize> = (0..report.taps.len()).filter(is_stage).collect();
+            let position = |&tap: &usize| deepest(&self.infos(tap)).position;
+            let last = stages.iter().map(position).max();
+            stages.into_iter().filter(|tap| Some(position(tap)) == last).for_each(|tap| report.taps[tap].top = true);
         }
         report
     }
@@ -184,13 +190,14 @@ impl Stores {
         let how = &manifest.space.preprocess;
         let dirs: Vec<String> = stores.iter().map(|&store| self.stores[store].dir().display().to_string()).collect();
         let preprocessing = format!(
-            "{}, {} × {} pixels, {:?} filter, {:?} channels{}",
+            "{}, {} × {} pixels, {:?} filter, {:?} channels{}{}",
             how.resize,
             how.height,
             how.width,
             how.interpolation,
             how.channels,
-            if manifest.space.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
+            if manifest.space.decode.is_exact() { "" } else { ", JPEG scaled while decoding" },
+            if manifest.space.bits.is_all() { String::new() } else { format!(", {} of 16 bits", manifest.space.bits) }
         );
         Backbone {
             name,

@@ -165,6 +165,11 @@ impl Targeted {
                  with --target",
                 name(target)
             ),
+            Error::BadTarget { row, target, value } => anyhow!(
+                "{} of row {} of the listing is {value:e}: give a number within ±1e100, or leave it empty",
+                name(target),
+                self.pictures.rows[row] + 1
+            ),
             other => other.into(),
         }
     }

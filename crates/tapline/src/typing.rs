@@ -46,6 +46,9 @@ fn space_flags(space: &FeatureSpace) -> String {
     if !space.decode.is_exact() {
         flags += &format!(" --decode {}", space.decode);
     }
+    if !space.bits.is_all() {
+        flags += &format!(" --bits {}", space.bits);
+    }
     if !space.precision.is_float32() {
         flags += &format!(" --precision {}", space.precision);
     }

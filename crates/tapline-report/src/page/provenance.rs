@@ -41,7 +41,13 @@ pub(super) fn section(report: &Report) -> String {
 
 fn pictures(report: &Report) -> String {
     let provenance = &report.provenance;
-    let mut text = format!("{} listed, {} used here.", count(provenance.listed), count(report.pictures));
+    let (listed, pictures) = (count(provenance.listed), count(report.pictures));
+    let mut text = match report.training {
+        Some(training) => {
+            format!("{listed} listed, {pictures} scored here by probes trained on {} others.", count(training))
+        }
+        None => format!("{listed} listed, {pictures} used here."),
+    };
     if provenance.without_file > 0 {
         text += &format!(
             " {} shown as an empty frame: the file is not where the listing says, or has other bytes than the features were \

@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use tapline_core::{Channels, Decode, Interpolation, MAX_SIDE, Pooling, Shard, Views};
+use tapline_core::{Bits, Channels, Decode, Interpolation, MAX_SIDE, Pooling, Shard, Views};
 use tapline_onnx::{DeviceRequest, Layout};
 
 /// Arguments of `tapline extract`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Pictures, none of which is unpacked or copied:
-  folder         of class folders (train/CLASS and test/CLASS are read as a split), of pictures,
-                 or of shards
+  folder         of class folders, of pictures, or of shards; where all top folders are called
+                 train, training, val, valid, validation or test, they are the split and the
+                 folders in them the classes (`--split` learns from train and scores test)
   table          .csv, .tsv or .parquet with the columns path (a relative one starts at the
                  table's own folder), label (optional), split (optional) and any others, which are
                  kept
   tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json
-                 (label, split, other columns); without either, a packed folder of class folders
+                 (label, split, other columns); without either, a packed folder of class folders.
+                 Where their names begin with parts of a split (train-..., test-...), these are
+                 the split
   Parquet        pictures in a column of bytes, or in `bytes` of a column `image` as Hugging
                  Face's datasets have them; label, split and other columns; the names of classes
                  are read from the file's metadata
@@ -50,6 +53,11 @@ take away anyway, as Pillow's `draft` does, to the bit. It is for photographs of
 megapixels; smaller ones and other formats are decoded as ever. Features are near those of exact
 decoding and not the same, so a store holds one or the other.
 
+Depth: networks see 8 bits. Of pictures with 16 bits per sample (TIFF, PNG, PNM) the upper 8 are
+used; cameras and detectors of 10, 12 or 14 bits leave some of these empty, which is told, and
+`--bits 12` takes the upper 8 of 12 instead. A store holds one or the other. Of a TIFF stack or an
+animation the first picture is used; palette and floating-point TIFF are skipped.
+
 Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its
 tensors on up to 128 of the pictures, evenly spread over the listing. Its features differ from
 those of float32 (`make bench ROWS=int8` shows by how much), so a store holds one or the other.
@@ -66,12 +74,14 @@ and at any time; `tapline merge` joins them to the very bytes of a run without -
 able to read them (or be given --ranges).
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed
-labels cost nothing. A picture counts as unchanged while its file (or shard) keeps its size and
-modification time, or behind a URL its entity tag (ETag); --verify reads it anyway. Files changed
-within two seconds of being read, and pictures behind URLs without such a tag, are read again. A
-stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in progress finish
-first and exit with 130 or 143; a second one ends at once, which costs two seconds of work at
-most.
+labels cost nothing. Where a stored picture has changed, can no longer be read, or its new taps
+cannot be computed, the run ends with its name and exit code 1 and the store stays as it is;
+--prune lets its old features go. A picture counts as unchanged while its file (or shard) keeps
+its size and modification time, or behind a URL its entity tag (ETag); --verify reads it anyway.
+Files changed within two seconds of being read, and pictures behind URLs without such a tag, are
+read again. A stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in
+progress finish first and exit with 130 or 143; a second one ends at once, which costs two seconds
+of work at most.
 
 Examples:
   tapline extract photos/ --model squeezenet1.1 --store photos.store
@@ -104,6 +114,10 @@ pub struct ExtractArgs {
     /// How JPEG is decoded: exact to every pixel; scaled at 1/2, 1/4 or 1/8 where that leaves twice the size that is needed
     #[arg(long, default_value = "exact")]
     pub decode: DecodeArg,
+    /// Bits that samples of 16-bit pictures use, from 8 to 16: 12 for a camera or detector of 12 bits, whose pictures are nearly
+    /// black otherwise
+    #[arg(long, value_name = "N", default_value_t = Bits::ALL)]
+    pub bits: Bits,
     /// Arithmetic of the network: float32 runs it as it is stored; float16 in halves, for GPUs; int8 in bytes, on the
     /// processor alone, in about half the time where that has instructions for it
     #[arg(long, default_value = "float32")]
@@ -117,8 +131,9 @@ pub struct ExtractArgs {
     /// Where to run: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
-    /// Pictures, or views of them, per pass [default: 64 on a GPU; on the processor 1, or for 2,000 pictures and more what
-    /// trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most]
+    /// Pictures, or views of them, per pass [default: 64 on a GPU; on the processor 1, or for 2,000 pictures and more in float32
+    /// what trials of a second or two find fastest, kept for the next run; what is found changes the last bits of rows at most].
+    /// A network whose file fixes the batch keeps it; a dynamically quantised one takes one picture at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65535))]
     pub batch: Option<u16>,
     /// Network sessions that run in parallel, each with one worker thread (on a GPU three, each holding the pictures of one
@@ -140,7 +155,7 @@ pub struct ExtractArgs {
     /// Bytes of pictures behind URLs to hold ahead of the work; the one that is due is fetched even if it is larger
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     pub prefetch_bytes: u64,
-    /// How often a failed request to a source behind URLs is made again, at growing intervals, before the run ends
+    /// How often a failed request to a source behind URLs is made again, at growing intervals and for three minutes at most, before the run ends
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u8,
     /// Read every picture to find out whether it has changed, even where its file has the size and time it had before

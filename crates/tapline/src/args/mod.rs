@@ -67,6 +67,9 @@ pub enum Command {
 
 /// Arguments of `tapline models`.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  tapline models
+  tapline models --json")]
 pub struct ModelsArgs {
     /// Print JSON
     #[arg(long)]

@@ -32,7 +32,8 @@ pub struct ProtocolArgs {
     #[arg(long, value_delimiter = ',', value_name = "C")]
     pub strengths: Vec<f64>,
     /// Memory in MiB that the features of a tap may take, and about twice as much again their fits; features that take more are
-    /// read from the store in each pass (but for --baselines and linfa-logistic, which keep training rows in double precision)
+    /// read from the store in each pass (but --baselines and linfa-logistic keep training rows in double precision, pca those of
+    /// taps with more features than pictures, and maps and --rankings a sample of 2,000 and 4,096 pictures)
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: usize,
     /// What fits the probes; both minimise the same objective
@@ -77,8 +78,8 @@ pub struct DesignArgs {
     /// class_weight="balanced"); strengths are still chosen by the pictures right
     #[arg(long)]
     pub balanced: bool,
-    /// Also probe with labels shuffled within folds: accuracy is then at chance, at most the largest
-    /// class's share but for luck
+    /// Also probe with labels shuffled within folds (with --shuffles over all pictures): accuracy is then at chance, at most the
+    /// largest class's share but for luck
     #[arg(long)]
     pub control: bool,
 }
@@ -161,6 +162,7 @@ pub struct ProbeArgs {
     pub save: Option<PathBuf>,
     /// Write what was predicted for each picture to this CSV file: path, label, fold, predicted class, the probabilities of
     /// the predicted and of the true class; of several labels the probability of each, of numbers what was to be predicted too
+    /// (a target called as one of these columns as `target NAME`)
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
     /// Print JSON
@@ -226,8 +228,10 @@ pub struct CompareArgs {
 How much data: pictures in the median class, and what doubling them would bring, by a power law
 fitted to probes trained on nested subsets. How similar: whether the top layer falls behind an
 inner stage, how confident the network's own classifier is, and how far its batch norms' channels
-have shifted. Where these are weak or disagree the answer is \"uncertain\"; docs/advice.md shows
-the results on known data sets.
+have shifted. The last two take a model card: of a plain .onnx file the layer curve is left, whose
+top is the deepest tap you extracted (leave the network's own classifier out of --taps). Where
+these are weak or disagree the answer is \"uncertain\"; docs/advice.md shows the results on known
+data sets.
 
 The layer is the cheapest marked > or = by `compare` that a test against the best alone does not
 call worse: `compare` corrects for all pairs of taps at once, and so may keep a cheaper one that
@@ -291,6 +295,9 @@ pub struct ExplainArgs {
     /// The network's card or .onnx file, where the store's name for it is not a card's
     #[arg(long)]
     pub model: Option<String>,
+    /// Largest new picture to decode, in megapixels; those of the store are decoded whatever their size
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
+    pub max_megapixels: u32,
     /// Print JSON, with the maps
     #[arg(long)]
     pub json: bool,
@@ -310,7 +317,8 @@ Several stores (other networks, other poolings) must hold the same pictures. Whe
 labels, one class alone, or a class smaller than the folds, the page says so and holds the map.
 
 Thumbnails are made of the original files, which are looked for below --pictures; a file that is
-not there or has other bytes than were extracted from is shown as an empty frame, and counted. Of
+not there or has other bytes than were extracted from is shown as an empty frame, and counted;
+pictures are read whatever limit of pixels they were extracted with. Of
 mean-pooled taps the same files show where in each picture the evidence for the predicted class is
 (as `tapline explain` does), by the probe that scored it.
 
@@ -325,7 +333,7 @@ pub struct ReportArgs {
     /// Write the figures as SVG and PNG and the table as CSV and Markdown to this folder
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
-    /// What was extracted from, a folder, a table or shards, to find the original pictures [default: paths are tried from
+    /// What was extracted from, a folder of pictures, a table or shards ('shards/*.tar'), to find the original pictures [default: paths are tried from
     /// the working folder and from the store's]
     #[arg(long, value_name = "PICTURES")]
     pub pictures: Option<PathBuf>,

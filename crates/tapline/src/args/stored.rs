@@ -9,11 +9,11 @@ use clap::Args as ClapArgs;
 #[command(
     after_help = "The stores are those of `tapline extract --shard I/N`, all N of them, in any order. What comes out
 is byte for byte the store of a run without --shard: arrays, listing.parquet and store.json. They
-must agree in the model, the preprocessing, views, precision with its ranges, number type, taps,
-versions of tapline and of the runtime, kind of device, and the whole listing (paths, labels,
-split, further columns); what does not fit, is missing or is there twice is named, and then
-nothing is written. Where batch, threads or the device's number differ, store.json names those of
-shard 0.
+must agree in the model, the preprocessing, decoding, bits, views, precision with its ranges,
+number type, taps, versions of tapline and of the runtime, kind of device, and the whole listing
+(paths, labels, split, further columns); what does not fit, is missing or is there twice is named,
+and then nothing is written. Where sessions, batch, threads or the device's number differ,
+store.json names those of shard 0.
 
 The shards stay as they are and may be deleted afterwards. A merge that was stopped is done again
 by the same command. Memory does not grow with the features.
@@ -72,6 +72,9 @@ pub struct ExportRowsArgs {
 
 /// Arguments of `tapline info`.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  tapline info cells.store
+  tapline info cells.store --json")]
 pub struct InfoArgs {
     /// The store's folder
     pub store: PathBuf,
@@ -83,19 +86,21 @@ pub struct InfoArgs {
 /// Arguments of `tapline predict`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "The store must hold the taps of the probe, extracted as those it learned from: by the same
-network, preprocessing, views, decoding and precision. New pictures go into a store of their own
-(or are listed with the others, for the same store):
-  tapline probe cells.store --tap blocks.11 --save cells.probe.json
-  tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
-  tapline predict cells.probe.json new.store --out new.csv
+network, preprocessing, views, decoding, bits and precision. New pictures go into a store of their
+own, or are listed with the others, for the same store.
 
-The CSV has a line for each picture of the listing: path, label, skipped (why there are no
-features; the other columns are empty then), and
+The CSV has a line for each picture of the listing: path, label, the columns below, and last
+skipped (why there are no features; the columns between are empty then):
   of classes   predicted, and the probability of each class
   of labels    predicted (those above one half, parted by |), and the probability of each
   of numbers   a column \"predicted NAME\" for each
 Probabilities are those of the fit: they are as well calibrated as `tapline probe` and `tapline
-report` say.")]
+report` say.
+
+Examples:
+  tapline probe cells.store --tap blocks.11 --save cells.probe.json
+  tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
+  tapline predict cells.probe.json new.store --out new.csv")]
 pub struct PredictArgs {
     /// The JSON file that `tapline probe --save` wrote
     pub probe: PathBuf,

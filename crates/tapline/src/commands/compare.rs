@@ -48,8 +48,8 @@ pub struct Report {
     taps: Vec<TapReport>,
     /// Position in `taps` of the most right pictures, the shallowest of equals.
     best: usize,
-    /// Position in `taps` of the deepest tap below the classifier of the best tap's network; none where there is only the
-    /// classifier.
+    /// Position in `taps` of the deepest tap below the classifier of the best tap's network, of several poolings the best; none where
+    /// there is only the classifier.
     top: Option<usize>,
     /// The top layer of each network against the best stage below it.
     tops: Vec<TopComparison>,
@@ -82,6 +82,9 @@ struct TapReport {
     features: usize,
     cost_share: f64,
     classifier: bool,
+    /// Whether it is of the deepest layer below the classifier.
+    #[serde(skip)]
+    is_top: bool,
     /// Whether it is several taps, their features side by side.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     joined: bool,
@@ -143,7 +146,6 @@ fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
     let rows = stores.describe().taps;
     let taps: Vec<TapReport> = rows.into_iter().enumerate().map(|(tap, row)| tap_report((tap, row), probes)).collect();
     let best = comparison.verdict.leader;
-    let is_stage = |tap: &TapReport| tap.backbone == taps[best].backbone && !tap.classifier && !tap.joined;
     let tops = comparison.tops()?;
     let set = Some(comparison.set_sentence()).filter(|sentence| !sentence.is_empty());
     Ok(Report {
@@ -159,7 +161,7 @@ fn report(stores: &Stores, probes: &Probes) -> anyhow::Result<Report> {
         interval: Interval::of(plan),
         protocol: plan.config.clone(),
         best,
-        top: taps.iter().rposition(is_stage),
+        top: comparison.top(taps[best].backbone),
         sentences: set.into_iter().chain(comparison.top_sentences(&tops)).collect(),
         tops,
         rankings: None,
@@ -204,6 +206,7 @@ fn tap_report((tap, row): (usize, TapRow), probes: &Probes) -> TapReport {
         pooling: row.pooling,
         features: row.features,
         cost_share: row.cost_share,
+        is_top: row.top,
         classifier: row.classifier,
         joined: row.joined,
         scores: Scores::of(evaluation, probes.controls[tap].clone(), &probes.plan),
@@ -286,7 +289,7 @@ fn verdict(report: &Report) -> String {
         best.scores.accuracy.interval_text()
     );
     text += &best.scores.shuffles.as_ref().map_or(String::new(), ShuffleScores::sentence);
-    if report.top == Some(report.best) {
+    if best.is_top {
         // Only a card says where the network's own classifier begins; without one the deepest tap may belong to it.
         let known = report.taps.iter().any(|tap| tap.backbone == best.backbone && tap.classifier);
         text += if known { "It is the top layer.\n" } else { "It is the deepest layer probed.\n" };

@@ -3,7 +3,7 @@
 //! The maps are `evidence.rs`'s; here they become files and numbers.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use image::{GenericImage, Rgb, RgbImage};
@@ -35,9 +35,9 @@ struct Report {
 
 #[derive(Serialize)]
 struct Explained {
-    picture: PathBuf,
+    picture: String,
     /// The overlay: the picture as the network sees it, without and with colour.
-    file: PathBuf,
+    file: String,
     /// The class the probe says, and its probability.
     predicted: String,
     probability: f64,
@@ -83,7 +83,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     let bar = progress::bar("explaining", args.pictures.len(), "pictures");
     for (index, picture) in args.pictures.iter().enumerate() {
         bar.inc(1);
-        let decoded = match read(picture, &store) {
+        let decoded = match read(picture, &store, Limits::megapixels(args.max_megapixels)) {
             Ok(decoded) => decoded,
             Err(reason) => {
                 report.skipped.push(Skipped { path: picture.display().to_string(), reason });
@@ -99,8 +99,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         let both = overlay(&tapped.seen(&decoded), &evidence);
         both.save(&file).with_context(|| format!("{} cannot be written", file.display()))?;
         report.pictures.push(Explained {
-            picture: picture.clone(),
-            file,
+            picture: output::path(picture),
+            file: output::path(&file),
             predicted: data.names[predicted].clone(),
             probability,
             class: data.names[shown].clone(),
@@ -143,17 +143,17 @@ fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
     Ok(network)
 }
 
-/// A picture as its features are computed from it, or why that cannot be.
-fn read(path: &Path, store: &Store) -> Result<Picture, String> {
+/// A picture as its features are computed from it, or why that cannot be; `of_new` bounds those that the store does not know.
+fn read(path: &Path, store: &Store, of_new: Limits) -> Result<Picture, String> {
     if path.is_dir() {
         return Err("is a folder: name the pictures in it".to_owned());
     }
-    let bytes = Place::File(path.to_owned()).read(Limits::default().max_bytes)?;
+    let bytes = Place::File(path.to_owned()).read(of_new.max_bytes.max(Limits::default().max_bytes))?;
     // A picture of the store was within the limit that it was extracted with.
     let is_known = store.listing().sha256.contains(&Some(Digest::of(&bytes)));
-    let limits = if is_known { Limits::megapixels(u32::MAX) } else { Limits::default() };
+    let limits = if is_known { Limits::megapixels(u32::MAX) } else { of_new };
     let space = &store.manifest().space;
-    decode_for(&bytes, &limits, (&space.preprocess, space.views), space.decode)
+    decode_for(&bytes, &limits, (&space.preprocess, space.views), (space.decode, space.bits))
         .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
@@ -176,11 +176,11 @@ fn overlay(seen: &RgbImage, evidence: &Evidence) -> RgbImage {
 fn render(report: &Report) -> String {
     let rows = report.pictures.iter().map(|picture| {
         vec![
-            output::line(&picture.picture.display().to_string()),
+            output::line(&picture.picture),
             format!("{} {} %", output::cell(&picture.predicted), percent(picture.probability)),
             output::cell(&picture.class),
             format!("{:+.2}", picture.score),
-            output::line(&picture.file.display().to_string()),
+            output::line(&picture.file),
         ]
     });
     let mut text = format!(
@@ -189,7 +189,10 @@ fn render(report: &Report) -> String {
         report.tap,
         output::table(&["picture", "predicted", "shown", ">score", "file"], rows)
     );
-    report.skipped.iter().for_each(|file| text += &format!("skipped {}: {}\n", file.path, file.reason));
+    report
+        .skipped
+        .iter()
+        .for_each(|file| text += &format!("skipped {}: {}\n", output::line(&file.path), output::line(&file.reason)));
     text
 }
 

@@ -99,10 +99,10 @@ fn render(report: &Report) -> String {
         text += &format!("\n{}", output::table(&["split", ">with features"], report.splits.iter().map(counted)));
     }
     if !report.columns.is_empty() {
-        text += &format!("\ncolumns: {}\n", report.columns.join(", "));
+        text += &format!("\ncolumns: {}\n", output::line(&report.columns.join(", ")));
     }
     for skipped in &report.skipped_pictures {
-        text += &format!("skipped {}: {}\n", skipped.path, skipped.reason);
+        text += &format!("skipped {}: {}\n", output::line(&skipped.path), output::line(&skipped.reason));
     }
     text
 }
@@ -111,13 +111,14 @@ fn render(report: &Report) -> String {
 fn prepared(space: &FeatureSpace) -> String {
     let how = &space.preprocess;
     format!(
-        "pictures: {}, {} × {} pixels, {:?} filter, {:?} channels{}; features: {}",
+        "pictures: {}, {} × {} pixels, {:?} filter, {:?} channels{}{}; features: {}",
         how.resize,
         how.height,
         how.width,
         how.interpolation,
         how.channels,
         if space.decode.is_exact() { "" } else { ", jpeg scaled while decoding (--decode scaled)" },
+        if space.bits.is_all() { String::new() } else { format!(", {} of 16 bits (--bits)", space.bits) },
         space.dtype
     )
     .to_lowercase()

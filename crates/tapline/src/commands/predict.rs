@@ -1,8 +1,8 @@
 //! `tapline predict`: what a saved probe says of the pictures of a store.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use ndarray::{ArrayView1, ArrayView2};
@@ -29,7 +29,7 @@ const NUMBERS: usize = 6;
 #[derive(Serialize)]
 struct Report {
     store: String,
-    probe: PathBuf,
+    probe: String,
     tap: String,
     /// Pictures that the probe was applied to.
     pictures: usize,
@@ -41,7 +41,7 @@ struct Report {
     labelled: Option<Labelled>,
     /// The file that all is in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
+    file: Option<String>,
     skipped: Vec<Skipped>,
     /// The first pictures, as people see them.
     #[serde(skip)]
@@ -72,7 +72,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let skipped = listing.path.iter().zip(&listing.skipped);
     let report = Report {
         store: args.store.display().to_string(),
-        probe: args.probe.clone(),
+        probe: output::path(&args.probe),
         tap: format!("{} ({})", taps::names(&saved.taps), taps::poolings(&saved.taps)),
         pictures: sums.pictures,
         predicted: sums.predicted,
@@ -82,7 +82,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             accuracy: sums.known.accuracy(),
             interval: sums.known.interval(),
         }),
-        file: args.out.clone(),
+        file: args.out.as_deref().map(output::path),
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
             .collect(),
@@ -270,7 +270,7 @@ fn render(report: &Report) -> String {
         "{}: {} by {}, a probe of {}\n\n{}",
         report.store,
         counted(report.pictures, "picture"),
-        report.probe.display(),
+        report.probe,
         report.tap,
         output::table(&headers, rows.iter().cloned())
     );
@@ -281,13 +281,20 @@ fn render(report: &Report) -> String {
         );
     }
     if !report.predicted.is_empty() {
-        let counts: Vec<String> = report
-            .predicted
-            .iter()
-            .take(SHOWN)
-            .map(|(name, n)| format!("{} {}", count(*n), output::short(name)))
-            .collect();
-        text += &format!("\nPredicted: {}\n", counts.join(", "));
+        let mut found: Vec<(&String, usize)> = report.predicted.iter().map(|(name, &n)| (name, n)).collect();
+        found.retain(|&(_, n)| n > 0);
+        found.sort_by_key(|&(_, n)| Reverse(n));
+        let left = found.len().saturating_sub(SHOWN);
+        found.truncate(SHOWN);
+        let mut counts: Vec<String> =
+            found.into_iter().map(|(name, n)| format!("{} {}", count(n), output::short(name))).collect();
+        if left > 0 {
+            counts.push(format!("and {} more", count(left)));
+        }
+        text += &format!(
+            "\nPredicted: {}\n",
+            if counts.is_empty() { "none of them".to_owned() } else { counts.join(", ") }
+        );
     }
     if let Some(Labelled { correct, total, accuracy, interval: (low, high) }) = &report.labelled {
         text += &format!(
@@ -302,7 +309,7 @@ fn render(report: &Report) -> String {
     }
     text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
     if let Some(file) = &report.file {
-        text += &format!("Written: {}\n", file.display());
+        text += &format!("Written: {file}\n");
     }
     text
 }

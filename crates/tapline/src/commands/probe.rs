@@ -64,8 +64,8 @@ struct Report {
     fits: usize,
     not_converged: Vec<NotConverged>,
     seconds: f64,
-    saved: Option<PathBuf>,
-    predictions: Option<PathBuf>,
+    saved: Option<String>,
+    predictions: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -120,8 +120,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         fits: evaluation.fits,
         not_converged: evaluation.not_converged.clone(),
         seconds: scored.seconds,
-        saved: args.save.clone(),
-        predictions: args.predictions.clone(),
+        saved: args.save.as_deref().map(output::path),
+        predictions: args.predictions.as_deref().map(output::path),
         split: SplitSizes::of(data),
         groups: data.groups.as_ref().map(Groups::sizes),
         interval: Interval::of(&plan),
@@ -238,7 +238,7 @@ pub fn subject((model, views): (&str, Views), taps: &[TapInfo], protocol: &Proto
 /// The files written, a line each.
 pub fn written(
     (pictures, split): (usize, Option<SplitSizes>),
-    (saved, predictions): (&Option<PathBuf>, &Option<PathBuf>),
+    (saved, predictions): (&Option<String>, &Option<String>),
 ) -> String {
     let mut text = String::new();
     if let Some(path) = saved {
@@ -246,10 +246,10 @@ pub fn written(
             Some(split) => format!("the {} training", count(split.train)),
             None => format!("all {}", count(pictures)),
         };
-        text += &format!("\nA probe fitted on {fitted_on} pictures is in {}.\n", path.display());
+        text += &format!("\nA probe fitted on {fitted_on} pictures is in {path}.\n");
     }
     if let Some(path) = predictions {
-        text += &format!("What was predicted for each picture is in {}.\n", path.display());
+        text += &format!("What was predicted for each picture is in {path}.\n");
     }
     text
 }

@@ -71,10 +71,7 @@ impl Amount {
         sizes.sort_unstable();
         let (smallest_class, median_class) = (sizes[0], sizes[(sizes.len() - 1) / 2]);
         let (curve, sentence) = match learning::curve(stores, probes, tap)? {
-            Ok(Learned { curve, .. }) => {
-                let sentence = learning::sentence(&curve);
-                (Some(curve), sentence)
-            }
+            Ok(Learned { curve, sentence, .. }) => (Some(curve), sentence),
             Err(reason) => (None, format!("What more pictures would bring is not known: {reason}.")),
         };
         let slope = curve.as_ref().map(slope);

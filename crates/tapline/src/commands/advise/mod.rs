@@ -19,6 +19,7 @@ use crate::commands::compare::heading;
 use crate::control::Control;
 use crate::plan::Plan;
 use crate::probes::Probes;
+use crate::report_scores::unconverged;
 use crate::stores::Stores;
 use crate::{Outcome, output};
 
@@ -53,6 +54,9 @@ struct Advice {
     /// What was probed, and how.
     #[serde(skip)]
     heading: String,
+    /// What a reader must know to trust the scores: fits that did not converge, a strength at the grid's edge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Commands to type next.
     next: Vec<String>,
 }
@@ -76,6 +80,7 @@ fn advice((stores, args): (&Stores, &AdviseArgs), probes: &Probes) -> anyhow::Re
     let recipes = recipes::of_cell(data.reading, similarity);
     let typed: Vec<String> = stores.stores.iter().map(|store| store.dir().display().to_string()).collect();
     Ok(Advice {
+        warnings: warnings(probes, tap),
         next: recipes::next((stores, &args.compared), comparison, (recommended.as_ref(), &recipes, &data)),
         stores: typed,
         models: stores.names(),
@@ -92,4 +97,21 @@ fn advice((stores, args): (&Stores, &AdviseArgs), probes: &Probes) -> anyhow::Re
         controls: probes.controls.iter().flatten().cloned().collect(),
         heading: heading(stores, &probes.plan),
     })
+}
+
+/// Fits that did not converge, of all taps, and whether the strength of `tap` lies at the grid's edge.
+fn warnings(probes: &Probes, tap: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if probes.evaluations[tap].folds.iter().any(|fold| fold.choice.at_edge) {
+        let name = &probes.comparison.taps[tap].name;
+        warnings.push(format!(
+            "the strength of {name} lies at the edge of the grid in some fold; a wider one (--strengths) may do better."
+        ));
+    }
+    for (evaluation, tap) in probes.evaluations.iter().zip(&probes.comparison.taps) {
+        let (of, chosen) = (format!(" on {}", tap.name), evaluation.folds.iter().map(|fold| fold.choice.c));
+        let warning = unconverged(&evaluation.not_converged, (evaluation.fits, &of), chosen);
+        warnings.extend(warning.strip_prefix("warning: ").map(|text| text.trim_end().to_owned()));
+    }
+    warnings
 }

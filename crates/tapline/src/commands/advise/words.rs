@@ -36,6 +36,10 @@ pub fn render(advice: &Advice) -> String {
         likeness(network).iter().for_each(|line| text += &item(line));
     }
     text += &control(advice);
+    if !advice.warnings.is_empty() {
+        text += "\nWarnings:\n";
+        advice.warnings.iter().for_each(|warning| text += &item(warning));
+    }
     text += "\nNext:\n";
     advice.next.iter().for_each(|command| text += &format!("  {command}\n"));
     text + &advice.left_out.sentence()
@@ -50,18 +54,18 @@ fn control(advice: &Advice) -> String {
     }
 }
 
-/// The cell in a sentence.
+/// The field of the table in a sentence.
 fn cell(advice: &Advice) -> String {
     let (data, similarity) = (amount_words(advice.data.reading), likeness_words(advice.similarity));
     match (advice.data.reading, advice.similarity) {
         (amount::Reading::Uncertain, likeness::Reading::Uncertain) => {
-            "Cell of the table: uncertain on both axes, so any of".to_owned()
+            "Field of the table: uncertain on both axes, so any of".to_owned()
         }
         (amount::Reading::Uncertain, _) => {
-            format!("Cell of the table: {similarity}; how much data is uncertain, so one of")
+            format!("Field of the table: {similarity}; how much data is uncertain, so one of")
         }
-        (_, likeness::Reading::Uncertain) => format!("Cell of the table: {data}; how similar is uncertain, so one of"),
-        _ => format!("Cell of the table: {data}, {similarity}"),
+        (_, likeness::Reading::Uncertain) => format!("Field of the table: {data}; how similar is uncertain, so one of"),
+        _ => format!("Field of the table: {data}, {similarity}"),
     }
 }
 

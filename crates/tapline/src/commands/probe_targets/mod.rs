@@ -2,8 +2,6 @@
 
 mod rendering;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tapline_core::{SideTable, Store, TapInfo, Views};
@@ -48,8 +46,8 @@ struct Report {
     /// How the intervals are made.
     interval: Interval,
     taps: Vec<TapReport>,
-    saved: Option<PathBuf>,
-    predictions: Option<PathBuf>,
+    saved: Option<String>,
+    predictions: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -130,8 +128,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         left_out: plan.data.left_out.clone(),
         targets: named(&data),
         taps: reports.collect(),
-        saved: args.save.clone(),
-        predictions: args.predictions.clone(),
+        saved: args.save.as_deref().map(output::path),
+        predictions: args.predictions.as_deref().map(output::path),
         split: SplitSizes::of(&plan.data),
         shuffles: plan.shuffles,
         groups: plan.data.groups.as_ref().map(Groups::sizes),
@@ -211,6 +209,16 @@ fn save(
     saved_probe::write(file, (store, taps), (&probe, outputs), (choice.c, converged))
 }
 
+/// A column for each target, and one for what was predicted of it: a target with the name of a column of ours, or of what is
+/// predicted of another, is called `target NAME`.
+fn target_columns(names: &[String]) -> Vec<String> {
+    let taken = |name: &String| {
+        ["path", "fold"].contains(&name.as_str()) || names.iter().any(|other| *name == format!("predicted {other}"))
+    };
+    let named = |name: &String| if taken(name) { format!("target {name}") } else { name.clone() };
+    names.iter().map(named).flat_map(|name| [name.clone(), format!("predicted {name}")]).collect()
+}
+
 /// A line for each picture scored, in the order of the listing; folds are numbered from 1, as in the table.
 fn predicted<W: std::io::Write>(
     mut writer: csv::Writer<W>,
@@ -223,11 +231,10 @@ fn predicted<W: std::io::Write>(
             .map(str::to_owned)
             .chain(data.names.iter().map(|name| format!("probability of {name}")))
             .collect::<Vec<_>>(),
-        Task::Regression => ["path", "fold"]
-            .into_iter()
-            .map(str::to_owned)
-            .chain(data.names.iter().flat_map(|name| [name.clone(), format!("predicted {name}")]))
-            .collect(),
+        Task::Regression => {
+            let own = ["path", "fold"].map(str::to_owned);
+            own.into_iter().chain(target_columns(&data.names)).collect()
+        }
     };
     writer.write_record(header)?;
     let probabilities = probabilities(evaluation.predicted.view());

@@ -32,7 +32,8 @@ pub fn shown(report: &Report) -> Vec<usize> {
         shown.extend(
             of.iter().copied().reduce(|a, b| if right(b) > right(a) { b } else { a }).filter(|_| report.best.is_some()),
         );
-        shown.extend(of.iter().copied().find(|&tap| report.taps[tap].top));
+        let tops = of.iter().copied().filter(|&tap| report.taps[tap].top);
+        shown.extend(tops.reduce(|a, b| if right(b) > right(a) { b } else { a }));
     }
     let first = (0..report.taps.len()).find(|&tap| report.taps[tap].backbone == home);
     let middle = report.taps.iter().enumerate().filter(|(_, tap)| tap.backbone == home && !tap.classifier);

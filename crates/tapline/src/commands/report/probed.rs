@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tapline_probe::Role;
 use tapline_report::{Comparison, Report, Scores};
 
 use super::verdict;
@@ -10,7 +11,7 @@ use crate::args::{ComparedArgs, ProtocolArgs};
 use crate::classes::Labelled;
 use crate::commands::advise::likeness;
 use crate::commands::compare::usual_strength;
-use crate::learning::{self, Learned};
+use crate::learning;
 use crate::output::{counted, percent};
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
@@ -73,6 +74,7 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     let mut scored = probes.evaluations[best].scored_rows.clone();
     scored.dedup();
     report.pictures = scored.len();
+    report.training = data.split.is_some().then(|| data.with_role(Role::Train).len());
     report.classes = data.classes().into_iter().map(|class| (class.name, class.pictures)).collect();
     report.interval = Interval::of(&probes.plan).name().to_owned();
     let expected = Accuracy::of_predicted(&probes.evaluations[0], &probes.nested.predicted, &probes.plan);
@@ -85,8 +87,8 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
         let seen = report.taps.iter_mut().zip(shifts);
         seen.for_each(|(tap, shift)| tap.comparison.similarity = shift.map(|shift| -shift));
     }
-    if let Ok(Learned { curve, errors }) = learning::curve(stores, probes, best)? {
-        report.learning = vec![learning::drawn(&curve, &errors, best)];
+    if let Ok(learned) = learning::curve(stores, probes, best)? {
+        report.learning = vec![learning::drawn(&learned, best)];
     }
     Ok(())
 }
@@ -118,9 +120,8 @@ fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
     let data = &probes.plan.data;
     let mut notes = Vec::new();
     notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
-    if data.groups.is_none() {
-        notes.extend(copies(stores.listing(), &data.rows).map(|note| capitalised(&note) + "."));
-    }
+    let copies = copies(stores.listing(), &data.rows, data.groups.as_ref());
+    notes.extend(copies.map(|note| capitalised(&note) + "."));
     if let Some(shuffles) = probes.plan.shuffles {
         notes.push(format!(
             "Every picture counts as often as {} scored it, {} % of the pictures each; the map shows the first time.",

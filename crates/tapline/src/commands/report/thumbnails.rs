@@ -12,7 +12,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use rayon::prelude::*;
 use tapline_core::{Digest, FeatureSpace, Place, scan_all};
-use tapline_image::{Limits, Picture, decode, decode_for};
+use tapline_image::{Limits, Picture, decode_deep, decode_for};
 use tapline_report::{Report, Sprite, Thumbnails};
 
 use crate::progress;
@@ -132,12 +132,12 @@ impl<'a> Files<'a> {
 
     /// The picture of a row, if its file is found with the bytes its features were computed from.
     pub fn find(&self, row: usize) -> Option<Picture> {
-        decode(&self.bytes(row)?, &KNOWN).ok()
+        decode_deep(&self.bytes(row)?, &KNOWN, self.stores.stores[0].manifest().space.bits).ok()
     }
 
     /// The same picture as the features of a space were computed from it.
     pub fn find_for(&self, row: usize, space: &FeatureSpace) -> Option<Picture> {
-        decode_for(&self.bytes(row)?, &KNOWN, (&space.preprocess, space.views), space.decode).ok()
+        decode_for(&self.bytes(row)?, &KNOWN, (&space.preprocess, space.views), (space.decode, space.bits)).ok()
     }
 
     fn bytes(&self, row: usize) -> Option<Vec<u8>> {

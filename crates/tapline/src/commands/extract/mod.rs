@@ -1,68 +1,31 @@
 //! `tapline extract`: from pictures to a feature store, computing only what is missing.
 
-use std::collections::HashSet;
+mod dropping;
+mod keeper;
+mod report;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use indicatif::ProgressBar;
-use serde::Serialize;
 use tapline_core::{
-    Decode, Digest, Dtype, Error, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Sample, ShardOf,
-    Sharing, Skipped, Stamps, Store, StoreWriter, TapInfo, Views,
+    Dtype, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Stamps, Store, StoreWriter, TapInfo,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
 
+use self::dropping::{refuse_to_drop, refuse_to_drop_left_over};
+use self::keeper::{Deep, Keeper, keep};
+use self::report::{Report, how_to_go_on, render};
 use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
-use crate::interrupt::{Interrupt, Signal};
+use crate::interrupt::Interrupt;
 use crate::network::Network;
 use crate::noted::Noted;
-use crate::output::{count, counted};
-use crate::pipeline::{Finished, run_pass};
+use crate::output::counted;
+use crate::pipeline::run_pass;
 use crate::reading::Sources;
 use crate::settled::{Settled, settle};
-use crate::{Outcome, calibrate, output, precision, progress, shards, sharing, views};
-
-/// How often a run that computes features writes the stamps of what it has read.
-const STAMPS_EVERY: Duration = Duration::from_secs(60);
-
-/// What was done; every rendering is made from it.
-#[derive(Serialize)]
-struct Report {
-    store: String,
-    model: String,
-    device: String,
-    device_reason: String,
-    sharing: Sharing,
-    #[serde(skip_serializing_if = "Precision::is_float32")]
-    precision: Precision,
-    preprocessing: String,
-    #[serde(skip_serializing_if = "Decode::is_exact")]
-    decode: Decode,
-    views: Views,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shard: Option<ShardOf>,
-    pictures: usize,
-    reused: usize,
-    computed: usize,
-    taps: Vec<String>,
-    passed_over: Vec<String>,
-    features: usize,
-    stored_taps: usize,
-    bytes: u64,
-    skipped: Vec<Skipped>,
-    not_listed: Vec<Skipped>,
-    /// The classes, as a line.
-    #[serde(skip)]
-    labels: String,
-    /// What to type next, as a line.
-    #[serde(skip)]
-    next: String,
-    /// Whether all features are in the store.
-    #[serde(skip)]
-    is_complete: bool,
-}
+use crate::{Outcome, calibrate, output, progress, sharing};
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     // Until pictures are computed there is nothing to finish: a signal ends the program as any other.
@@ -98,6 +61,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         precision: Precision::Float32,
         preprocessing: settled.origin.clone(),
         decode: args.decode.into(),
+        bits: args.bits,
         views: args.views,
         shard,
         pictures: listing.samples.len(),
@@ -176,6 +140,7 @@ fn plan(args: &ExtractArgs, settled: &Settled, taps: Vec<TapInfo>, listing: List
             },
             preprocess: settled.preprocess.clone(),
             decode: args.decode.into(),
+            bits: args.bits,
             views: args.views,
             precision: Precision::Float32,
             dtype: match args.dtype {
@@ -252,13 +217,16 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let bar = progress::bar("extracting", total, "pictures");
     bar.set_position((total - open) as u64);
     bar.reset_eta();
+    let mut deep = Deep::default();
     for group in groups {
         let requests = requests_of(&writer, &group, &settled.layers)?;
         let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
         let pass = settled.pass(&model, interrupt);
         let (writer, strict, prune) = (&mut writer, args.strict, args.prune);
         let (taps, skipped, kept) = (&group.taps, Vec::new(), Instant::now());
-        let mut keeper = Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, prune, report, skipped };
+        let deep = &mut deep;
+        let mut keeper =
+            Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, prune, report, deep, skipped };
         let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
@@ -278,76 +246,26 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let Noted { classes, next, oddities } = Noted::of(store.listing(), &report.store, args.pictures[0].is_dir());
     (report.labels, report.next) = (classes, next);
     oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
-    if let Some(table) = args.pictures.iter().find(|path| path.is_file()) {
-        let skipped = store.listing().skipped.iter().zip(&listing.samples).filter(|(reason, _)| reason.is_some());
-        let gone = skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count();
-        if gone > 0 {
-            let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-            eprintln!(
-                "tapline: {} of the list {} not there: a path that is not absolute starts at the table's own folder, {}",
-                counted(gone, "file"),
-                if gone == 1 { "is" } else { "are" },
-                folder.display()
-            );
-        }
-    }
+    deep.warning(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
+    tell_absent_files(args, &store, &listing);
     report.is_complete = true;
     Ok(())
 }
 
-/// Writes the stamps; the store is whole without them.
-fn keep(stamps: &Stamps) {
-    if let Err(error) = stamps.write() {
-        eprintln!("tapline: {:#}; the next run will read every picture again", anyhow::Error::from(error));
-    }
-}
-
-/// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
-fn refuse_to_drop(
-    store: &Store,
-    (samples, listed): (&[Sample], &[Option<Digest>]),
-    args: &ExtractArgs,
-) -> anyhow::Result<()> {
-    let listed: HashSet<Digest> = listed.iter().copied().flatten().collect();
-    let listing = store.listing();
-    let good = (0..listing.rows()).filter(|&row| listing.skipped[row].is_none());
-    let gone: Vec<usize> = good.filter(|&row| listing.sha256[row].is_some_and(|d| !listed.contains(&d))).collect();
-    let Some(&row) = gone.first() else { return Ok(()) };
-    let path = &listing.path[row];
-    let (store, ways) = (args.store.display(), "use another --store, or --prune to drop them");
-    if samples.iter().any(|sample| sample.path == *path) {
-        bail!(
-            "{store} holds features of {} that changed or cannot be read any more, or are not listed, {path} among them: {ways}",
-            counted(gone.len(), "picture")
+/// Says where a table's paths start if some of its files are not there.
+fn tell_absent_files(args: &ExtractArgs, store: &Store, listing: &Listing) {
+    let Some(table) = args.pictures.iter().find(|path| path.is_file()) else { return };
+    let skipped = store.listing().skipped.iter().zip(&listing.samples).filter(|(reason, _)| reason.is_some());
+    let gone = skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count();
+    if gone > 0 {
+        let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        eprintln!(
+            "tapline: {} of the list {} not there: a path that is not absolute starts at the table's own folder, {}",
+            counted(gone, "file"),
+            if gone == 1 { "is" } else { "are" },
+            folder.display()
         );
     }
-    bail!(
-        "{store} holds features of {} that {}{} does not list, {path} among them: {ways}",
-        counted(gone.len(), "picture"),
-        args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
-        args.pictures[0].display()
-    )
-}
-
-/// Refuses to drop what a run that was stopped has computed, likewise.
-fn refuse_to_drop_left_over(writer: &StoreWriter, listed: &[Option<Digest>], args: &ExtractArgs) -> anyhow::Result<()> {
-    let (pictures, taps) = writer.left_over(&listed.iter().copied().flatten().collect());
-    let (store, ways) = (args.store.display(), "use another --store, or --prune to drop them");
-    if pictures > 0 {
-        bail!(
-            "a run that was stopped has left features of {} in {store} that {}{} does not list: {ways}",
-            counted(pictures, "picture"),
-            args.shard.map_or(String::new(), |shard| format!("shard {shard} of ")),
-            args.pictures[0].display(),
-        );
-    }
-    if !taps.is_empty() {
-        bail!(
-            "a run that was stopped has left features in {store} of taps that are not asked for now, {}: ask for them, too, {ways}",
-            taps.join(", ")
-        );
-    }
-    Ok(())
 }
 
 /// The taps a group of rows lacks, as requests to the network; their order is the group's.
@@ -363,123 +281,6 @@ fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> 
             Ok(TapRequest { layer, pooling: tap.pooling })
         })
         .collect()
-}
-
-/// Puts finished pictures into the store, and those that cannot be used on the list.
-struct Keeper<'a> {
-    writer: &'a mut StoreWriter,
-    taps: &'a [usize],
-    stamps: &'a Stamps,
-    /// When the stamps were last written.
-    kept: Instant,
-    bar: &'a ProgressBar,
-    strict: bool,
-    prune: bool,
-    report: &'a mut Report,
-    /// The rows of the pictures that the report lists last.
-    skipped: Vec<usize>,
-}
-
-impl Keeper<'_> {
-    fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
-        self.bar.inc(1);
-        let Finished { row, stamp, digest, features } = finished;
-        self.stamps.note(row, stamp, digest);
-        if self.kept.elapsed() >= STAMPS_EVERY {
-            keep(self.stamps);
-            self.kept = Instant::now();
-        }
-        let reason = match (features, digest) {
-            (Ok(features), Some(digest)) => {
-                let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
-                match self.writer.put(row, digest, self.taps, &values) {
-                    Ok(()) => {
-                        self.report.computed += 1;
-                        return Ok(());
-                    }
-                    Err(error) if concerns_one_picture(&error) => error.to_string(),
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            (Err(reason), _) => reason,
-            (Ok(_), None) => unreachable!("features are made of bytes that were hashed"),
-        };
-        let path = self.writer.listing().samples[row].path.clone();
-        if self.strict {
-            bail!("{path}: {reason} (--strict stops at the first picture that cannot be used; the others are kept)");
-        }
-        // A row has all taps or none.
-        if self.taps.len() < self.writer.taps().len() && !self.prune {
-            bail!(
-                "{path}: {reason}. Features of other taps are there for this picture and would be dropped: leave out the taps that \
-                 are new, mend the picture, use another --store, or --prune to drop them"
-            );
-        }
-        self.writer.skip(row, digest, &reason)?;
-        // In the order of the listing, whichever worker came first.
-        let before = self.report.skipped.len() - self.skipped.len();
-        let place = self.skipped.partition_point(|&other| other < row);
-        self.skipped.insert(place, row);
-        self.report.skipped.insert(before + place, Skipped { path, reason });
-        Ok(())
-    }
-}
-
-fn concerns_one_picture(error: &Error) -> bool {
-    matches!(error, Error::NotFinite { .. } | Error::Float16Overflow { .. } | Error::PictureChanged { .. })
-}
-
-fn how_to_go_on(signal: Signal, report: &Report) -> String {
-    let done = match report.reused + report.computed + report.skipped.len() {
-        0 => "before a picture was done".to_owned(),
-        done => format!("with {} of {} done", count(done), counted(report.pictures, "picture")),
-    };
-    format!(
-        "stopped by {} {done}; what the store holds is kept, and the same command goes on with the rest",
-        signal.name()
-    )
-}
-
-fn render(report: &Report) -> String {
-    let mut text = format!(
-        "{}: {}{}, {} ({} asked for now, {} each), {:.1} MB\n",
-        report.store,
-        counted(report.pictures, "picture"),
-        views::each(report.views),
-        counted(report.stored_taps, "tap"),
-        count(report.taps.len()),
-        counted(report.features, "feature"),
-        report.bytes as f64 / 1e6
-    );
-    if let Some(of) = &report.shard {
-        text += &format!("{}; next: tapline merge, once all {} are there\n", shards::part(of), of.shard.of);
-    }
-    text += &format!(
-        "{} computed, {} taken from the store, {} skipped\n",
-        count(report.computed),
-        count(report.reused),
-        count(report.skipped.len())
-    );
-    text += &format!(
-        "{}{} on {} ({}); preprocessing from {}{}\n",
-        report.model,
-        precision::inside(&report.precision),
-        report.device,
-        report.device_reason,
-        report.preprocessing,
-        if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" }
-    );
-    text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
-    text += &output::list("not listed", &report.not_listed, "--json lists all of them");
-    if report.computed + report.reused > 0 {
-        text += &report.labels;
-    }
-    if report.computed + report.reused == 0 {
-        text += "no picture could be used: the store holds no features\n";
-    } else if report.shard.is_none() {
-        text += &report.next;
-    }
-    text
 }
 
 #[cfg(test)]

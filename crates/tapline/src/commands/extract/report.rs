@@ -1,0 +1,103 @@
+//! What an extraction has done, as a table for people and as JSON.
+
+use serde::Serialize;
+use tapline_core::{Bits, Decode, Precision, ShardOf, Sharing, Skipped, Views};
+
+use crate::interrupt::Signal;
+use crate::output::{self, count, counted};
+use crate::{precision, shards, views};
+
+/// What was done; every rendering is made from it.
+#[derive(Serialize)]
+pub struct Report {
+    pub store: String,
+    pub model: String,
+    pub device: String,
+    pub device_reason: String,
+    pub sharing: Sharing,
+    #[serde(skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
+    pub preprocessing: String,
+    #[serde(skip_serializing_if = "Decode::is_exact")]
+    pub decode: Decode,
+    #[serde(skip_serializing_if = "Bits::is_all")]
+    pub bits: Bits,
+    pub views: Views,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardOf>,
+    pub pictures: usize,
+    pub reused: usize,
+    pub computed: usize,
+    pub taps: Vec<String>,
+    pub passed_over: Vec<String>,
+    pub features: usize,
+    pub stored_taps: usize,
+    pub bytes: u64,
+    pub skipped: Vec<Skipped>,
+    pub not_listed: Vec<Skipped>,
+    /// The classes, as a line.
+    #[serde(skip)]
+    pub labels: String,
+    /// What to type next, as a line.
+    #[serde(skip)]
+    pub next: String,
+    /// Whether all features are in the store.
+    #[serde(skip)]
+    pub is_complete: bool,
+}
+
+/// Why a stopped run ended, what it has done, and what to do next.
+pub fn how_to_go_on(signal: Signal, report: &Report) -> String {
+    let done = match report.reused + report.computed + report.skipped.len() {
+        0 => "before a picture was done".to_owned(),
+        done => format!("with {} of {} done", count(done), counted(report.pictures, "picture")),
+    };
+    format!(
+        "stopped by {} {done}; what the store holds is kept, and the same command goes on with the rest",
+        signal.name()
+    )
+}
+
+/// The report as people read it.
+pub fn render(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {}{}, {} ({} asked for now, {} each), {:.1} MB\n",
+        report.store,
+        counted(report.pictures, "picture"),
+        views::each(report.views),
+        counted(report.stored_taps, "tap"),
+        count(report.taps.len()),
+        counted(report.features, "feature"),
+        report.bytes as f64 / 1e6
+    );
+    if let Some(of) = &report.shard {
+        text += &format!("{}; next: tapline merge, once all {} are there\n", shards::part(of), of.shard.of);
+    }
+    text += &format!(
+        "{} computed, {} taken from the store, {} skipped\n",
+        count(report.computed),
+        count(report.reused),
+        count(report.skipped.len())
+    );
+    text += &format!(
+        "{}{} on {} ({}); preprocessing from {}{}{}\n",
+        report.model,
+        precision::inside(&report.precision),
+        report.device,
+        report.device_reason,
+        report.preprocessing,
+        if report.decode.is_exact() { "" } else { ", JPEG scaled while decoding" },
+        if report.bits.is_all() { String::new() } else { format!(", {} of 16 bits", report.bits) }
+    );
+    text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
+    text += &output::list("not listed", &report.not_listed, "--json lists all of them");
+    if report.computed + report.reused > 0 {
+        text += &report.labels;
+    }
+    if report.computed + report.reused == 0 {
+        text += "no picture could be used: the store holds no features\n";
+    } else if report.shard.is_none() {
+        text += &report.next;
+    }
+    text
+}
