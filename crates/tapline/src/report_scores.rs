@@ -4,9 +4,11 @@ use serde::Serialize;
 use tapline_probe::{Evaluation, NotConverged};
 
 use crate::accuracy::Accuracy;
+use crate::comparison::Compared;
 use crate::control::Control;
 use crate::output::strength;
 use crate::plan::Plan;
+use crate::probes::Probes;
 use crate::shuffles::ShuffleScores;
 
 /// A warning where fits did not converge, with what that may mean for a probe at one of the strengths `chosen`; `of` names the fits.
@@ -24,6 +26,16 @@ pub fn unconverged(found: &[NotConverged], (fits, of): (usize, &str), chosen: im
         false => "and failed: bring the features to a scale near 1, as --transform standardise does".to_owned(),
     };
     format!("warning: {} of {fits} fits{of} did not converge, {whose}; {how_far}.\n", found.len())
+}
+
+/// Of all taps the warnings where fits did not converge, each a sentence.
+pub fn all_unconverged(probes: &Probes) -> Vec<String> {
+    let of_tap = |(evaluation, tap): (&Evaluation, &Compared)| {
+        let (of, chosen) = (format!(" on {}", tap.name), evaluation.folds.iter().map(|fold| fold.choice.c));
+        let warning = unconverged(&evaluation.not_converged, (evaluation.fits, &of), chosen);
+        warning.strip_prefix("warning: ").map(|text| text.trim_end().to_owned())
+    };
+    probes.evaluations.iter().zip(&probes.comparison.taps).filter_map(of_tap).collect()
 }
 
 /// Scores of one tap's probes.

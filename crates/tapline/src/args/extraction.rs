@@ -155,7 +155,8 @@ pub struct ExtractArgs {
     /// Bytes of pictures behind URLs to hold ahead of the work; the one that is due is fetched even if it is larger
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     pub prefetch_bytes: u64,
-    /// How often a failed request to a source behind URLs is made again, at growing intervals and for three minutes at most, before the run ends
+    /// How often a failed request to a source behind URLs is made again, at growing intervals and for three minutes at most,
+    /// before the run ends
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u8,
     /// Read every picture to find out whether it has changed, even where its file has the size and time it had before

@@ -333,8 +333,8 @@ pub struct ReportArgs {
     /// Write the figures as SVG and PNG and the table as CSV and Markdown to this folder
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
-    /// What was extracted from, a folder of pictures, a table or shards ('shards/*.tar'), to find the original pictures [default: paths are tried from
-    /// the working folder and from the store's]
+    /// What was extracted from, a folder of pictures, a table or shards ('shards/*.tar'), to find the original pictures
+    /// [default: paths are tried from the working folder and from the store's]
     #[arg(long, value_name = "PICTURES")]
     pub pictures: Option<PathBuf>,
     /// A network's card or .onnx file, where a store's name for it is not a card's; may be given several times. The galleries'

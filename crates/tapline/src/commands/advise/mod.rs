@@ -19,7 +19,7 @@ use crate::commands::compare::heading;
 use crate::control::Control;
 use crate::plan::Plan;
 use crate::probes::Probes;
-use crate::report_scores::unconverged;
+use crate::report_scores::all_unconverged;
 use crate::stores::Stores;
 use crate::{Outcome, output};
 
@@ -108,10 +108,6 @@ fn warnings(probes: &Probes, tap: usize) -> Vec<String> {
             "the strength of {name} lies at the edge of the grid in some fold; a wider one (--strengths) may do better."
         ));
     }
-    for (evaluation, tap) in probes.evaluations.iter().zip(&probes.comparison.taps) {
-        let (of, chosen) = (format!(" on {}", tap.name), evaluation.folds.iter().map(|fold| fold.choice.c));
-        let warning = unconverged(&evaluation.not_converged, (evaluation.fits, &of), chosen);
-        warnings.extend(warning.strip_prefix("warning: ").map(|text| text.trim_end().to_owned()));
-    }
+    warnings.extend(all_unconverged(probes));
     warnings
 }

@@ -15,7 +15,7 @@ use crate::learning;
 use crate::output::{counted, percent};
 use crate::plan::{Plan, copies};
 use crate::probes::Probes;
-use crate::report_scores::{self, unconverged};
+use crate::report_scores::{self, all_unconverged};
 use crate::stores::Stores;
 
 /// What the similarity of a tap is.
@@ -80,7 +80,7 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     let expected = Accuracy::of_predicted(&probes.evaluations[0], &probes.nested.predicted, &probes.plan);
     report.expected = Some(plain(&expected));
     report.verdict = verdict::with_probes(probes, report)?;
-    report.notes = notes(probes, stores, report);
+    report.notes = notes(probes, stores);
     let shifts = likeness::shifts(stores, probes)?;
     if shifts.iter().any(Option::is_some) {
         report.similarity = Some(SIMILARITY.to_owned());
@@ -116,7 +116,7 @@ fn scores(probes: &Probes, tap: usize) -> Scores {
 }
 
 /// What a reader must know to trust the scores.
-fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
+fn notes(probes: &Probes, stores: &Stores) -> Vec<String> {
     let data = &probes.plan.data;
     let mut notes = Vec::new();
     notes.extend(Some(data.left_out.sentence().trim_end().to_owned()).filter(|note| !note.is_empty()));
@@ -129,12 +129,7 @@ fn notes(probes: &Probes, stores: &Stores, report: &Report) -> Vec<String> {
             percent(shuffles.test_share)
         ));
     }
-    for (index, evaluation) in probes.evaluations.iter().enumerate() {
-        let (of, chosen) =
-            (format!(" on {}", report.tap_name(index)), evaluation.folds.iter().map(|fold| fold.choice.c));
-        let warning = unconverged(&evaluation.not_converged, (evaluation.fits, &of), chosen);
-        notes.extend(warning.strip_prefix("warning: ").map(|note| note.trim_end().to_owned()));
-    }
+    notes.extend(all_unconverged(probes));
     notes
 }
 
