@@ -62,11 +62,17 @@ pub struct Picture {
 /// The first frame of a picture as upright 8-bit grey or RGB; the crate's root states the rules.
 ///
 /// A decoder that panics becomes [`Error::DecoderPanicked`] (under `panic = "abort"` it ends the process instead).
+///
+/// # Errors
+/// For bytes that are no picture, or not one that is read, and for one beyond the limits.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
     decode_deep(bytes, limits, Bits::ALL)
 }
 
 /// As [`decode`](fn@decode), with the upper 8 of `bits` where samples have 16.
+///
+/// # Errors
+/// As [`decode`](fn@decode).
 pub fn decode_deep(bytes: &[u8], limits: &Limits, bits: Bits) -> Result<Picture, Error> {
     decode_shrunk(bytes, limits, bits, &|_| 1)
 }
@@ -74,6 +80,9 @@ pub fn decode_deep(bytes: &[u8], limits: &Limits, bits: Bits) -> Result<Picture,
 /// As [`decode_deep`], with no more pixels of a large JPEG than `views` of it need, where that is asked for.
 ///
 /// The scaled pixels are those of Pillow's `draft`, and the picture has at least twice the sides that it is resized to.
+///
+/// # Errors
+/// As [`decode`](fn@decode).
 pub fn decode_for(
     bytes: &[u8],
     limits: &Limits,

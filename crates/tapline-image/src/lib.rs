@@ -42,6 +42,8 @@
 //! - [`decode_for`] may scale JPEG while it is decoded, by 1/2, 1/4 or 1/8, as Pillow's `Image.draft` does; to the bit.
 //! - Not read: palette and floating-point TIFF, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
 //!   the first frame.
+//! - Nor are files read that ask for far more than their pixels do: TIFF whose strips or tiles hold more than four times the
+//!   picture and 64 MiB, JPEG of more than 500 scans, or more than 20 where it is large or arithmetically coded.
 //!
 //! # How close to Pillow
 //!
@@ -51,6 +53,7 @@
 //! then down, and cropping are equal to the bit for all five filters; where Pillow 13 resizes down first (some pictures
 //! higher than wide, mostly when squashed), its pixels may be one level off.
 
+mod chunks;
 mod colour;
 mod decode;
 mod error;

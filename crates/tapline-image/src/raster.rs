@@ -2,6 +2,7 @@
 //!
 //! Its decoders keep the pixels as stored; what Pillow's `convert("RGB")` or `convert("L")` drops is dropped here.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
@@ -9,7 +10,11 @@ use tapline_core::Bits;
 
 use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
-use crate::{Error, Limits, Picture, colour, tiff, webp};
+use crate::{Error, Limits, Picture, chunks, colour, jpeg, tiff, webp};
+
+/// Bytes that a PNG decoder may take before its picture's size is known, for a profile and a row of pixels; three times the
+/// file's length comes on top, for texts.
+const PNG_HEADER_BYTES: u64 = 16 << 20;
 
 /// The (first) picture in a file of `format`, called `name` in messages; of 16-bit samples the upper 8 of `bits`.
 pub(crate) fn decode(
@@ -19,9 +24,10 @@ pub(crate) fn decode(
     bits: Bits,
 ) -> Result<Picture, Error> {
     check_claims(bytes, format, name, limits)?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let bytes = without_extended_xmp(bytes, format);
+    let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut own = image::Limits::default();
-    own.max_alloc = Some(limits.max_bytes);
+    own.max_alloc = Some(most_bytes(bytes.len() as u64, format, limits));
     reader.limits(own);
     let mut decoder = reader.into_decoder().map_err(|e| refuse(e, name, (0, 0), limits))?;
 
@@ -30,8 +36,9 @@ pub(crate) fn decode(
     if decoder.total_bytes() > limits.max_bytes {
         return Err(too_much_memory(name, size, limits));
     }
+    let beside = bytes_beside(&bytes, (format, name), (size, decoder.total_bytes()), limits)?;
     // The pixels twice: as decoded, and without alpha, at eight bits or upright.
-    check_room(name, (size.0.into(), size.1.into()), 2 * decoder.total_bytes())?;
+    check_room(name, (size.0.into(), size.1.into()), (2 * decoder.total_bytes()).saturating_add(beside))?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
     let largest = largest(&decoded);
@@ -45,11 +52,60 @@ fn check_claims(bytes: &[u8], format: ImageFormat, name: &'static str, limits: &
     match format {
         ImageFormat::Tiff => tiff::overlong_tag(bytes).map_or(Ok(()), |fault| Err(broken(fault))),
         ImageFormat::WebP => {
-            let mut sizes = webp::lossy_sizes(bytes).map_err(broken)?.into_iter();
+            let mut sizes = webp::claims(bytes).map_err(broken)?.lossy_sizes.into_iter();
             sizes.try_for_each(|(width, height)| check_size(name, width, height, limits))
         }
+        ImageFormat::Png => png_size(bytes).map_or(Ok(()), |(width, height)| check_size(name, width, height, limits)),
         _ => Ok(()),
     }
+}
+
+/// Columns and rows in the header of a PNG, which is its first chunk.
+fn png_size(bytes: &[u8]) -> Option<(u64, u64)> {
+    let side = |at: usize| {
+        let side = bytes.get(at..at + 4)?;
+        Some(side.iter().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte)))
+    };
+    if bytes.get(12..16)? != b"IHDR" {
+        return None;
+    }
+    Some((side(16)?, side(20)?))
+}
+
+/// The file for decoders that read JPEG with zune-jpeg, by itself or in TIFF.
+fn without_extended_xmp(bytes: &[u8], format: ImageFormat) -> Cow<'_, [u8]> {
+    match format {
+        ImageFormat::Jpeg => jpeg::without_extended_xmp(bytes),
+        ImageFormat::Tiff if chunks::hold_jpeg(bytes) => jpeg::without_extended_xmp(bytes),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+/// What a decoder may take besides the pixels, as far as it counts it: that of PNG inflates a profile until then, whatever
+/// the picture's size, and goes on without one that is longer.
+fn most_bytes(file_len: u64, format: ImageFormat, limits: &Limits) -> u64 {
+    match format {
+        ImageFormat::Png => limits.max_bytes.min(file_len.saturating_mul(3).saturating_add(PNG_HEADER_BYTES)),
+        _ => limits.max_bytes,
+    }
+}
+
+/// What a decoder takes beside the `decoded` bytes of a picture of `size` and does not count.
+fn bytes_beside(
+    bytes: &[u8],
+    (format, name): (ImageFormat, &'static str),
+    (size, decoded): ((u32, u32), u64),
+    limits: &Limits,
+) -> Result<u64, Error> {
+    let beside = match format {
+        ImageFormat::Tiff => chunks::check(bytes, decoded, limits),
+        ImageFormat::WebP => {
+            let pixels = u64::from(size.0) * u64::from(size.1);
+            webp::claims(bytes).and_then(|claims| webp::table_bytes(claims.longest_lossless, pixels))
+        }
+        _ => Ok(0),
+    };
+    beside.map_err(|fault| Error::Broken { format: name, source: fault.into() })
 }
 
 /// What EXIF (or TIFF's own tag) says, else what XMP says.

@@ -3,25 +3,111 @@
 //! The decoder takes up to 256 MiB for a tag that claims many values, whatever the limits, and reads them one by one; no
 //! tag can have more values than the file has room for.
 
+use std::collections::BTreeMap;
+
+/// Bytes of a tag whose values are of no known type, as the decoder skips it: of BigTIFF too, whose tags are longer.
+const UNKNOWN_TAG_LEN: usize = 12;
+
 /// What is wrong with the tags of the first picture, if anything is: one that claims more bytes than the file has.
 ///
 /// What cannot be walked at all is left to the decoder, which refuses it.
 pub(crate) fn overlong_tag(bytes: &[u8]) -> Option<String> {
+    let claims_too_much = |tag: &Tag| tag.values.saturating_mul(value_bytes(tag.kind)) > bytes.len() as u64;
+    let (name, tag) = directory(bytes)?.tags.into_iter().find(|(_, tag)| claims_too_much(tag))?;
+    Some(format!("tag {name} claims {} values, more than the file has room for", tag.values))
+}
+
+/// The tags of the first picture, up to the end of the file; none where there is no way to them.
+pub(crate) fn directory(bytes: &[u8]) -> Option<Directory<'_>> {
     let file = File { bytes, big_endian: bytes.starts_with(b"MM") };
     let is_big = file.number(2, 2)? == 43;
     // Lengths in bytes of: an offset, the number of tags, a tag. BigTIFF has eight bytes where TIFF has four.
     let (offset_len, count_len, tag_len) = if is_big { (8, 8, 20) } else { (4, 2, 12) };
-    let directory = usize::try_from(file.number(if is_big { 8 } else { 4 }, offset_len)?).ok()?;
-    let tags = file.number(directory, count_len)?;
-    let first = directory.checked_add(count_len)?;
-    for tag in 0..tags {
-        let at = first.checked_add(usize::try_from(tag).ok()?.checked_mul(tag_len)?)?;
-        let (name, kind, values) = (file.number(at, 2)?, file.number(at + 2, 2)?, file.number(at + 4, offset_len)?);
-        if values.saturating_mul(value_bytes(kind)) > bytes.len() as u64 {
-            return Some(format!("tag {name} claims {values} values, more than the file has room for"));
+    let start = usize::try_from(file.number(if is_big { 8 } else { 4 }, offset_len)?).ok()?;
+    let count = file.number(start, count_len)?;
+    let mut at = start.checked_add(count_len)?;
+    let mut tags = BTreeMap::new();
+    for _ in 0..count {
+        let Some((name, tag)) = file.tag(at, offset_len) else { break };
+        if value_bytes(tag.kind) == 0 {
+            at += UNKNOWN_TAG_LEN;
+        } else {
+            tags.insert(name, tag);
+            at += tag_len;
         }
     }
-    None
+    Some(Directory { file, offset_len, tags })
+}
+
+/// The tags of a picture by number; of several with one number the last, as in the decoder.
+pub(crate) struct Directory<'a> {
+    file: File<'a>,
+    /// Bytes of an offset, in whose place values lie that fit into it.
+    offset_len: usize,
+    tags: BTreeMap<u64, Tag>,
+}
+
+impl<'a> Directory<'a> {
+    /// Whether there is a tag called `name`.
+    pub(crate) fn has(&self, name: u64) -> bool {
+        self.tags.contains_key(&name)
+    }
+
+    /// How many values a tag has, 0 where there is none of that name.
+    pub(crate) fn values(&self, name: u64) -> u64 {
+        self.tags.get(&name).map_or(0, |tag| tag.values)
+    }
+
+    /// Value `index` of a tag, none where there is no such value or it is not of a type that the decoder takes for counts.
+    pub(crate) fn number(&self, name: u64, index: u64) -> Option<u64> {
+        let tag = self.tags.get(&name)?;
+        // Bytes, shorts, longs and offsets.
+        let is_count = matches!(tag.kind, 1 | 3 | 4 | 7 | 13 | 16 | 18);
+        if index >= tag.values || !is_count {
+            return None;
+        }
+        let len = value_bytes(tag.kind) as usize;
+        let at = usize::try_from(index).ok()?.checked_mul(len)?.checked_add(self.start(tag)?)?;
+        self.file.number(at, len)
+    }
+
+    /// The first value of a tag, `default` where there is none of that name.
+    pub(crate) fn number_or(&self, name: u64, default: u64) -> Option<u64> {
+        if self.has(name) { self.number(name, 0) } else { Some(default) }
+    }
+
+    /// The values of a tag whose values are bytes.
+    pub(crate) fn bytes(&self, name: u64) -> Option<&'a [u8]> {
+        let tag = self.tags.get(&name)?;
+        if !matches!(tag.kind, 1 | 7) {
+            return None;
+        }
+        let start = self.start(tag)?;
+        self.file.bytes.get(start..start.checked_add(usize::try_from(tag.values).ok()?)?)
+    }
+
+    /// What the file has of `len` bytes from `offset` on.
+    pub(crate) fn data(&self, offset: u64, len: u64) -> &'a [u8] {
+        let bytes = self.file.bytes;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let rest = &bytes[start..];
+        &rest[..usize::try_from(len).unwrap_or(usize::MAX).min(rest.len())]
+    }
+
+    /// Where a tag's values start.
+    fn start(&self, tag: &Tag) -> Option<usize> {
+        if tag.values.saturating_mul(value_bytes(tag.kind)) <= self.offset_len as u64 {
+            return Some(tag.at);
+        }
+        usize::try_from(self.file.number(tag.at, self.offset_len)?).ok()
+    }
+}
+
+/// A type of values, how many there are, and where in the file they or their offset lie.
+struct Tag {
+    kind: u64,
+    values: u64,
+    at: usize,
 }
 
 /// Bytes of one value by the number of its type (TIFF 6.0, section 2, and BigTIFF); 0 of an unknown type.
@@ -46,6 +132,12 @@ impl File<'_> {
         let bytes = self.bytes.get(at..at.checked_add(len)?)?;
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         Some(if self.big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
+    }
+
+    /// The name of the tag at `at` and the tag, none where the file ends before.
+    fn tag(&self, at: usize, offset_len: usize) -> Option<(u64, Tag)> {
+        let (name, kind, values) = (self.number(at, 2)?, self.number(at + 2, 2)?, self.number(at + 4, offset_len)?);
+        Some((name, Tag { kind, values, at: at + 4 + offset_len }))
     }
 }
 
@@ -78,5 +170,30 @@ mod tests {
         bigtiff.extend(u64::MAX.to_le_bytes());
         assert_eq!(overlong_tag(&bigtiff[..20]), None, "cut short before its tags");
         assert!(overlong_tag(&bigtiff).is_some());
+    }
+
+    #[test]
+    fn values_are_found_beside_their_tag_and_elsewhere() {
+        let mut bytes = tiff(2);
+        bytes[18..22].copy_from_slice(&[8, 0, 16, 1]);
+        let tags = directory(&bytes).expect("a directory");
+        assert_eq!((tags.number(258, 0), tags.number(258, 1), tags.number(258, 2)), (Some(8), Some(272), None));
+        assert_eq!((tags.number(259, 0), tags.number_or(259, 1), tags.values(258)), (None, Some(1), 2));
+
+        let mut bytes = tiff(3);
+        bytes[18..22].copy_from_slice(&[40, 0, 0, 0]);
+        bytes[40..46].copy_from_slice(&[1, 0, 2, 0, 3, 0]);
+        let tags = directory(&bytes).expect("a directory");
+        assert_eq!((tags.number(258, 0), tags.number(258, 2)), (Some(1), Some(3)));
+        assert_eq!((tags.data(44, 9).len(), tags.data(60, 9).len(), tags.data(70, 9).len()), (9, 4, 0));
+    }
+
+    #[test]
+    fn a_tag_of_an_unknown_type_has_twelve_bytes_in_bigtiff_too() {
+        let mut bytes = b"II\x2b\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0".to_vec();
+        bytes.extend(b"\x01\x01\x63\0\0\0\0\0\0\0\0\0"); // tag 257 of type 99
+        bytes.extend(b"\x02\x01\x03\0\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0"); // tag 258: the short 7
+        let tags = directory(&bytes).expect("a directory");
+        assert_eq!((tags.has(257), tags.number(258, 0)), (false, Some(7)));
     }
 }

@@ -1,22 +1,58 @@
 //! A look at what a WebP file claims before the decoder sees it.
 //!
 //! The decoder takes memory for a chunk of the length it claims, and for a lossy picture of the size that its data state,
-//! before it compares them with the file's length and the canvas.
+//! before it compares them with the file's length and the canvas. For lossless data it takes as many tables of codes as they
+//! ask for, of which a picture of a few pixels uses a few.
 
 /// The chunk's own head: four letters and the length of what follows.
 const HEAD: usize = 8;
 
-/// Columns and rows that the lossy pictures in a file claim for themselves, those of animations' frames among them.
+/// About the fewest bytes of data that make a group of five tables of codes.
+const GROUP_BYTES: u64 = 12;
+
+/// Bytes of the five tables of a group: a number of four bytes for each of 1,024 beginnings of a code.
+const GROUP_TABLES: u64 = 5 * 4 * 1024;
+
+/// The most groups: their number has 16 bits.
+const MAX_GROUPS: u64 = 1 << 16;
+
+/// Bytes of lossless data that a picture of any size may have, for codes and transforms.
+const SPARE_BYTES: u64 = 16 << 10;
+
+/// What the chunks of a file say, those of animations' frames among them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// Columns and rows that the lossy pictures claim for themselves.
+    pub lossy_sizes: Vec<(u64, u64)>,
+    /// Bytes of the longest chunk of lossless data, colours or alpha.
+    pub longest_lossless: u64,
+}
+
+/// What the chunks of a file say.
 ///
 /// # Errors
 /// What is wrong, where a chunk claims more bytes than are left.
-pub(crate) fn lossy_sizes(bytes: &[u8]) -> Result<Vec<(u64, u64)>, String> {
-    let mut sizes = Vec::new();
-    walk(bytes.get(12..).unwrap_or_default(), &mut sizes)?;
-    Ok(sizes)
+pub(crate) fn claims(bytes: &[u8]) -> Result<Claims, String> {
+    let mut claims = Claims::default();
+    walk(bytes.get(12..).unwrap_or_default(), false, &mut claims)?;
+    Ok(claims)
 }
 
-fn walk(mut rest: &[u8], sizes: &mut Vec<(u64, u64)>) -> Result<(), String> {
+/// About the most bytes that tables of codes take for so many bytes of `lossless` data, of a picture of so many `pixels`.
+///
+/// Those of a large colour cache may take more.
+///
+/// # Errors
+/// What is wrong, where the data are longer than the pixels are without compression, a quarter and the codes included.
+pub(crate) fn table_bytes(lossless: u64, pixels: u64) -> Result<u64, String> {
+    if lossless > pixels.saturating_mul(5).saturating_add(SPARE_BYTES) {
+        return Err(format!("{lossless} bytes of lossless data are more than {pixels} pixels can need"));
+    }
+    Ok((lossless / GROUP_BYTES).min(MAX_GROUPS) * GROUP_TABLES)
+}
+
+/// Goes through chunks one after the other; a frame holds no frames, so that no file leads deeper than one level.
+fn walk(mut rest: &[u8], is_frame: bool, claims: &mut Claims) -> Result<(), String> {
     while let Some((head, data)) = rest.split_at_checked(HEAD) {
         let (name, len) = (&head[..4], u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize);
         let Some(inside) = data.get(..len) else {
@@ -24,9 +60,14 @@ fn walk(mut rest: &[u8], sizes: &mut Vec<(u64, u64)>) -> Result<(), String> {
             return Err(format!("chunk {name} claims {len} bytes, more than the {} that are left", data.len()));
         };
         match name {
-            b"VP8 " => sizes.extend(frame_size(inside)),
+            b"VP8 " => claims.lossy_sizes.extend(frame_size(inside)),
+            b"VP8L" => claims.longest_lossless = claims.longest_lossless.max(len as u64),
+            // The first two bits say whether it is compressed.
+            b"ALPH" if inside.first().is_some_and(|bits| bits & 3 != 0) => {
+                claims.longest_lossless = claims.longest_lossless.max(len as u64);
+            }
             // Sixteen bytes on the frame's place and time, then chunks of its own.
-            b"ANMF" => walk(inside.get(16..).unwrap_or_default(), sizes)?,
+            b"ANMF" if !is_frame => walk(inside.get(16..).unwrap_or_default(), true, claims)?,
             _ => {}
         }
         rest = data.get(len + len % 2..).unwrap_or_default();
@@ -51,16 +92,49 @@ mod tests {
         chunk
     }
 
+    fn lossy(width: u16, height: u16) -> Vec<u8> {
+        let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
+        chunk(b"VP8 ", &[b"\0\0\0\x9d\x01\x2a".as_slice(), &sides].concat())
+    }
+
     #[test]
     fn every_lossy_frame_is_found() {
-        let lossy = |width: u16, height: u16| {
-            let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
-            chunk(b"VP8 ", &[b"\0\0\0\x9d\x01\x2a".as_slice(), &sides].concat())
-        };
         let frame = chunk(b"ANMF", &[&[0; 16][..], &chunk(b"ALPH", b"odd"), &lossy(5, 6)].concat());
         let file = [b"RIFF\0\0\0\0WEBP".as_slice(), &chunk(b"VP8X", &[0; 10]), &lossy(0x7fff, 2), &frame].concat();
-        assert_eq!(lossy_sizes(&file).as_deref(), Ok(&[(0x3fff, 2), (5, 6)][..]));
-        let cut = lossy_sizes(&file[..file.len() - 2]).expect_err("cut short");
+        assert_eq!(claims(&file).expect("sound").lossy_sizes, [(0x3fff, 2), (5, 6)]);
+        let cut = claims(&file[..file.len() - 2]).expect_err("cut short");
         assert_eq!(cut, "chunk ANMF claims 46 bytes, more than the 44 that are left");
+    }
+
+    #[test]
+    fn frames_within_frames_are_not_followed() {
+        // Each head and place on the way takes 24 bytes of the file and would take a call's share of the stack.
+        let depth = 200_000;
+        let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+        for level in 0..depth {
+            let inside = 24 * (depth - level) - 8;
+            file.extend([&b"ANMF"[..], &(inside as u32).to_le_bytes(), &[0; 16]].concat());
+        }
+        file.extend(lossy(3, 4));
+        assert_eq!(claims(&file).expect("sound").lossy_sizes, [(3, 4)]);
+    }
+
+    #[test]
+    fn the_longest_lossless_data_are_found_in_frames_too() {
+        let frame = chunk(b"ANMF", &[&[0; 16][..], &chunk(b"ALPH", &[1; 30]), &lossy(5, 6)].concat());
+        let plain = chunk(b"ALPH", &[4; 90]); // alpha without compression
+        let file = [b"RIFF\0\0\0\0WEBP".as_slice(), &chunk(b"VP8L", &[0x2f; 20]), &frame, &plain].concat();
+        assert_eq!(claims(&file).expect("sound").longest_lossless, 30);
+        assert_eq!(claims(&file[..40]).expect("sound").longest_lossless, 20);
+    }
+
+    #[test]
+    fn tables_are_counted_and_more_data_than_the_pixels_can_need_refused() {
+        assert_eq!(table_bytes(11, 16), Ok(0));
+        assert_eq!(table_bytes(1200, 16), Ok(2_048_000));
+        assert_eq!(table_bytes(16_384 + 80, 16), Ok(1372 * 20_480));
+        let fault = table_bytes(16_384 + 81, 16).expect_err("too long");
+        assert_eq!(fault, "16465 bytes of lossless data are more than 16 pixels can need");
+        assert_eq!(table_bytes(4_000_000, 1_000_000), Ok(1_342_177_280));
     }
 }
