@@ -15,9 +15,8 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
-use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::pages::CheckedPages;
+use super::pages::{at_once, pages};
 use super::place::check_size;
 use super::ranges::{NextBlock, Ranges};
 use crate::Stamp;
@@ -60,6 +59,8 @@ struct Cursor {
     group: usize,
     /// The row of the file that comes next.
     next: usize,
+    /// How many rows are passed over at once.
+    step: usize,
     reader: ColumnReaderImpl<ByteArrayType>,
 }
 
@@ -146,11 +147,10 @@ impl PictureTable {
 
     /// A cursor at the start of a row group.
     fn open(&self, group: usize, file: impl ChunkReader + 'static) -> Result<Cursor, ParquetError> {
-        let metadata = self.metadata.row_group(group).column(self.column);
+        let chunk = self.metadata.row_group(group).column(self.column);
         let rows = self.starts[group + 1] - self.starts[group];
-        let pages = SerializedPageReader::new(Arc::new(file), metadata, rows, None)?;
-        let reader = ColumnReaderImpl::new(metadata.column_descr_ptr(), Box::new(CheckedPages(Box::new(pages))));
-        Ok(Cursor { group, next: self.starts[group], reader })
+        let reader = ColumnReaderImpl::new(chunk.column_descr_ptr(), pages(Arc::new(file), chunk, rows)?);
+        Ok(Cursor { group, next: self.starts[group], step: at_once(chunk, usize::MAX), reader })
     }
 
     fn keep(&self, cursor: Cursor) {
@@ -168,8 +168,12 @@ impl PictureTable {
 impl Cursor {
     fn read(&mut self, row: usize) -> Result<Option<ByteArray>, ParquetError> {
         let ends = || ParquetError::General("its row group ends before the row".to_owned());
-        if self.reader.skip_records(row - self.next)? != row - self.next {
-            return Err(ends());
+        while self.next < row {
+            let step = self.step.min(row - self.next);
+            if self.reader.skip_records(step)? != step {
+                return Err(ends());
+            }
+            self.next += step;
         }
         let mut values = Vec::new();
         let mut levels = Vec::new();
@@ -236,8 +240,9 @@ mod tests {
     use std::io::Cursor as Bytes;
     use std::time::{Duration, SystemTime};
 
+    use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
     use parquet::file::metadata::ParquetMetaDataWriter;
-    use parquet::file::properties::WriterProperties;
+    use parquet::file::properties::{WriterProperties, WriterVersion};
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
@@ -254,13 +259,17 @@ mod tests {
 
     /// Two row groups of so many rows, in many pages.
     fn written(rows: usize, has_dictionary: bool) -> Vec<u8> {
-        let schema = parse_message_type("message rows { optional binary image; }").expect("a schema");
         let properties = WriterProperties::builder()
             .set_dictionary_enabled(has_dictionary)
             .set_dictionary_page_size_limit(3000)
             .set_data_page_size_limit(700)
-            .set_write_batch_size(1)
-            .build();
+            .set_write_batch_size(1);
+        written_by(rows, properties.build())
+    }
+
+    /// The same as a writer with these properties makes them.
+    fn written_by(rows: usize, properties: WriterProperties) -> Vec<u8> {
+        let schema = parse_message_type("message rows { optional binary image; }").expect("a schema");
         let mut file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).expect("a writer");
         for group in 0..2 {
             let pictures: Vec<_> = (group * rows..(group + 1) * rows).map(picture).collect();
@@ -311,6 +320,37 @@ mod tests {
             }
             for block in [1, 100, 1000, 1 << 20] {
                 assert!(streamed(&file, block) == local, "{has_dictionary} {block}");
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_come_back_in_any_order_however_they_are_packed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.parquet");
+        let check = |version, codec, encoding| {
+            let properties = WriterProperties::builder()
+                .set_writer_version(version)
+                .set_compression(codec)
+                .set_encoding(encoding)
+                .set_dictionary_enabled(false)
+                .set_data_page_size_limit(2000)
+                .set_write_batch_size(1);
+            fs::write(&path, written_by(12, properties.build())).expect("written");
+            let rows = read_pictures(&path).expect("pictures").0;
+            for row in (0..24).rev() {
+                let found = rows[row].place.read(u64::MAX);
+                let fault = found.as_ref().err().cloned();
+                assert_eq!(found.ok(), picture(row), "row {row} by {codec} in {encoding}: {fault:?}");
+            }
+        };
+        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+            for encoding in [Encoding::PLAIN, Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+                check(version, Compression::UNCOMPRESSED, encoding);
+            }
+            let (gzip, zstd) = (Compression::GZIP(GzipLevel::default()), Compression::ZSTD(ZstdLevel::default()));
+            for codec in [Compression::SNAPPY, gzip, zstd, Compression::LZ4, Compression::LZ4_RAW] {
+                check(version, codec, Encoding::PLAIN);
             }
         }
     }

@@ -2,14 +2,21 @@
 //!
 //! Listings are tables of words; numbers are written as a CSV file would have them.
 
+use std::sync::Arc;
+
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::column::reader::{ColumnReader, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnDescriptor;
 
-use super::pages::{CheckedPages, spend};
+use super::pages::{at_once, pages};
+use super::words::spend;
+
+/// Rows whose values are held twice while they become text.
+const AT_ONCE: usize = 8192;
 
 /// Why a column is not read; none where it can be.
 pub(crate) fn unread(column: &ColumnDescriptor) -> Option<&'static str> {
@@ -45,18 +52,18 @@ pub(crate) fn is_text(column: &ColumnDescriptor) -> bool {
 }
 
 /// Adds the values of the leaf column at `index` in a row group to `found`, which may take as many bytes as are `left`.
-pub(crate) fn texts<R: parquet::file::reader::ChunkReader + 'static>(
-    file: &SerializedFileReader<R>,
+pub(crate) fn texts<R: ChunkReader + 'static>(
+    (file, metadata): (&Arc<R>, &ParquetMetaData),
     (group, index): (usize, usize),
     (found, left): (&mut Vec<Option<String>>, &mut usize),
 ) -> Result<(), ParquetError> {
-    let group = file.get_row_group(group)?;
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-    let max_level = group.metadata().column(index).column_descr().max_def_level();
-    let pages = Box::new(CheckedPages(group.get_column_page_reader(index)?));
-    let reader = get_column_reader(group.metadata().column(index).column_descr_ptr(), pages);
-    let mut take = Take { reader: Some(reader), rows, max_level, found, left };
-    match group.metadata().column(index).column_type() {
+    let group = metadata.row_group(group);
+    let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+    let chunk = group.column(index);
+    let max_level = chunk.column_descr().max_def_level();
+    let reader = get_column_reader(chunk.column_descr_ptr(), pages(file.clone(), chunk, rows)?);
+    let mut take = Take { reader: Some(reader), rows, at_once: at_once(chunk, AT_ONCE), max_level, found, left };
+    match chunk.column_type() {
         PhysicalType::BOOLEAN => take.each::<BoolType>(|value| Ok(value.to_string())),
         PhysicalType::INT32 => take.each::<Int32Type>(|value| Ok(value.to_string())),
         PhysicalType::INT64 => take.each::<Int64Type>(|value| Ok(value.to_string())),
@@ -71,6 +78,8 @@ pub(crate) fn texts<R: parquet::file::reader::ChunkReader + 'static>(
 struct Take<'a> {
     reader: Option<ColumnReader>,
     rows: usize,
+    /// How many of them are read at once.
+    at_once: usize,
     /// The level of values that are there.
     max_level: i16,
     found: &'a mut Vec<Option<String>>,
@@ -81,18 +90,26 @@ struct Take<'a> {
 impl Take<'_> {
     fn each<T: DataType>(&mut self, text: impl Fn(&T::T) -> Result<String, ParquetError>) -> Result<(), ParquetError> {
         let mut reader = get_typed_column_reader::<T>(self.reader.take().expect("taken once"));
-        let (mut levels, mut values) = (Vec::new(), Vec::new());
-        let (records, ..) = reader.read_records(self.rows, Some(&mut levels), None, &mut values)?;
-        if records != self.rows {
-            return Err(ParquetError::General(format!("a column has {records} of {} rows", self.rows)));
-        }
-        let mut values = values.iter();
-        for row in 0..records {
-            let is_there = self.max_level == 0 || levels.get(row) == Some(&self.max_level);
-            let value = if is_there { values.next() } else { None };
-            let value = value.map(&text).transpose()?;
-            spend(self.left, value.as_deref().unwrap_or_default())?;
-            self.found.push(value);
+        let mut levels: Vec<i16> = Vec::new();
+        let mut values: Vec<T::T> = Vec::new();
+        let mut read = 0;
+        while read < self.rows {
+            levels.clear();
+            values.clear();
+            let wanted = self.at_once.min(self.rows - read);
+            let (records, ..) = reader.read_records(wanted, Some(&mut levels), None, &mut values)?;
+            if records == 0 {
+                return Err(ParquetError::General(format!("a column has {read} of {} rows", self.rows)));
+            }
+            let mut there = values.iter();
+            for row in 0..records {
+                let is_there = self.max_level == 0 || levels.get(row) == Some(&self.max_level);
+                let value = if is_there { there.next() } else { None };
+                let value = value.map(&text).transpose()?;
+                spend(self.left, value.as_deref().unwrap_or_default()).map_err(ParquetError::General)?;
+                self.found.push(value);
+            }
+            read += records;
         }
         Ok(())
     }

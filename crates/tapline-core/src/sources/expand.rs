@@ -12,6 +12,9 @@ const MAX_NAMES: usize = 1_000_000;
 /// The paths that `typed` names: `{a,b}` and `{000..012}` one for each, `*`, `?` and `[…]` what exists, sorted.
 ///
 /// What exists under the very name that was typed is taken as it is.
+///
+/// # Errors
+/// [`Error::BadPattern`].
 pub fn expand(typed: &Path) -> Result<Vec<PathBuf>, Error> {
     let Some(text) = typed.to_str().filter(|_| !typed.exists()) else { return Ok(vec![typed.to_owned()]) };
     let names = expand_braces(text).ok_or_else(|| too_many(text))?;
@@ -34,6 +37,9 @@ pub fn expand(typed: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The URLs that `typed` names: `{a,b}` and `{000..012}` one for each.
+///
+/// # Errors
+/// [`Error::BadPattern`].
 pub fn expand_url(typed: &str) -> Result<Vec<String>, Error> {
     expand_braces(typed).ok_or_else(|| too_many(typed))
 }

@@ -6,13 +6,16 @@
 mod cells;
 mod columns;
 mod expand;
+pub(crate) mod footer;
 pub(crate) mod pages;
 mod parquet_file;
 mod place;
 mod ranges;
 mod shards;
 mod tar_file;
+mod thrift;
 mod webdataset;
+pub(crate) mod words;
 
 pub use cells::{CellStream, Holder, PictureTable};
 pub use expand::{expand, expand_url};

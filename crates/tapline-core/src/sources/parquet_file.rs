@@ -2,6 +2,7 @@
 //!
 //! Of a file with pictures only the words are read here; the pictures stay where they are until their turn comes.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
@@ -9,13 +10,15 @@ use std::sync::Arc;
 
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnDescriptor;
 use serde_json::Value;
 
 use super::columns::{is_text, texts, unread};
-use super::pages::MAX_WORDS;
-use super::shards::{Row, read_shards};
+use super::footer::read_footer;
+use super::shards::{MAX_COLUMNS, Row, read_shards};
+use super::words::{MAX_WORDS, swell};
 use super::{Holder, PictureTable, Place, column_name};
 use crate::store::without_panics;
 use crate::table::first_repeat;
@@ -23,11 +26,15 @@ use crate::{Error, Listing, Sample, Skipped, Stamp};
 
 /// Names of columns that are taken for the pictures where a file has several columns of bytes.
 const PICTURE_COLUMNS: [&str; 4] = ["image", "img", "picture", "photo"];
+/// Names of columns of words that mean something here; of others there may be `MAX_COLUMNS`.
+const OWN_WORDS: [&str; 3] = ["path", "label", "split"];
 /// What a server may claim of a file: its size, which nothing but its word stands for, and so its rows.
 const MAX_REMOTE_BYTES: u64 = 1 << 40;
 const MAX_REMOTE_ROWS: usize = 16_000_000;
 /// A file may claim this many rows whatever its size; beyond it needs a byte for each.
 const FREE_ROWS: u64 = 1_000_000;
+/// Bytes that it needs for each beyond them where they are pictures, whose places are held before any is read.
+const LEAST_PICTURE: u64 = 16;
 
 /// Whether a file is a Parquet file by its name.
 pub(crate) fn is_parquet(path: &Path) -> bool {
@@ -70,19 +77,24 @@ fn pictures<R: ChunkReader + 'static>(
         let what = format!("it has no column of pictures, only {}: name that column image", table.names());
         return Err(Error::BadParquet { path: path.to_owned(), what });
     };
-    let metadata = Arc::new(table.file.metadata().clone());
-    let pictures = Arc::new(PictureTable::new(holder, metadata, column));
+    let (claimed, bytes) = (table.rows, table.bytes);
+    if claimed as u64 > FREE_ROWS.max(bytes / LEAST_PICTURE) {
+        let what = format!("it claims {claimed} pictures in {bytes} bytes, fewer than {LEAST_PICTURE} for each");
+        return Err(Error::BadParquet { path: path.to_owned(), what });
+    }
+    let pictures = Arc::new(PictureTable::new(holder, table.metadata.clone(), column));
     let place = |row: usize| Place::Cell { table: pictures.clone(), row };
     let mut rows: Vec<Row> = (0..table.rows)
         .map(|row| Row { name: format!("row {row}"), place: place(row), label: None, split: None, extra: Vec::new() })
         .collect();
     let words = table.words(path, column)?;
     for (name, values) in words.columns {
+        let column: Arc<str> = column_name(&name).into();
         for (row, value) in rows.iter_mut().zip(values) {
             match name.as_str() {
                 "label" => row.label = value,
                 "split" => row.split = value,
-                other => row.extra.extend(value.map(|value| (column_name(other), value))),
+                _ => row.extra.extend(value.map(|value| (column.clone(), value))),
             }
         }
     }
@@ -98,7 +110,8 @@ struct Words {
 }
 
 struct Table<R: ChunkReader> {
-    file: SerializedFileReader<R>,
+    file: Arc<R>,
+    metadata: Arc<ParquetMetaData>,
     /// How a file of this machine looked just before it was read.
     stamp: Option<Stamp>,
     bytes: u64,
@@ -120,16 +133,17 @@ impl<R: ChunkReader + 'static> Table<R> {
     /// Of a file of `bytes` bytes.
     fn of(path: &Path, file: R, bytes: u64) -> Result<Self, Error> {
         let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
-        let file = without_panics(|| SerializedFileReader::new(file)).map_err(|error| fault(path, error, ""))?;
-        let metadata = file.metadata();
-        let claimed = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
-        let rows = claimed.sum::<Option<u64>>().filter(|&rows| rows <= bytes.max(FREE_ROWS));
+        let metadata = without_panics(|| read_footer(&file)).map_err(|error| fault(path, error, ""))?;
+        let mut claimed = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+        let rows = claimed.try_fold(0u64, |sum, rows| sum.checked_add(rows?));
+        let rows = rows.filter(|&rows| rows <= bytes.max(FREE_ROWS));
         let rows = rows.ok_or_else(|| bad(format!("it claims more rows than its {bytes} bytes can hold")))?;
         if rows == 0 {
             return Err(Error::EmptyTable { path: path.to_owned() });
         }
         let leaves = metadata.file_metadata().schema_descr().columns().to_vec();
-        Ok(Self { bytes, leaves, rows: rows as usize, file, stamp: None })
+        let (file, metadata) = (Arc::new(file), Arc::new(metadata));
+        Ok(Self { bytes, leaves, rows: rows as usize, file, metadata, stamp: None })
     }
 
     /// Checks what is read of a file that is not on this machine: that columns lie within its bytes, and share none.
@@ -140,7 +154,7 @@ impl<R: ChunkReader + 'static> Table<R> {
                 "it has {bytes} bytes and {rows} rows, more than {MAX_REMOTE_BYTES} and {MAX_REMOTE_ROWS}: part it into several"
             ));
         }
-        let chunks = self.file.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let chunks = self.metadata.row_groups().iter().flat_map(|group| group.columns());
         let ranges = without_panics(|| Ok(chunks.map(|chunk| chunk.byte_range()).collect::<Vec<_>>()));
         let mut ranges = ranges.map_err(|error| error.to_string())?;
         ranges.retain(|&(_, bytes)| bytes > 0);
@@ -165,7 +179,7 @@ impl<R: ChunkReader + 'static> Table<R> {
                 [name] if is_bytes && !is_text(leaf) => name,
                 _ => continue,
             };
-            if !["path", "label", "split"].contains(&name.as_str()) {
+            if !OWN_WORDS.contains(&name.as_str()) {
                 found.push((index, name));
             }
         }
@@ -199,30 +213,35 @@ impl<R: ChunkReader + 'static> Table<R> {
     fn words(&self, path: &Path, without: usize) -> Result<Words, Error> {
         let bad = |what: String| Error::BadParquet { path: path.to_owned(), what };
         let mut words = Words { columns: Vec::new(), passed_over: Vec::new() };
-        let mut places = Vec::new();
+        let (mut places, mut known) = (Vec::new(), HashSet::new());
         for (index, leaf) in self.leaves.iter().enumerate().filter(|(index, _)| *index != without) {
             let name = leaf.path().string();
             if let Some(reason) = unread(leaf) {
                 words.passed_over.push(Skipped { path: format!("column {name}"), reason: reason.to_owned() });
                 continue;
             }
-            if words.columns.iter().any(|(known, _)| *known == name) {
+            if !known.insert(name.clone()) {
                 return Err(bad(format!("it has the column {name:?} twice: rename one of them")));
+            }
+            if words.columns.len() == MAX_COLUMNS + OWN_WORDS.len() {
+                return Err(bad(format!("it has more than {MAX_COLUMNS} columns of words: leave some out")));
             }
             words.columns.push((name, Column::new()));
             places.push(index);
         }
         let mut left = MAX_WORDS;
         // What lies together is read together.
-        for group in 0..self.file.num_row_groups() {
+        for group in 0..self.metadata.num_row_groups() {
             for ((name, values), &index) in words.columns.iter_mut().zip(&places) {
-                without_panics(|| texts(&self.file, (group, index), (&mut *values, &mut left)))
+                let file = (&self.file, &*self.metadata);
+                without_panics(|| texts(file, (group, index), (&mut *values, &mut left)))
                     .map_err(|error| fault(path, error, &format!("column {name:?} cannot be read: ")))?;
             }
         }
+        let features = self.features().unwrap_or_default();
         for (name, values) in &mut words.columns {
-            match self.class_names(name) {
-                Some(names) => name_classes(values, &names).map_err(bad)?,
+            match class_names(&features, name) {
+                Some(names) => name_classes(values, &names, &mut left).map_err(bad)?,
                 None if matches!(name.as_str(), "label" | "split") => tidy(values),
                 None => {}
             }
@@ -230,16 +249,12 @@ impl<R: ChunkReader + 'static> Table<R> {
         Ok(words)
     }
 
-    /// The names of a column's classes, as Hugging Face's datasets state them.
-    fn class_names(&self, column: &str) -> Option<Vec<String>> {
-        let metadata = self.file.metadata().file_metadata().key_value_metadata()?;
+    /// What Hugging Face's datasets state of the columns.
+    fn features(&self) -> Option<Value> {
+        let metadata = self.metadata.file_metadata().key_value_metadata()?;
         let text = metadata.iter().find(|entry| entry.key == "huggingface")?.value.as_deref()?;
-        let stated: Value = serde_json::from_str(text).ok()?;
-        let feature = stated.get("info")?.get("features")?.get(column)?;
-        if feature.get("_type").and_then(Value::as_str) != Some("ClassLabel") {
-            return None;
-        }
-        feature.get("names")?.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+        let mut stated: Value = serde_json::from_str(text).ok()?;
+        stated.pointer_mut("/info/features").map(Value::take)
     }
 
     fn listing(&self, path: &Path) -> Result<Listing, Error> {
@@ -306,14 +321,26 @@ fn fault(path: &Path, error: ParquetError, what: &str) -> Error {
     }
 }
 
-/// Numbers of classes become their names; -1 is Hugging Face's word for no label.
-fn name_classes(values: &mut Column, names: &[String]) -> Result<(), String> {
+/// The names of a column's classes, as Hugging Face's datasets state them.
+fn class_names<'a>(features: &'a Value, column: &str) -> Option<Vec<&'a str>> {
+    let feature = features.get(column)?;
+    if feature.get("_type").and_then(Value::as_str) != Some("ClassLabel") {
+        return None;
+    }
+    feature.get("names")?.as_array()?.iter().map(Value::as_str).collect()
+}
+
+/// Numbers of classes become their names, which may take as many bytes as are `left`; -1 is Hugging Face's word for no label.
+fn name_classes(values: &mut Column, names: &[&str], left: &mut usize) -> Result<(), String> {
     for value in values {
         let Some(text) = value.as_deref() else { continue };
         *value = match text.parse::<i64>() {
             Ok(-1) => None,
             Ok(class) => match usize::try_from(class).ok().and_then(|class| names.get(class)) {
-                Some(name) => Some(name.clone()),
+                Some(name) => {
+                    swell(left, name.len())?;
+                    Some((*name).to_owned())
+                }
                 None => return Err(format!("it has the class {class} where its metadata names {}", names.len())),
             },
             Err(_) => continue,
@@ -326,5 +353,75 @@ fn name_classes(values: &mut Column, names: &[String]) -> Result<(), String> {
 fn tidy(values: &mut Column) {
     for value in values {
         *value = value.take().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::metadata::ParquetMetaDataWriter;
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    /// A file of one row that has these columns of bytes.
+    fn written(columns: &str) -> Vec<u8> {
+        let schema = parse_message_type(&format!("message rows {{ {columns} }}")).expect("a schema");
+        let properties = WriterProperties::builder().build();
+        let mut file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).expect("a writer");
+        let mut group = file.next_row_group().expect("a group");
+        while let Some(mut column) = group.next_column().expect("a column") {
+            let value = [ByteArray::from("a.png")];
+            column.typed::<ByteArrayType>().write_batch(&value, Some(&[1]), None).expect("written");
+            column.close().expect("closed");
+        }
+        group.close().expect("closed");
+        file.into_inner().expect("bytes")
+    }
+
+    #[test]
+    fn more_columns_than_a_listing_may_have_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.parquet");
+        let read = |further: usize| {
+            let columns: Vec<String> =
+                (0..further).map(|number| format!("optional binary c{number} (UTF8);")).collect();
+            let bytes = written(&format!("optional binary path (UTF8); {}", columns.concat()));
+            std::fs::write(&path, bytes).expect("written");
+            read_parquet(&path).map(|listing| listing.columns.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(1000), Ok(1000));
+        let message = read(1003).expect_err("too many");
+        assert!(message.contains("it has more than 1000 columns of words"), "{message}");
+    }
+
+    #[test]
+    fn more_pictures_than_the_bytes_can_hold_are_refused() {
+        let file = written("optional binary image;");
+        let read = read_footer(&Bytes::from(file.clone())).expect("an index");
+        let group = read.row_groups()[0].clone().into_builder().set_num_rows(2_000_000).build().expect("a group");
+        let claimed = ParquetMetaData::new(read.file_metadata().clone(), vec![group]);
+        let mut index = Vec::new();
+        ParquetMetaDataWriter::new(&mut index, &claimed).finish().expect("an index");
+        let holder = Holder::Url { url: "s3://bucket/a.parquet".into(), version: None };
+        let file = Bytes::from([file, index].concat());
+        // A byte for each row is there.
+        let read = read_pictures_at("s3://bucket/a.parquet".as_ref(), (file, 3_000_000), holder);
+        let message = read.map(|(rows, _)| rows.len()).expect_err("too many").to_string();
+        assert!(message.contains("it claims 2000000 pictures in 3000000 bytes"), "{message}");
+    }
+
+    #[test]
+    fn names_of_classes_are_counted_however_often_one_is_there() {
+        let named = |mut left: usize| {
+            let mut values = vec![Some("0".to_owned()), None, Some("0".to_owned())];
+            name_classes(&mut values, &["a long name"], &mut left).map(|()| values[2].clone())
+        };
+        assert_eq!(named(22), Ok(Some("a long name".to_owned())));
+        let message = named(21).expect_err("too long");
+        assert!(message.contains("its words take more than 2 GiB"), "{message}");
     }
 }

@@ -20,8 +20,8 @@ use crate::samples::path_text;
 use crate::store::{IndexedPicture, TarIndex};
 use crate::{Error, Indexes, Listing, Sample, Skipped};
 
-/// The most columns that the side files of pictures may make together.
-const MAX_COLUMNS: usize = 1000;
+/// The most columns that the side files of pictures, or the words of a Parquet file, may make together.
+pub(crate) const MAX_COLUMNS: usize = 1000;
 
 /// Bytes of a tar file behind a URL that one read for its index asks for.
 const REMOTE_BUFFER: usize = 4 << 20;
@@ -34,7 +34,7 @@ pub(crate) struct Row {
     pub label: Option<String>,
     pub split: Option<String>,
     /// Names and values of further columns.
-    pub extra: Vec<(String, String)>,
+    pub extra: Vec<(Arc<str>, String)>,
 }
 
 /// Whether a file is a shard by its name.
@@ -131,6 +131,7 @@ pub fn shards_listing<R: Read + Seek + Send + 'static>(
 fn shard_of(index: TarIndex, place: &dyn Fn(u64, u64) -> Place) -> (Vec<Row>, Vec<Skipped>) {
     let row = |one: IndexedPicture| {
         let IndexedPicture { name, offset, bytes, label, split, extra } = one;
+        let extra = extra.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Row { name, place: place(offset, bytes), label, split, extra }
     };
     (index.pictures.into_iter().map(row).collect(), index.passed_over)
@@ -145,7 +146,7 @@ fn index_of((rows, passed_over): &(Vec<Row>, Vec<Skipped>)) -> TarIndex {
             bytes,
             label: row.label.clone(),
             split: row.split.clone(),
-            extra: row.extra.clone(),
+            extra: row.extra.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
         },
         _ => unreachable!("its pictures are parts of it"),
     };
@@ -226,7 +227,7 @@ impl Gathered {
         for row in rows {
             let mut extra = Vec::new();
             for (name, value) in row.extra {
-                let position = self.column(shard, name)?;
+                let position = self.column(shard, &name)?;
                 if extra.len() <= position {
                     extra.resize(position + 1, None);
                 }
@@ -240,16 +241,16 @@ impl Gathered {
         Ok(())
     }
 
-    fn column(&mut self, shard: &str, name: String) -> Result<usize, Error> {
-        if let Some(&position) = self.columns.get(&name) {
+    fn column(&mut self, shard: &str, name: &str) -> Result<usize, Error> {
+        if let Some(&position) = self.columns.get(name) {
             return Ok(position);
         }
         if self.columns.len() == MAX_COLUMNS {
             let what = format!("its pictures have more than {MAX_COLUMNS} different columns");
             return Err(Error::BadTar { path: shard.into(), what });
         }
-        self.listing.columns.push(name.clone());
-        self.columns.insert(name, self.columns.len());
+        self.listing.columns.push(name.to_owned());
+        self.columns.insert(name.to_owned(), self.columns.len());
         Ok(self.columns.len() - 1)
     }
 

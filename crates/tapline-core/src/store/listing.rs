@@ -12,13 +12,14 @@ use parquet::column::reader::ColumnReaderImpl;
 use parquet::column::writer::ColumnWriterImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use crate::sources::pages::{CheckedPages, MAX_WORDS, spend};
+use crate::sources::footer::read_footer;
+use crate::sources::pages::{at_once, pages};
+use crate::sources::words::{MAX_WORDS, spend};
 use crate::table::OWN_COLUMNS;
 use crate::{Digest, Error};
 
@@ -39,7 +40,7 @@ pub struct StoredListing {
     pub skipped: Vec<Option<String>>,
 }
 
-/// Rows whose texts are held twice while they are written; a whole number of the writer's own batches of 1,024.
+/// Rows whose texts are held twice while they are written or read; a whole number of the writer's own batches of 1,024.
 const AT_ONCE: usize = 8192;
 
 /// The values of a column.
@@ -153,9 +154,10 @@ pub(crate) fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) 
 }
 
 fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, ParquetError> {
-    let reader = SerializedFileReader::new(bytes)?;
-    check_rows(reader.metadata(), rows)?;
-    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let metadata = read_footer(&bytes)?;
+    check_rows(&metadata, rows)?;
+    let file = Arc::new(bytes);
+    let schema = metadata.file_metadata().schema_descr_ptr();
     let (mut columns, mut left) = (Vec::new(), MAX_WORDS);
     for (i, field) in schema.columns().iter().enumerate() {
         if field.physical_type() != PhysicalType::BYTE_ARRAY || field.max_def_level() != 1 || field.max_rep_level() != 0
@@ -163,8 +165,8 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, Par
             return Err(ParquetError::General(format!("column {:?} is not of nullable strings", field.name())));
         }
         let mut values = Column::new();
-        for group in 0..reader.num_row_groups() {
-            read_column(&*reader.get_row_group(group)?, i, (&mut values, &mut left))?;
+        for group in metadata.row_groups() {
+            read_column((&file, group), i, (&mut values, &mut left))?;
         }
         columns.push((field.name().to_owned(), values));
     }
@@ -183,22 +185,33 @@ fn check_rows(metadata: &ParquetMetaData, rows: usize) -> Result<(), ParquetErro
 }
 
 fn read_column(
-    group: &dyn RowGroupReader,
+    (file, group): (&Arc<bytes::Bytes>, &RowGroupMetaData),
     i: usize,
     (values, left): (&mut Column, &mut usize),
 ) -> Result<(), ParquetError> {
-    let rows =
-        usize::try_from(group.metadata().num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
-    let pages = Box::new(CheckedPages(group.get_column_page_reader(i)?));
-    let mut reader = ColumnReaderImpl::<ByteArrayType>::new(group.metadata().column(i).column_descr_ptr(), pages);
-    let (mut levels, mut present) = (Vec::new(), Vec::new());
-    reader.read_records(rows, Some(&mut levels), None, &mut present)?;
-    let mut present = present.iter();
-    for level in levels {
-        let text = if level == 0 { None } else { present.next() };
-        let text = text.map(|bytes| bytes.as_utf8()).transpose()?;
-        spend(left, text.unwrap_or_default())?;
-        values.push(text.map(str::to_owned));
+    let rows = usize::try_from(group.num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
+    let chunk = group.column(i);
+    let mut reader =
+        ColumnReaderImpl::<ByteArrayType>::new(chunk.column_descr_ptr(), pages(file.clone(), chunk, rows)?);
+    let mut levels: Vec<i16> = Vec::new();
+    let mut present: Vec<ByteArray> = Vec::new();
+    let mut read = 0;
+    while read < rows {
+        levels.clear();
+        present.clear();
+        let wanted = at_once(chunk, AT_ONCE).min(rows - read);
+        let (records, ..) = reader.read_records(wanted, Some(&mut levels), None, &mut present)?;
+        if records == 0 {
+            return Err(ParquetError::General(format!("a column has {read} of {rows} rows")));
+        }
+        let mut there = present.iter();
+        for level in &levels {
+            let text = if *level == 0 { None } else { there.next() };
+            let text = text.map(|bytes| bytes.as_utf8()).transpose()?;
+            spend(left, text.unwrap_or_default()).map_err(ParquetError::General)?;
+            values.push(text.map(str::to_owned));
+        }
+        read += records;
     }
     Ok(())
 }
@@ -267,6 +280,16 @@ mod tests {
         let error = read(bytes, 3).expect_err("63 texts");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(cause.contains("a dictionary claims 63 values"), "{cause}");
+    }
+
+    #[test]
+    fn an_index_with_a_list_of_truths_beyond_number_is_refused_at_once() {
+        // A field with number 20, which nobody knows: 2,147,483,647 truths.
+        let index = [0x09, 40, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0];
+        let bytes = [&b"PAR1"[..], &index, &(index.len() as u32).to_le_bytes(), b"PAR1"].concat();
+        let error = read(bytes, 3).expect_err("no listing");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(cause.contains("its index cannot be read: it ends early"), "{cause}");
     }
 
     #[test]
