@@ -92,6 +92,12 @@ fn pictures_do_not_change_each_others_features_where_scales_are_of_batches() {
         std::fs::read(scratch.path(batch).join("features/conv2.mean.npy")).expect("rows")
     };
     assert!(features("1") == features("5"), "rows depend on their batch");
+    // A file that fixes another batch cannot be helped.
+    let script = "import onnx, sys\nm = onnx.load(sys.argv[1])\n\
+                  m.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2\nonnx.save(m, sys.argv[2])";
+    let (script, fixed) = (scratch.write("fix.py", script).display().to_string(), scratch.text("fixed.onnx"));
+    ran(python(&script, &[&model, &fixed])).ok();
+    run(tapline(&["layers", &fixed])).fails_with(&["quantised dynamically with a fixed batch of 2", "a batch of 1"]);
 }
 
 /// NHWC input, float16 and QDQ inside, a side file, operator sets 7 and 21, batch fixed at 1: made by a script, listed

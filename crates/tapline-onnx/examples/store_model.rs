@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let taps: Vec<TapRequest> = manifest.taps.iter().map(request).collect::<Result<_, _>>()?;
     let trunk = in_precision(&model, &manifest.space.precision)?;
-    let tapped = tap_model(&trunk, &taps, size, trunk.input.batch)?;
+    let tapped = tap_model(&trunk, &taps, size)?;
     std::fs::write(out, tapped.onnx())?;
     Ok(())
 }

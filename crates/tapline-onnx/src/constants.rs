@@ -26,15 +26,18 @@ impl<'a> Constants<'a> {
     }
 }
 
-/// The numbers of a float32 tensor; none where it has another type, or not as many as its sizes say.
+/// The numbers of a float32 tensor; none where it is not [one](is_floats).
 pub(crate) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    if tensor.data_type != data_type::FLOAT {
-        return None;
-    }
-    let count = tensor.dims.iter().try_fold(1usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?))?;
-    let values = match &tensor.raw_data {
+    is_floats(tensor).then(|| match &tensor.raw_data {
         Some(raw) => raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
         None => tensor.float_data.clone(),
-    };
-    (values.len() == count).then_some(values)
+    })
+}
+
+/// Whether a tensor is of float32, and has as many numbers as its sizes say.
+pub(crate) fn is_floats(tensor: &TensorProto) -> bool {
+    let mut sizes = tensor.dims.iter();
+    let count = sizes.try_fold(1usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?));
+    let found = tensor.raw_data.as_ref().map_or(tensor.float_data.len(), |raw| raw.len() / 4);
+    tensor.data_type == data_type::FLOAT && count == Some(found)
 }

@@ -51,16 +51,12 @@ pub struct TapRequest<'a> {
 /// The prefix of every tensor name that Tapline adds.
 pub(crate) const OWN: &str = "tapline/";
 
-/// Makes the network that ends at `taps`; `batch` fixes the pictures per pass, none leaves it free.
+/// Makes the network that ends at `taps`; how many pictures a pass takes is free, unless the model's input fixes it.
 ///
 /// # Errors
 /// [`Error::Pooling`] where a pooling does not fit its layer, [`Error::Unusable`] where the graph is unsound.
-pub fn tap_model(
-    model: &Model,
-    taps: &[TapRequest],
-    size: InputSize,
-    batch: Option<usize>,
-) -> Result<TappedModel, Error> {
+pub fn tap_model(model: &Model, taps: &[TapRequest], size: InputSize) -> Result<TappedModel, Error> {
+    let batch = model.input.batch;
     let unusable = |what: String| Error::Unusable { path: model.path.clone(), what };
     let sources: Vec<Source> = taps.iter().map(|tap| Source::of(model, tap)).collect();
     let wanted: Vec<&str> = sources.iter().flat_map(Source::names).collect();

@@ -13,6 +13,8 @@ pub(crate) struct Graph<'a> {
     pub nodes: Vec<&'a NodeProto>,
     /// For each node, the tensors it reads, those captured by its sub-graphs included.
     reads: Vec<Vec<&'a str>>,
+    /// For each node, those that write what it reads.
+    sources: Vec<Vec<usize>>,
     producer: HashMap<&'a str, usize>,
 }
 
@@ -36,8 +38,10 @@ impl<'a> Graph<'a> {
         for (new, &old) in order.iter().enumerate() {
             position[old] = new;
         }
+        let source = |tensor: &&str| written.get(tensor).map(|&old| position[old]);
         Ok(Self {
             nodes: order.iter().map(|&i| &graph.node[i]).collect(),
+            sources: order.iter().map(|&i| reads[i].iter().filter_map(source).collect()).collect(),
             reads: order.iter().map(|&i| reads[i].clone()).collect(),
             producer: written.into_iter().map(|(name, old)| (name, position[old])).collect(),
         })
@@ -70,9 +74,7 @@ impl<'a> Graph<'a> {
         }
         for node in (0..self.nodes.len()).rev() {
             if needed[node] {
-                for source in self.reads[node].iter().filter_map(|t| self.producer(t)) {
-                    needed[source] = true;
-                }
+                self.sources[node].iter().for_each(|&source| needed[source] = true);
             }
         }
         needed

@@ -7,6 +7,7 @@
 //! use std::path::{Path, PathBuf};
 //! use tapline_onnx::{Card, Device, Extractor, InputSize, Runtime, list_layers, select_taps, tap_model};
 //!
+//! // Its official builds for Linux send telemetry unless ORT_DISABLE_TELEMETRY is 1 in the environment.
 //! let runtime = Runtime::load(&[PathBuf::from("/usr/lib/libonnxruntime.so")])?;
 //! let card = Card::read(Path::new("models/squeezenet1.1.toml"))?;
 //! let model = card.read_model()?;
@@ -15,7 +16,7 @@
 //! let selection = select_taps(&layers, &["fire4".to_owned()], &[tapline_core::Pooling::Mean])?;
 //!
 //! // The graph ends at fire4: nothing behind it is computed.
-//! let tapped = tap_model(&model, &selection.taps, size, None)?;
+//! let tapped = tap_model(&model, &selection.taps, size)?;
 //! let mut extractor = Extractor::load(&tapped, &runtime, Device::Cpu, &Sharing::alone(1))?;
 //! let pictures = vec![0.0; 2 * extractor.picture_values()]; // [2, 3, 224, 224]
 //! let mut rows = vec![Vec::new()];
@@ -36,6 +37,7 @@ mod int8;
 mod layers;
 mod model;
 mod norms;
+mod parts;
 mod precision;
 mod preprocessing;
 mod proto;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::constants::Constants;
+use crate::parts::{MAX_PARTS, Unsound, check_parts};
 use crate::proto::{
     EXTERNAL, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, data_type, entries,
 };
@@ -25,6 +26,9 @@ pub const MIN_OPSET: i64 = 7;
 
 /// Protobuf's own limit on one message, in bytes.
 const MAX_BYTES: u64 = (1 << 31) - 1;
+
+/// Nodes of a graph, at most: what each tensor needs is looked up for all of them. Large networks have thousands.
+const MAX_NODES: usize = 50_000;
 
 /// A checked ONNX model in memory.
 #[derive(Debug, Clone)]
@@ -132,11 +136,22 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<ModelProto, Error> {
     if bytes.trim_ascii_start().starts_with(b"<") {
         return refuse("it looks like a web page saved under this name; download the file itself");
     }
+    match check_parts(&bytes) {
+        Ok(()) => {}
+        Err(Unsound::Damaged) => return refuse("it is damaged, cut short or another kind of file"),
+        Err(Unsound::TooMany) => {
+            let what = format!("it has more than {MAX_PARTS} nodes, attributes and names; no network has so many");
+            return refuse(&what);
+        }
+    }
     let proto = match ModelProto::decode(Bytes::from(bytes)) {
         Ok(proto) => proto,
         Err(error) => return refuse(&format!("it is damaged, cut short or another kind of file ({error})")),
     };
     match &proto.graph {
+        Some(graph) if graph.node.len() > MAX_NODES => {
+            refuse(&format!("it has {} nodes, and {MAX_NODES} are the most that are read", graph.node.len()))
+        }
         Some(graph) if !graph.node.is_empty() => Ok(proto),
         _ => refuse("it holds no graph"),
     }

@@ -69,7 +69,8 @@ impl Extractor {
     /// Appends to `rows[t]` the features `[count, features]` of tap t for `pictures`, `[count, channels, height, width]`.
     ///
     /// # Errors
-    /// [`Error::Run`] where the runtime fails, [`Error::Output`] where a tap gives another shape than it promised.
+    /// [`Error::Run`] where the runtime fails, [`Error::Memory`] where it has none for so many pictures, [`Error::Output`] where a tap gives
+    /// another shape than it promised. `rows` is then as it was.
     ///
     /// # Panics
     /// If `pictures` is not a whole number of pictures, or `rows` has not one vector for each tap.
@@ -77,10 +78,12 @@ impl Extractor {
         let values = self.picture_values();
         assert_eq!(pictures.len() % values, 0, "a whole number of pictures");
         assert_eq!(rows.len(), self.outputs.len(), "one vector of rows for each tap");
-        for chunk in pictures.chunks(self.batch * values) {
-            self.run_one(chunk, rows)?;
+        let before: Vec<usize> = rows.iter().map(Vec::len).collect();
+        let done = pictures.chunks(self.batch * values).try_for_each(|chunk| self.run_one(chunk, rows));
+        if done.is_err() {
+            rows.iter_mut().zip(before).for_each(|(rows, before)| rows.truncate(before));
         }
-        Ok(())
+        done
     }
 
     fn run_one(&mut self, pictures: &[f32], rows: &mut [Vec<f32>]) -> Result<(), Error> {

@@ -32,7 +32,7 @@ const POOLINGS: [Pooling; 6] =
 
 /// Reads a model, lists its layers, taps each with every pooling, and turns it into bytes and halves; gives how many networks were made.
 pub fn edit(path: &Path) -> usize {
-    let Ok(model) = Model::read(path, None) else { return 0 };
+    let Ok(mut model) = Model::read(path, None) else { return 0 };
     let Ok(graph) = Graph::new(model.graph()) else { return 0 };
     let candidates = candidates(&model, &graph);
     let layers = layers_of((&model, &graph), (SIZE, &[]), &candidates, &measured(&model, &candidates));
@@ -40,11 +40,15 @@ pub fn edit(path: &Path) -> usize {
     let requests = || layers.iter().flat_map(|layer| POOLINGS.map(|pooling| TapRequest { layer, pooling }));
     let singles = requests().filter(|&request| is_tapped(&model, &[request])).count();
     let fitting: Vec<TapRequest> = requests().filter(|request| crate::features(request).is_ok()).collect();
-    singles + usize::from(is_tapped(&model, &fitting)) + in_bytes(&model, &layers) + in_halves(&model, &layers)
+    let made =
+        singles + usize::from(is_tapped(&model, &fitting)) + in_bytes(&model, &layers) + in_halves(&model, &layers);
+    // The same with as many pictures per pass as one likes, where the file fixes it, or else with one.
+    model.input.batch = model.input.batch.map_or(Some(1), |_| None);
+    made + usize::from(is_tapped(&model, &fitting))
 }
 
 fn is_tapped(model: &Model, taps: &[TapRequest]) -> bool {
-    tap_model(model, taps, SIZE, Some(1)).is_ok() && tap_model(model, taps, SIZE, None).is_ok()
+    tap_model(model, taps, SIZE).is_ok()
 }
 
 /// The network in halves, tapped once more.

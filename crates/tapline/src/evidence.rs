@@ -62,7 +62,7 @@ impl Tapped {
         let found = found.collect::<anyhow::Result<Vec<(&Layer, [usize; 3])>>>()?;
         let requests: Vec<TapRequest<'_>> =
             found.iter().map(|&(layer, _)| TapRequest { layer, pooling: Pooling::Flatten }).collect();
-        let tapped = tap_model(&model, &requests, size, network.model.input.batch)?;
+        let tapped = tap_model(&model, &requests, size)?;
         let extractor = Extractor::load(&tapped, runtime, Device::Cpu, &Sharing::alone(0))?;
         let shapes = found.into_iter().map(|(_, shape)| shape).collect();
         Ok(Self { extractor, preprocess, shapes, scratch: Scratch::default() })

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::INT8;
 use crate::Error;
-use crate::constants::{Constants, floats};
+use crate::constants::{Constants, floats, is_floats};
 use crate::folding::{is_plain_normalisation, is_standard};
 use crate::graph::Graph;
 use crate::model::Model;
@@ -156,7 +156,7 @@ fn is_quantised(node: &NodeProto) -> bool {
 }
 
 fn has_float_weights(node: &NodeProto, constants: &Constants) -> bool {
-    let is_float = |name: &String| constants.get(name).and_then(floats).is_some();
+    let is_float = |name: &String| constants.get(name).is_some_and(is_floats);
     node.input.get(1).is_some_and(is_float) && node.input.get(2).is_none_or(|bias| bias.is_empty() || is_float(bias))
 }
 

@@ -46,7 +46,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     }
     passed_over.iter().for_each(|reason| eprintln!("tapline: passed over: {reason}"));
     let model = &settled.network.model;
-    let tapped = tap_model(model, &selection.taps, settled.size, model.input.batch)?;
+    let tapped = tap_model(model, &selection.taps, settled.size)?;
     // A network in another precision is not the one that is at hand here.
     if settled.chosen.device == Device::Cpu && args.precision == PrecisionArg::Float32 {
         settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count());
@@ -220,7 +220,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let mut deep = Deep::default();
     for group in groups {
         let requests = requests_of(&writer, &group, &settled.layers)?;
-        let model = tap_model(trunk, &requests, settled.size, trunk.input.batch)?;
+        let model = tap_model(trunk, &requests, settled.size)?;
         let pass = settled.pass(&model, interrupt);
         let (writer, strict, prune) = (&mut writer, args.strict, args.prune);
         let (taps, skipped, kept) = (&group.taps, Vec::new(), Instant::now());
