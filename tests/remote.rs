@@ -88,6 +88,18 @@ fn a_listing_names_files_and_urls_and_a_missing_one_is_skipped_with_its_reason()
     assert_eq!(store[128 + 256..128 + 512], local[128 + 3 * 256..128 + 4 * 256]);
 }
 
+/// A length is a promise: what comes beyond it is not taken, however long the server goes on.
+#[test]
+fn a_body_without_end_ends_the_run_with_the_name_of_its_source() {
+    let (scratch, objects) = objects(2);
+    let server = Server::start(objects, None);
+    let path = "/bucket/pictures/light/1.png";
+    server.trouble(path, &[Trouble::Endless; 8]);
+    let url = server.url(path);
+    scratch.write("list.csv", format!("path,label\npictures/dark/0.png,dark\n{url},light\n"));
+    run(extract(&scratch.text("list.csv"), &scratch.text("store"), &[])).fails_with(&[&url, "or more came of"]);
+}
+
 #[test]
 fn wrong_credentials_end_the_run_with_one_sentence_that_holds_none() {
     let (scratch, objects) = objects(2);

@@ -28,6 +28,8 @@ pub enum Trouble {
     Silence,
     /// The body comes in pieces, half a second apart.
     Slow,
+    /// A gibibyte comes in chunks, whatever length the head announces.
+    Endless,
     /// All of the object comes, whatever part of it was asked for.
     Whole,
     /// Nothing goes wrong this time.
@@ -203,6 +205,8 @@ impl Shared {
             None => (200, &bytes[..], tag),
         };
         self.served.fetch_add(1, Ordering::SeqCst);
+        let more =
+            if matches!(trouble, Some(Trouble::Endless)) { more + "Transfer-Encoding: chunked\r\n" } else { more };
         let head = head(status, &more, part.len());
         let is_head = first.starts_with("HEAD");
         self.heads.fetch_add(is_head.into(), Ordering::SeqCst);
@@ -211,6 +215,10 @@ impl Shared {
         }
         let sent = match trouble {
             Some(Trouble::Cut) => stream.write_all(&part[..part.len() / 2]),
+            Some(Trouble::Endless) => {
+                let chunk = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
+                (0..1024).try_for_each(|_| stream.write_all(&chunk))
+            }
             Some(Trouble::Slow) => part.chunks(part.len() / 3 + 1).try_for_each(|piece| {
                 std::thread::sleep(Duration::from_millis(500));
                 stream.write_all(piece)

@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use object_store::{GetOptions, GetRange};
+use futures_util::TryStreamExt;
+use object_store::{GetOptions, GetRange, GetResult};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -142,6 +143,9 @@ impl Remote {
 
 impl Ahead {
     /// Waits for the object at a position of the order; each can be taken once. `give_up` is asked now and then.
+    ///
+    /// # Errors
+    /// Why the object cannot be had; [`Fault::GivenUp`] where `give_up` says so.
     pub fn take(&self, position: usize, give_up: &dyn Fn() -> bool) -> Result<Fetched, Fault> {
         let mut state = self.shared.lock();
         loop {
@@ -336,13 +340,27 @@ async fn fetch(
         }
     };
     let version = strong(answer.meta.e_tag.clone());
-    match answer.bytes().await {
-        Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body.into(), version }), admitted),
+    match body(answer, bytes).await {
+        Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body, version }), admitted),
         Ok(body) => {
-            let cause = format!("{} bytes came of {bytes}", body.len());
+            let more = if body.len() as u64 > bytes { " or more" } else { "" };
+            let cause = format!("{} bytes{more} came of {bytes}", body.len());
             let tried = tried(shared.retries);
             (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), admitted)
         }
         Err(error) => (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
     }
+}
+
+/// The body of an answer that announced so many bytes; of one that does not end there, a piece more.
+pub(crate) async fn body(answer: GetResult, bytes: u64) -> object_store::Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    let mut pieces = answer.into_stream();
+    while let Some(piece) = pieces.try_next().await? {
+        body.extend_from_slice(&piece);
+        if body.len() as u64 > bytes {
+            break;
+        }
+    }
+    Ok(body)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use tokio::runtime::Handle;
 
+use crate::ahead::body;
 use crate::objects::strong;
 use crate::stores::Target;
 use crate::{Fault, Remote, Wanted};
@@ -52,12 +53,13 @@ impl RemoteFile {
 impl Read for RemoteFile {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let range = self.at..self.bytes.min(self.at + out.len() as u64);
+        let length = range.end.saturating_sub(range.start);
         if range.is_empty() {
             return Ok(0);
         }
         let Self { runtime, retries, target, .. } = self;
         let wanted = Wanted { url: target.url.clone(), range: Some(range), version: self.version.clone() };
-        let read = async { target.store.get_opts(&target.path, wanted.options()).await?.bytes().await };
+        let read = async { body(target.store.get_opts(&target.path, wanted.options()).await?, length).await };
         let read = runtime.block_on(read);
         let read = read.map_err(|error| io::Error::other(Fault::of(&target.url, *retries, &error)))?;
         let count = read.len().min(out.len());

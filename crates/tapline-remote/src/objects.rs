@@ -18,6 +18,9 @@ use crate::{Fault, Remote, Wanted};
 /// Objects that are asked for at a time.
 pub(crate) const REQUESTS: usize = 16;
 
+/// Objects below a prefix, at most: a source that lists without end must not fill the memory.
+const MAX_OBJECTS: usize = 10_000_000;
+
 /// An object below a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
@@ -44,9 +47,13 @@ impl Remote {
             return Err(Fault::BadUrl { url: harmless(prefix), what });
         }
         let target = self.target(&prefix.into())?;
-        let objects = self.runtime.block_on(target.store.list(Some(&target.path)).try_collect::<Vec<_>>());
+        let objects = target.store.list(Some(&target.path)).take(MAX_OBJECTS + 1);
+        let objects = self.runtime.block_on(objects.try_collect::<Vec<_>>());
         let objects = objects.map_err(|error| Fault::of(prefix, self.config.retries, &error))?;
         let bad = |what: String| Fault::BadUrl { url: harmless(prefix), what };
+        if objects.len() > MAX_OBJECTS {
+            return Err(bad(format!("more than {MAX_OBJECTS} objects lie below it: list the pictures in a CSV file")));
+        }
         let mut root = Url::parse(prefix).map_err(|error| bad(error.to_string()))?;
         let name = |meta: &ObjectMeta| {
             let name = meta.location.as_ref().strip_prefix(target.path.as_ref())?;

@@ -62,6 +62,9 @@ impl Target {
 
 impl Remote {
     /// Starts the threads that wait for sources.
+    ///
+    /// # Errors
+    /// [`Fault::NoRuntime`].
     pub fn new(config: Config) -> Result<Self, Fault> {
         // An error means that the process has a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
