@@ -79,6 +79,7 @@ pub fn baselines<'a>(
     let data = &data.into();
     check_dataset(data)?;
     check_every_class(data.labels.iter().copied(), data.classes)?;
+    config.transform.check()?;
     let tests = tests(config, splits, data)?;
     let changed = RowWise::of(config.transform, data.rows);
     let data = &Dataset { rows: changed.as_ref().map_or(data.rows, |rows| rows), ..*data };

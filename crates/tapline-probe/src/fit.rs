@@ -49,7 +49,8 @@ pub struct Fit {
     pub failure: Option<String>,
 }
 
-/// Fits a linear probe to `data`, standardised on its own rows, from `start` or else from zero.
+/// Fits a linear probe to `data`, standardised on its own rows, from `start` or else from zero, with linfa-logistic: the cross-check, slow
+/// and not always converging. [`fit_final`](crate::fit_final()) and [`tapline_solver`] are for use.
 ///
 /// The objective is scikit-learn's: logistic for two classes, multinomial for more, `C` times the sum of losses.
 ///

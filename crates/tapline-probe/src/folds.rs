@@ -1,6 +1,7 @@
 //! Rows dealt into folds: at random, by a seed, and alike in their classes.
 
 use crate::Error;
+use crate::grouped::rows_of_groups;
 use crate::random::{random_numbers, shuffle};
 
 /// Fold of each row `[rows]`, from 0 to `folds − 1`, by labels and seed alone.
@@ -13,7 +14,7 @@ use crate::random::{random_numbers, shuffle};
 /// For fewer than 3 folds (one to score on, one to choose a strength on, one to learn from), more folds than rows, rows of
 /// one class only, and a class with fewer rows than folds.
 pub fn stratified_folds(labels: &[usize], folds: usize, seed: u64) -> Result<Vec<usize>, Error> {
-    let classes = rows_of_classes(labels);
+    let classes = rows_of_groups(labels);
     check_folds(labels, &classes, folds)?;
     let mut random = random_numbers(seed);
     let mut fold_of = vec![0; labels.len()];
@@ -28,12 +29,6 @@ pub fn stratified_folds(labels: &[usize], folds: usize, seed: u64) -> Result<Vec
     Ok(fold_of)
 }
 
-fn rows_of_classes(labels: &[usize]) -> Vec<Vec<usize>> {
-    let mut classes = vec![Vec::new(); labels.iter().max().map_or(0, |&highest| highest + 1)];
-    labels.iter().enumerate().for_each(|(row, &class)| classes[class].push(row));
-    classes
-}
-
 fn check_folds(labels: &[usize], classes: &[Vec<usize>], folds: usize) -> Result<(), Error> {
     if folds < 3 {
         return Err(Error::FewFolds { folds });
@@ -44,9 +39,8 @@ fn check_folds(labels: &[usize], classes: &[Vec<usize>], folds: usize) -> Result
     if labels.iter().all(|&class| class == labels[0]) {
         return Err(Error::OneClass { class: labels[0] });
     }
-    let small = classes.iter().enumerate().find(|(_, rows)| (1..folds).contains(&rows.len()));
-    match small {
-        Some((class, rows)) => Err(Error::SmallClass { class, rows: rows.len(), folds }),
+    match classes.iter().find(|rows| rows.len() < folds) {
+        Some(rows) => Err(Error::SmallClass { class: labels[rows[0]], rows: rows.len(), folds }),
         None => Ok(()),
     }
 }
@@ -98,7 +92,10 @@ mod tests {
     #[test]
     fn renaming_a_class_that_keeps_its_place_changes_nothing() {
         let labels = [0, 1, 0, 1, 0, 1];
-        assert_eq!(stratified_folds(&labels, 3, 1), stratified_folds(&labels.map(|class| class * 4), 3, 1));
+        assert_eq!(
+            stratified_folds(&labels, 3, 1),
+            stratified_folds(&labels.map(|class| class * 4_000_000_000_000), 3, 1)
+        );
     }
 
     #[test]

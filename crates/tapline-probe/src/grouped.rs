@@ -1,5 +1,7 @@
 //! Whole groups dealt into folds: rows of one patient, part or camera never stand on both sides of a fold.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::Error;
 use crate::random::{random_numbers, shuffle};
 
@@ -15,10 +17,12 @@ use crate::random::{random_numbers, shuffle};
 /// For labels and groups of different length, fewer than 3 folds, rows of one class only, and fewer groups than folds. Whether every training set has every class is for [`check_spread`] to say.
 pub fn grouped_folds(labels: &[usize], groups: &[usize], folds: usize, seed: u64) -> Result<Vec<usize>, Error> {
     check(labels, groups, folds)?;
-    let classes = labels.iter().max().map_or(0, |&highest| highest + 1);
+    let classes = rows_of_groups(labels);
+    let mut class_of = vec![0; labels.len()];
+    classes.iter().enumerate().for_each(|(class, rows)| rows.iter().for_each(|&row| class_of[row] = class));
     let counts = |rows: &[usize]| {
-        let mut counts = vec![0; classes];
-        rows.iter().for_each(|&row| counts[labels[row]] += 1);
+        let mut counts = vec![0; classes.len()];
+        rows.iter().for_each(|&row| counts[class_of[row]] += 1);
         counts
     };
     Ok(deal_evenly(&rows_of_groups(groups), &counts, folds, seed))
@@ -54,12 +58,10 @@ pub(crate) fn deal_evenly(
 /// # Errors
 /// Names the first class that has not.
 pub fn check_spread(labels: &[usize], fold_of: &[usize], least: usize) -> Result<(), Error> {
-    for class in 0..labels.iter().max().map_or(0, |&highest| highest + 1) {
-        let mut inside: Vec<usize> = (0..labels.len()).filter(|&r| labels[r] == class).map(|r| fold_of[r]).collect();
-        inside.sort_unstable();
-        inside.dedup();
-        if (1..least).contains(&inside.len()) {
-            return Err(Error::ClassInFewFolds { class, found: inside.len(), least });
+    for rows in rows_of_groups(labels) {
+        let inside: HashSet<usize> = rows.iter().map(|&row| fold_of[row]).collect();
+        if inside.len() < least {
+            return Err(Error::ClassInFewFolds { class: labels[rows[0]], found: inside.len(), least });
         }
     }
     Ok(())
@@ -91,7 +93,7 @@ fn check(labels: &[usize], groups: &[usize], folds: usize) -> Result<(), Error> 
 
 /// The rows of each group that has any, in the order of the groups' numbers.
 pub(crate) fn rows_of_groups(groups: &[usize]) -> Vec<Vec<usize>> {
-    let mut found = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    let mut found = BTreeMap::<usize, Vec<usize>>::new();
     groups.iter().enumerate().for_each(|(row, &group)| found.entry(group).or_default().push(row));
     found.into_values().collect()
 }
@@ -162,6 +164,15 @@ mod tests {
         let with = |seed| grouped_folds(&labels, &groups, 3, seed);
         assert_eq!(with(7), with(7));
         assert_ne!(with(7), with(8));
+    }
+
+    #[test]
+    fn numbers_of_classes_may_be_of_any_size() {
+        let groups: Vec<usize> = (0..60).map(|row| row / 5).collect();
+        let labels: Vec<usize> = (0..60).map(|row| row % 2).collect();
+        let large: Vec<usize> = labels.iter().map(|class| class * usize::MAX).collect();
+        assert_eq!(grouped_folds(&large, &groups, 3, 7), grouped_folds(&labels, &groups, 3, 7));
+        assert_eq!(check_spread(&large, &groups, 12), Ok(()));
     }
 
     #[test]

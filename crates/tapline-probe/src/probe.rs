@@ -2,7 +2,6 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::labelled::check_finite;
 use crate::loss::{output_probabilities, predicted_class};
@@ -16,11 +15,11 @@ const BLOCK: usize = 512;
 /// A linear probe: `scores = ((t(x) − mean) / scale) · weights + intercept`, with t the row-wise part of its transform.
 ///
 /// Two classes have one output, the log-odds of class 1; more classes have one output each, whose softmax gives their
-/// probabilities.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// probabilities. Where labels do not exclude each other, or targets are numbers ([`TargetFit`](crate::TargetFit)), there is one output
+/// for each, and [`scores`](Self::scores) alone means something.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
     /// What is done to the features first.
-    #[serde(default)]
     pub transform: Transform,
     /// Mean and scale of the training rows' columns, after the row-wise part of the transform; the scale is 1 where it does not
     /// standardise.
@@ -32,7 +31,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Number of classes told apart, at least 2.
+    /// Number of classes told apart, at least 2; of a probe of classes.
     pub fn classes(&self) -> usize {
         self.intercept.len().max(2)
     }
@@ -51,7 +50,7 @@ impl Probe {
         Ok(self.scores_of(transform_rows(self.transform, rows).view(), &all))
     }
 
-    /// Probability of each class `[rows, classes]` for features `[rows, columns]`.
+    /// Probability of each class `[rows, classes]` for features `[rows, columns]`; of a probe of classes.
     ///
     /// # Errors
     /// As [`scores`](Self::scores).
@@ -64,7 +63,7 @@ impl Probe {
         Ok(Array2::from_shape_fn((outputs.nrows(), 2), of_class))
     }
 
-    /// Most probable class of each row `[rows]`; the first of equals.
+    /// Most probable class of each row `[rows]`, the first of equals; of a probe of classes.
     ///
     /// # Errors
     /// As [`scores`](Self::scores).
@@ -130,11 +129,5 @@ mod tests {
         let error = probe().predict(array![[3.0f32]].view()).unwrap_err();
         let expected = "the probe was fitted on 2 columns, found 1: use features of the same layer and pooling";
         assert_eq!(error.to_string(), expected);
-    }
-
-    #[test]
-    fn a_probe_survives_json() {
-        let text = serde_json::to_string(&probe()).unwrap();
-        assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), probe());
     }
 }

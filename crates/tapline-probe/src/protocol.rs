@@ -246,9 +246,7 @@ pub(crate) fn setting<'a, 'd>(
     progress: &'a (dyn Fn() + Sync),
 ) -> Result<Setting<'a, 'd>, Error> {
     let ProtocolConfig { solver, transform, balanced, max_bytes, .. } = *config;
-    if transform.components() == Some(0) {
-        return Err(Error::NoComponent);
-    }
+    transform.check()?;
     if solver == Solver::LinfaLogistic && balanced {
         return Err(Error::SolverCannot { what: "classes that weigh alike" });
     }

@@ -41,7 +41,11 @@ impl Score {
 }
 
 /// Counts of right and of all rows.
+///
+/// # Panics
+/// If there are not as many predictions as labels.
 pub fn score(labels: &[usize], predicted: &[usize]) -> Score {
+    assert_eq!(labels.len(), predicted.len(), "a prediction for each label");
     let correct = labels.iter().zip(predicted).filter(|(label, predicted)| label == predicted).count();
     Score { correct, total: labels.len() }
 }
@@ -49,8 +53,9 @@ pub fn score(labels: &[usize], predicted: &[usize]) -> Score {
 /// How often rows of one class (row) were predicted to be another (column): counts `[classes, classes]`.
 ///
 /// # Panics
-/// If a label or a prediction is no class.
+/// If there are not as many predictions as labels, or one of either is no class.
 pub fn confusion(labels: &[usize], predicted: &[usize], classes: usize) -> Array2<usize> {
+    assert_eq!(labels.len(), predicted.len(), "a prediction for each label");
     let mut counts = Array2::zeros((classes, classes));
     labels.iter().zip(predicted).for_each(|(&label, &predicted)| counts[[label, predicted]] += 1);
     counts

@@ -3,7 +3,6 @@
 //! One strength then means the same for every layer, whatever the scale of its features.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ShapeBuilder};
-use serde::{Deserialize, Serialize};
 
 use crate::Dataset;
 
@@ -13,7 +12,7 @@ const BLOCK: usize = 16;
 const ROWS: usize = 512;
 
 /// Mean and scale of each column of the training rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Standardisation {
     /// Mean of each column `[columns]`, in the features' own unit.
     pub mean: Array1<f64>,

@@ -90,6 +90,7 @@ pub fn label_scores(truth: ArrayView2<'_, f64>, log_odds: ArrayView2<'_, f64>) -
 /// # Panics
 /// If they differ in shape.
 pub fn number_scores(truth: ArrayView2<'_, f64>, predicted: ArrayView2<'_, f64>) -> NumberScores {
+    assert_eq!(truth.dim(), predicted.dim(), "a prediction for each number");
     let weights = vec![1.0; truth.nrows()];
     let score = |(truth, predicted): (ArrayView1<'_, f64>, ArrayView1<'_, f64>)| {
         let errors = &truth - &predicted;
@@ -119,6 +120,11 @@ pub fn mean_average_precision_interval(
     log_odds: ArrayView2<'_, f64>,
     (units, seed): (&[usize], u64),
 ) -> Option<(f64, f64)> {
+    assert_eq!(
+        (truth.dim(), truth.nrows()),
+        (log_odds.dim(), units.len()),
+        "log-odds for each label, a unit for each row"
+    );
     let orders = orders(truth, log_odds);
     weighted_interval(units, seed, |weights| mean(orders.iter().map(|order| weighted_precision(order, weights))))
 }
@@ -132,6 +138,11 @@ pub fn r2_interval(
     predicted: ArrayView2<'_, f64>,
     (units, seed): (&[usize], u64),
 ) -> Option<(f64, f64)> {
+    assert_eq!(
+        (truth.dim(), truth.nrows()),
+        (predicted.dim(), units.len()),
+        "a prediction for each number, a unit for each row"
+    );
     let columns = || truth.columns().into_iter().zip(predicted.columns());
     weighted_interval(units, seed, |weights| {
         mean(columns().map(|(truth, predicted)| weighted_r2(truth, predicted, weights)))

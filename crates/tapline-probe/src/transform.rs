@@ -6,6 +6,8 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use tapline_solver::{RowSource, Units};
 
+use crate::Error;
+
 /// What is done to the rows of features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,6 +31,11 @@ impl Transform {
     /// Whether columns are standardised on the training rows.
     pub(crate) fn standardises(self) -> bool {
         self != Self::None
+    }
+
+    /// Refuses to keep no principal component.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        if self == Self::Pca(0) { Err(Error::NoComponent) } else { Ok(()) }
     }
 
     /// How many principal components are kept, where the transform has some.

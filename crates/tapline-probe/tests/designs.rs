@@ -5,7 +5,7 @@ mod common;
 use common::Task;
 use ndarray::{Array2, ArrayView2};
 use serde::Deserialize;
-use tapline_probe::{Error, Labelled, ProtocolConfig, Solver, Transform, evaluate, fit_final};
+use tapline_probe::{Error, Labelled, ProtocolConfig, Solver, Splits, Transform, baselines, evaluate, fit_final};
 
 /// Absolute difference of probabilities allowed.
 const TOLERANCE: f64 = 2e-5;
@@ -90,4 +90,5 @@ fn what_linfa_does_not_do_is_refused() {
     assert_eq!(found, Error::SolverCannot { what: "principal components" });
     let none = ProtocolConfig { transform: Transform::Pca(0), ..ProtocolConfig::default() };
     assert_eq!(evaluate(&none, &task.data(), &|| {}).unwrap_err(), Error::NoComponent);
+    assert_eq!(baselines(&none, Splits::Folds, &task.data()).unwrap_err(), Error::NoComponent);
 }

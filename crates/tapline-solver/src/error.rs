@@ -38,7 +38,15 @@ pub enum Error {
         /// Number of classes announced.
         classes: usize,
     },
-    /// A feature that is NaN or infinite.
+    /// More classes than rows: numbers that are no classes' numbers, most likely.
+    #[error("{rows} rows came with {classes} classes: give each class a row, and number them from 0 without gaps")]
+    FewRows {
+        /// Rows of features.
+        rows: usize,
+        /// Number of classes announced.
+        classes: usize,
+    },
+    /// A feature that is NaN or infinite, or beyond what float32 holds.
     #[error("row {row}, column {column} of the features is {value}: compute it again or leave the row out")]
     NotFinite {
         /// The first such row.
@@ -171,6 +179,12 @@ pub enum Error {
         found_columns: usize,
         /// Outputs of the start.
         found_outputs: usize,
+    },
+    /// A warm start that is no point.
+    #[error("problem {problem} starts from weights or an intercept that are not finite: leave out the start")]
+    StartNotFinite {
+        /// The first such problem.
+        problem: usize,
     },
     /// What linfa itself refuses.
     #[error(transparent)]

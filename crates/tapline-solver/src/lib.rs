@@ -44,8 +44,21 @@
 //! # Ok::<(), tapline_solver::Error>(())
 //! ```
 //!
-//! One regression at a time, in linfa's terms, each loss has parameters that `fit` a data set to a model that predicts:
-//! [`LogisticParams`], [`HingeParams`], [`MultiLabelParams`] and [`RidgeParams`].
+//! One regression at a time, in the terms of linfa 0.8 (on ndarray 0.16), each loss has parameters that `fit` a data set to a model
+//! that predicts: [`LogisticParams`], [`HingeParams`], [`MultiLabelParams`] and [`RidgeParams`].
+//!
+//! ```
+//! use linfa::DatasetBase;
+//! use linfa::traits::{Fit, Predict};
+//! use ndarray::array;
+//! use tapline_solver::LogisticParams;
+//!
+//! let dataset = DatasetBase::new(array![[0.0], [1.0], [5.0], [6.0]], array![0, 0, 1, 1]);
+//! let model = LogisticParams::new(1.0).fit(&dataset)?;
+//! assert!(model.solution.converged);
+//! assert_eq!(model.predict(&dataset.records), dataset.targets);
+//! # Ok::<(), tapline_solver::Error>(())
+//! ```
 //!
 //! How it works, and what it was chosen over. Each training set follows the path of its minima from strong to weak
 //! regularisation: a strength starts where the line through the last two ends points to, and L-BFGS corrects. The sets of a

@@ -59,6 +59,16 @@ impl Targets<'_> {
         self.outputs == 1 || matches!(self.aims, Aims::Outputs(Shape::SquaredError, _))
     }
 
+    /// Loss of all rows where every score is 0.
+    pub(crate) fn loss_of_nothing(&self) -> f64 {
+        let (mut scores, mut curvature) = (vec![0.0; self.outputs], vec![0.0; self.outputs]);
+        let of_row = |row: usize| {
+            scores.fill(0.0);
+            self.differentiate(row, &mut scores, &mut curvature)
+        };
+        (0..self.weights.len()).map(of_row).sum()
+    }
+
     /// Whether outputs bend each other: classes that exclude each other, more than two of them.
     pub(crate) fn are_coupled(&self) -> bool {
         self.outputs > 1 && matches!(self.aims, Aims::Class(_))

@@ -171,8 +171,12 @@ pub struct Model<L> {
 
 impl<L> Model<L> {
     /// Scores `[rows, outputs]`: weighted standardised features and the intercept.
+    ///
+    /// # Panics
+    /// If the rows have another number of columns than those fitted.
     pub fn scores<F: Float + Into<f64>, D: Data<Elem = F>>(&self, rows: &ArrayBase<D, Ix2>) -> Array2<f64> {
         let moments = &self.solution.moments;
+        assert_eq!(rows.ncols(), moments.mean.len(), "as many columns as the model was fitted on");
         let standardised: Array2<f64> = (rows.mapv(Into::into) - &moments.mean) / &moments.scale;
         standardised.dot(&self.solution.weights) + &self.solution.intercept
     }
@@ -183,10 +187,10 @@ impl<L: OfClasses, F: Float + Into<f64>, D: Data<Elem = F> + Sync, T: AsSingleTa
 {
     type Object = Model<L>;
 
-    /// Classes are numbered from 0; every one up to the highest label needs a row.
+    /// Classes are numbered from 0; every one up to the highest label needs a row ([`Error::NoRowOfClass`], [`Error::FewRows`]).
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Model<L>, Error> {
         let labels = dataset.targets.as_single_targets().to_vec();
-        let count = labels.iter().max().map_or(0, |&highest| highest + 1);
+        let count = labels.iter().max().map_or(0, |&highest| highest.saturating_add(1));
         let weights = if self.balanced { ClassWeights::Balanced } else { ClassWeights::Equal };
         let loss = L::loss(Classes { labels: &labels, count, weights });
         self.solve(&LossTask { rows: &dataset.records, loss, sets: &sets(dataset) })
@@ -221,6 +225,7 @@ impl<L: OfClasses, F: Float + Into<f64>, D: Data<Elem = F>> PredictInplace<Array
     for Model<L>
 {
     fn predict_inplace(&self, rows: &ArrayBase<D, Ix2>, target: &mut Array1<usize>) {
+        assert_eq!(target.len(), rows.nrows(), "a class for each row");
         target.iter_mut().zip(self.scores(rows).outer_iter()).for_each(|(class, scores)| *class = highest(scores));
     }
 
@@ -233,7 +238,9 @@ impl<L: OfNumbers, F: Float + Into<f64>, D: Data<Elem = F>> PredictInplace<Array
     for Model<L>
 {
     fn predict_inplace(&self, rows: &ArrayBase<D, Ix2>, target: &mut Array2<f64>) {
-        target.assign(&self.scores(rows).mapv(L::prediction));
+        let predicted = self.scores(rows).mapv(L::prediction);
+        assert_eq!(target.dim(), predicted.dim(), "a number for each row and output");
+        target.assign(&predicted);
     }
 
     fn default_target(&self, rows: &ArrayBase<D, Ix2>) -> Array2<f64> {
@@ -306,6 +313,33 @@ mod tests {
         let (one, two) =
             (LogisticParams::new(1.0).fit(&weighted).unwrap(), LogisticParams::new(1.0).fit(&fewer).unwrap());
         assert_eq!(one, two);
+    }
+
+    /// ndarray would stretch one column to the five of the model, whose mean and scale it has.
+    #[test]
+    #[should_panic(expected = "as many columns as the model was fitted on")]
+    fn rows_of_one_column_are_not_stretched() {
+        let rows = Array2::from_shape_fn((20, 5), |(row, column)| ((row * 7 + column * 5) % 11) as f64);
+        let dataset = DatasetBase::new(rows, Array1::from_shape_fn(20, |row| row % 2));
+        let model = LogisticParams::new(1.0).fit(&dataset).unwrap();
+        let _: Array1<usize> = model.predict(&array![[1.0], [2.0]]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a class for each row")]
+    fn targets_of_another_length_are_not_filled_in_part() {
+        let dataset = DatasetBase::new(array![[0.0], [1.0], [5.0], [6.0]], array![0, 0, 1, 1]);
+        let model = LogisticParams::new(1.0).fit(&dataset).unwrap();
+        model.predict_inplace(&dataset.records, &mut Array1::zeros(5));
+    }
+
+    #[test]
+    fn numbers_that_are_no_classes_are_refused() {
+        for id in [20_240_131_120_000, usize::MAX] {
+            let dataset = DatasetBase::new(array![[0.0], [1.0], [5.0], [6.0]], array![0, 0, id, id]);
+            let error = LogisticParams::new(1.0).fit(&dataset).unwrap_err();
+            assert!(matches!(error, Error::FewRows { rows: 4, .. }), "{error}");
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(crate) struct Search<'a> {
     /// What it spent, and the curvature of its own that it bought.
     purse: Purse<'a>,
     iterations: u64,
-    /// Loss at the first place looked at.
+    /// Loss where all weights and intercepts are 0.
     first_loss: f64,
     /// The nearest that proof or decrement put the minimum at this strength, and the looks taken since.
     best: (f64, u64),
@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
             stuck: false,
             decrement: f64::INFINITY,
             settled: false,
-            first_loss: f64::NAN,
+            first_loss: targets.loss_of_nothing(),
             c: f64::NAN,
             targets,
             moments,
@@ -246,9 +246,6 @@ impl<'a> Search<'a> {
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
         self.purse.spend(self.precise);
-        if self.first_loss.is_nan() {
-            self.first_loss = view.loss;
-        }
         match self.next {
             Next::Arrive { guessed: true } if !self.is_worth(value) => {
                 self.trial.copy_from_slice(&self.point);

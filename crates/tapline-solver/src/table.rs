@@ -16,7 +16,9 @@ use rayon::prelude::*;
 
 use crate::Error;
 
-/// Rows that features are read from: an array in memory, or a file.
+/// Rows that features are read from: an array in memory, or a file. They are asked for by several threads at once, in each pass.
+///
+/// Reading cannot fail: a source that can lose its rows checks, and if need be maps or copies them, before it is handed over.
 pub trait RowSource: Sync {
     /// Rows and columns.
     fn dim(&self) -> (usize, usize);

@@ -32,7 +32,7 @@ pub enum Loss<'a> {
 pub struct Classes<'a> {
     /// Class of each row `[rows]`, from 0 to `count − 1`.
     pub labels: &'a [usize],
-    /// Number of classes, at least 2.
+    /// Number of classes, at least 2 and at most as many as rows.
     pub count: usize,
     /// How much each class counts.
     pub weights: ClassWeights<'a>,
@@ -160,6 +160,9 @@ impl Classes<'_> {
         }
         if classes < 2 {
             return Err(Error::FewClasses { classes });
+        }
+        if classes > rows {
+            return Err(Error::FewRows { rows, classes });
         }
         if let Some((row, &class)) = self.labels.iter().enumerate().find(|&(_, &class)| class >= classes) {
             return Err(Error::ClassOutOfRange { row, class, classes });

@@ -9,7 +9,8 @@ use crate::{ClassWeights, Classes, Error, Loss, RowSource};
 /// Features with targets for any loss, and the training sets drawn from them; for [`solve_loss`](crate::solve_loss).
 #[derive(Clone, Copy)]
 pub struct LossTask<'a> {
-    /// Features `[rows, columns]`, in any unit; seven digits of each column's spread over all rows in use count.
+    /// Features `[rows, columns]`, in any unit in which float32 holds the numbers and their spread (1e-38 to 3e38); seven digits of
+    /// each column's spread over all rows in use count.
     pub rows: &'a dyn RowSource,
     /// What the rows are fitted to.
     pub loss: Loss<'a>,
@@ -21,7 +22,7 @@ pub struct LossTask<'a> {
 /// the usual [`LossTask`] in short.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
-    /// Features `[rows, columns]`, in any unit; seven digits of each column's spread over all rows in use count.
+    /// Features `[rows, columns]`, as [`LossTask::rows`].
     pub rows: &'a dyn RowSource,
     /// Class of each row `[rows]`, from 0 to `classes − 1`.
     pub labels: &'a [usize],
@@ -38,16 +39,16 @@ pub struct Problem<'a> {
     pub set: usize,
     /// Inverse regularisation strength, scikit-learn's `C`: the penalty is `‖weights‖² / (2 C)`. Above 0.
     pub c: f64,
-    /// Where to start; at weights of 0 if absent.
+    /// Where to start; if absent, where the problems on the same set at smaller strengths lead to, the first at weights of 0.
     pub start: Option<Start<'a>>,
 }
 
 /// A point to start from, in the standardised unit of the problem's own training set.
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {
-    /// Weights `[columns, outputs]`.
+    /// Weights `[columns, outputs]`, all finite.
     pub weights: &'a Array2<f64>,
-    /// Intercept `[outputs]`.
+    /// Intercept `[outputs]`, all finite.
     pub intercept: &'a Array1<f64>,
 }
 
@@ -146,9 +147,12 @@ fn check_problem(task: &LossTask<'_>, index: usize, problem: &Problem<'_>) -> Re
     }
     let Some(start) = problem.start else { return Ok(()) };
     let (columns, outputs) = (task.rows.dim().1, task.loss.outputs());
-    let (found_columns, found_outputs) = start.weights.dim();
-    if (found_columns, found_outputs) != (columns, outputs) || start.intercept.len() != outputs {
-        return Err(Error::WarmStart { problem: index, columns, outputs, found_columns, found_outputs });
+    let (found_columns, of_weights) = start.weights.dim();
+    for found_outputs in [of_weights, start.intercept.len()] {
+        if (found_columns, found_outputs) != (columns, outputs) {
+            return Err(Error::WarmStart { problem: index, columns, outputs, found_columns, found_outputs });
+        }
     }
-    Ok(())
+    let is_finite = start.weights.iter().chain(start.intercept).all(|value| value.is_finite());
+    if is_finite { Ok(()) } else { Err(Error::StartNotFinite { problem: index }) }
 }

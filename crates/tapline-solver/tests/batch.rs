@@ -203,6 +203,50 @@ fn a_start_of_another_shape_is_refused() {
     assert_eq!(solve(&SolverConfig::default(), &task, &[problem], &mut |_| {}).unwrap_err().to_string(), expected);
 }
 
+#[test]
+fn a_start_with_another_intercept_or_without_numbers_is_refused() {
+    let made = Made::new(30, 4, 3);
+    let check = |weights: &Array2<f64>, intercept: &ndarray::Array1<f64>, expected: &str| {
+        let task = Task { rows: &made.rows, labels: &made.labels, classes: 3, sets: &made.sets };
+        let problem = Problem { set: 0, c: 1.0, start: Some(Start { weights, intercept }) };
+        let error = solve(&SolverConfig::default(), &task, &[problem], &mut |_| {}).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    let zeros = Array2::zeros((4, 3));
+    check(
+        &zeros,
+        &ndarray::Array1::zeros(2),
+        "problem 0 starts from 4 columns and 2 outputs, the task has 4 and 3: start from a solution of the same task",
+    );
+    check(
+        &zeros,
+        &ndarray::array![0.0, f64::NAN, 0.0],
+        "problem 0 starts from weights or an intercept that are not finite: leave out the start",
+    );
+}
+
+/// Near the minimum of separable classes float32 is too coarse for the loss, wherever the search comes from.
+#[test]
+fn a_start_near_nothing_is_held_to_the_proof_of_a_cold_one() {
+    let rows =
+        Array2::from_shape_fn((60, 3), |(row, column)| (row % 2) as f64 * 5.0 + ((row * 7 + column * 3) % 5) as f64);
+    let labels: Vec<usize> = (0..60).map(|row| row % 2).collect();
+    let sets = [vec![1.0; 60]];
+    let task = Task { rows: &rows, labels: &labels, classes: 2, sets: &sets };
+    let objective = |start: Option<Start<'_>>, config: &SolverConfig| {
+        let mut found = None;
+        solve(config, &task, &[Problem { set: 0, c: 1e4, start }], &mut |solved| found = Some(solved.solution))
+            .unwrap();
+        found.unwrap()
+    };
+    let best = objective(None, &strict());
+    let loose = objective(None, &SolverConfig { tolerance: 0.5, ..strict() });
+    let start = Start { weights: &loose.weights, intercept: &loose.intercept };
+    let config = SolverConfig { tolerance: 1e-6, ..strict() };
+    let warm = objective(Some(start), &config);
+    assert!(warm.converged && warm.objective <= best.objective * (1.0 + 1e-6), "{} {}", warm.objective, best.objective);
+}
+
 /// Numbers from 0 to 1, exclusive of 1 (Marsaglia, "Xorshift RNGs", 2003).
 fn random() -> impl FnMut() -> f64 {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
