@@ -79,7 +79,7 @@ class Raw:
 
     def best(self, strengths):
         """The lowest objectives known, splits × strengths."""
-        fits = self.solve(1e-7, strengths)["fits"]
+        fits = self.solve(GAP / 100, strengths)["fits"]
         order = sorted(fits, key=lambda fit: (fit["fold"], fit["c"]))
         return [[fit["objective"] for fit in order if fit["fold"] == split] for split in sorted({f["fold"] for f in order})]
 
@@ -119,12 +119,13 @@ def logistic(id, what, x, y, folds, strengths, peers, goal, turns=TURNS):
         (raw.folder / "best.json").write_text(json.dumps(best))
         tried = {peer: raw.peer(*peer, strengths) for peer in peers}
         fastest = min(tried, key=lambda peer: tried[peer]["seconds"])
-        worst = max(fit["objective"] / best[fit["fold"]][strengths.index(fit["c"])] - 1 for fit in raw.solve(GAP, strengths)["fits"])
         ours, theirs = [], [tried[fastest]["seconds"]]
         for turn in range(turns):
-            ours.append(raw.solve(GAP, strengths)["seconds"])
+            solved = raw.solve(GAP, strengths)
+            ours.append(solved["seconds"])
             if turn + 1 < turns and tried[fastest]["finished"]:
                 theirs.append(raw.peer(*fastest, strengths)["seconds"])
+        worst = max(fit["objective"] / best[fit["fold"]][strengths.index(fit["c"])] - 1 for fit in solved["fits"])
         peer = tried[fastest]
         end = "" if peer["finished"] else ", stopped: it takes longer"
         row(id, f"{what}; gap ours {worst:.1e}, scikit-learn {peer['worst_gap']:.1e} ({fastest[0]}, {fastest[1]} jobs, tol {peer['tolerance']:g}{end})", ours, theirs, goal=goal, is_bound=not peer["finished"])

@@ -54,6 +54,9 @@ fn the_cell_the_layer_and_what_to_type_are_named() {
     ] {
         assert!(unbroken.contains(words), "{words:?} is not in\n{text}");
     }
+    let edge = "lies at the edge of the grid in some fold";
+    let narrow = run(tapline(&["advise", &store, "--strengths", "1,10", "--json"])).json();
+    assert!(narrow["warnings"].to_string().contains(edge), "{}", narrow["warnings"]);
     let advice = run(tapline(&["advise", &store, "--json"])).json();
     // Few pictures and a flat curve do not agree; taps that tell all pictures apart say nothing of the curve of layers.
     assert_eq!(advice["data"]["reading"], "uncertain");

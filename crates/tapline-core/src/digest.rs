@@ -41,6 +41,9 @@ impl Digest {
 }
 
 /// The digest of a regular file's bytes, read in pieces.
+///
+/// # Errors
+/// [`Error::Read`] for what is no regular file or cannot be read.
 pub fn hash_file(path: &Path) -> Result<Digest, Error> {
     hash_regular(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }

@@ -23,6 +23,9 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// such as a link that leads nowhere: the extraction tries it and records why it failed. A sub-folder that cannot be
 /// read is an error, because nobody could tell which pictures are missing. A folder without pictures but with tar or
 /// Parquet files holds the pictures of these.
+///
+/// # Errors
+/// [`Error::UnreadableFolder`], [`Error::MixedFolder`] where labels are in doubt, and [`Error::EmptyFolder`].
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
@@ -48,6 +51,9 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
 }
 
 /// The pictures among objects below a prefix, in the order given, by the same rules as those of a folder.
+///
+/// # Errors
+/// [`Error::MixedFolder`] where labels are in doubt, and [`Error::EmptyFolder`].
 pub fn objects_listing(root: &Path, objects: impl Iterator<Item = (String, Place)>) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     for (path, place) in objects.filter(|(path, _)| !path.split('/').any(|part| part.starts_with('.'))) {

@@ -99,6 +99,9 @@ impl Preprocess {
     }
 
     /// Checks sizes and that `mean` and `std` fit the channels; everything else may then rely on it.
+    ///
+    /// # Errors
+    /// [`Error::BadPreprocess`].
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::BadPreprocess { what });
         for (name, side) in [("height", self.height), ("width", self.width)] {

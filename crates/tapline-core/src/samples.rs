@@ -49,6 +49,9 @@ pub struct Skipped {
 }
 
 /// The pictures of a folder, of a tar or Parquet file, or those that a `.csv`, `.tsv` or `.parquet` file lists.
+///
+/// # Errors
+/// Where nothing is there, or what is there lists no pictures; each kind of source has its own.
 pub fn scan(path: &Path) -> Result<Listing, Error> {
     if path.is_dir() {
         return scan_folder(path);
@@ -64,6 +67,9 @@ pub fn scan(path: &Path) -> Result<Listing, Error> {
 }
 
 /// The pictures of what was typed: one folder, listing or shard, or several shards, by braces and wildcards too.
+///
+/// # Errors
+/// As [`scan()`], and for patterns that name nothing.
 ///
 /// # Panics
 /// If nothing was typed.

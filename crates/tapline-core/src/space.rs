@@ -79,6 +79,9 @@ impl fmt::Display for Dtype {
 
 impl FeatureSpace {
     /// Checks that the preprocessing can be carried out and leaves what the views need.
+    ///
+    /// # Errors
+    /// [`Error::BadPreprocess`] and [`Error::BadViews`].
     pub fn check(&self) -> Result<(), Error> {
         self.preprocess.check()?;
         self.views.check(&self.preprocess)

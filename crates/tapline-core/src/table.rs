@@ -2,6 +2,7 @@
 //!
 //! Only the table is checked here. A listed picture that is missing is found at extraction, which skips and reports it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -15,6 +16,9 @@ pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "
 /// The pictures a CSV or TSV file lists, in its order; relative paths start at the file's folder.
 ///
 /// Fields are parted by tabs in a `.tsv` file; otherwise by the first of comma, tab and semicolon the header holds.
+///
+/// # Errors
+/// For a file that is no such table, or a row of it that cannot be used.
 pub fn read_csv(path: &Path) -> Result<Listing, Error> {
     let mut samples = Vec::new();
     let (columns, lines) = each_record(path, Columns::of, |columns, record, line| {
@@ -59,10 +63,11 @@ pub(crate) fn check_names(
     names: &[&str],
     refused: impl Fn(&str) -> Option<&'static str>,
 ) -> Result<(), Error> {
-    for (i, name) in names.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for name in names {
         let why = match *name {
             "" => Some("has no name"),
-            _ if names[..i].contains(name) => Some("appears twice"),
+            _ if !seen.insert(name) => Some("appears twice"),
             _ => refused(name),
         };
         if let Some(why) = why {

@@ -55,6 +55,9 @@ impl Views {
     }
 
     /// Checks that the number of views is in range and that a preprocessing leaves them something to crop.
+    ///
+    /// # Errors
+    /// [`Error::BadViews`].
     pub fn check(self, preprocess: &Preprocess) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::BadViews { views: self, what });
         match (self, preprocess.resize) {

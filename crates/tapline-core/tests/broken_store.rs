@@ -66,6 +66,12 @@ fn a_document_that_asks_for_the_impossible_is_refused() {
     check("0 rows, expected at least one", edit("store.json", "\"rows\": 3", "\"rows\": 0"));
     check("its shape is [3, 3], expected [2, 3]", edit("store.json", "\"rows\": 3", "\"rows\": 2"));
     check("1 of its rows are skipped, expected 0", edit("store.json", "\"skipped\": 1", "\"skipped\": 0"));
+    let shard = concat!(
+        "\"shard\": {\"index\": 0, \"of\": 1000000000000000, \"listing_rows\": 3000000000000000, \"whole_sha256\": \"",
+        "0000000000000000000000000000000000000000000000000000000000000000\"}, \"rows\": 3"
+    );
+    let words = "there is no shard 0/1000000000000000: they are counted from 0, and 100000 are the most";
+    check(words, edit("store.json", "\"rows\": 3", shard));
     check("the preprocessing is unsound", edit("store.json", "\"height\": 8", "\"height\": 0"));
 }
 

@@ -85,6 +85,9 @@ impl Indexes {
     }
 
     /// Writes those that this run has used or made into the folder of a store, unless they are there, and forgets all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
         let Lines { known, used, has_new } = std::mem::take(&mut *self.lines());
         if used.is_empty() || !has_new && known.is_empty() {

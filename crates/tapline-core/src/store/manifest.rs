@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::npy::Array;
 use super::{disk, names};
-use crate::{Digest, Error, FeatureSpace, ShardOf, TapInfo};
+use crate::{Digest, Error, FeatureSpace, Shard, ShardOf, TapInfo};
 
 /// What `format` says in every store.
 pub const FORMAT: &str = "tapline-store";
@@ -150,11 +150,17 @@ pub(crate) fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     Err(Error::StoreVersion { path, format, found: version, expected: VERSION, writer: tapline })
 }
 
-/// Refuses taps without numbers, and file names that could lead out of the folder or to the same file.
+/// Taps of a store, at most: each is held against all others.
+const MAX_TAPS: usize = 10_000;
+
+/// Refuses too many taps, taps without numbers, and file names that could lead out of the folder or to the same file.
 pub(crate) fn check_taps(path: &Path, taps: &[StoredTap], rows: usize) -> Result<(), Error> {
     let refuse = |what: String| Err(Error::BadStore { path: path.to_owned(), what });
     if taps.is_empty() || rows == 0 {
         return refuse(format!("it has {} taps and {rows} rows, expected at least one of each", taps.len()));
+    }
+    if taps.len() > MAX_TAPS {
+        return refuse(format!("it has {} taps, and {MAX_TAPS} are the most", taps.len()));
     }
     for (i, tap) in taps.iter().enumerate() {
         if !names::is_safe(&tap.file) {
@@ -170,14 +176,16 @@ pub(crate) fn check_taps(path: &Path, taps: &[StoredTap], rows: usize) -> Result
     Ok(())
 }
 
-/// Refuses a shard that does not have the rows it should.
+/// Refuses a shard that does not have the rows it should, or that is one of too many.
 fn check_shard(path: &Path, manifest: &Manifest) -> Result<(), Error> {
     let Some(ShardOf { shard, listing_rows, .. }) = manifest.shard else { return Ok(()) };
-    let is_sound = shard.index < shard.of && shard.rows(listing_rows).len() == manifest.rows;
-    if is_sound {
+    let what = if shard.index >= shard.of || shard.of > Shard::MOST {
+        format!("there is no shard {shard}: they are counted from 0, and {} are the most", Shard::MOST)
+    } else if shard.rows(listing_rows).len() != manifest.rows {
+        format!("shard {shard} of a listing with {listing_rows} rows does not have {} rows", manifest.rows)
+    } else {
         return Ok(());
-    }
-    let what = format!("shard {shard} of a listing with {listing_rows} rows does not have {} rows", manifest.rows);
+    };
     Err(Error::BadStore { path: path.to_owned(), what })
 }
 

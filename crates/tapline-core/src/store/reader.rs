@@ -50,6 +50,10 @@ impl Store {
     ///
     /// The files must not be truncated by another program while the store is open: memory-mapped bytes would vanish.
     /// A tapline run never does so, it replaces files.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`], [`Error::Unfinished`], [`Error::CommitInterrupted`], [`Error::StoreReplaced`] and [`Error::StoreVersion`] for what is no
+    /// finished store of this version; [`Error::BadStore`] and others of its files where these are damaged.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         refuse_interrupted(dir)?;
         let path = dir.join(MANIFEST);
@@ -163,6 +167,9 @@ impl Rows<'_> {
     /// in any view is refused.
     ///
     /// Rows of skipped pictures come as NaN: leave them out of `which`.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`].
     ///
     /// # Panics
     ///

@@ -115,6 +115,9 @@ impl Stamps {
     }
 
     /// Writes them into the store's folder, unless they are there; a folder that is gone needs none.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
     pub fn write(&self) -> Result<(), Error> {
         if !self.path.parent().is_some_and(Path::is_dir) {
             return Ok(());

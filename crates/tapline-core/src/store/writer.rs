@@ -82,8 +82,10 @@ enum Slot {
 impl StoreWriter {
     /// Takes the folder `dir` for this run, making it if need be, and finds what of the plan is there already.
     ///
-    /// Refused where another run writes, where the folder holds other files than a store, and where the store holds
-    /// features of another space.
+    /// # Errors
+    /// [`Error::StoreBusy`] where another run writes, [`Error::NotAStore`] where the folder holds other files, [`Error::OtherSpace`]
+    /// where the store holds features of another space; [`Error::EmptyPlan`], [`Error::BadTapSize`] and [`Error::TapChanged`] for
+    /// the plan; those of [`Store::open`] where the store that is there is damaged.
     pub fn begin(dir: &Path, plan: Plan) -> Result<Self, Error> {
         let opening = opening::open(dir, &plan)?;
         let slots = opening.parts.into_iter().map(|part| part.map_or(Slot::Open, Slot::Part)).collect();
@@ -144,6 +146,12 @@ impl StoreWriter {
     /// Takes over all rows that are there already and gives how many rows are complete; call it before `put`.
     ///
     /// `digests` has one entry per row, none where a picture cannot be read. Skipped pictures are tried again.
+    ///
+    /// # Errors
+    /// Where files of the store cannot be read or written.
+    ///
+    /// # Panics
+    /// If there is not one digest for each row.
     pub fn reuse(&mut self, digests: &[Option<Digest>]) -> Result<usize, Error> {
         assert_eq!(digests.len(), self.rows.len(), "one digest for each row");
         let same_order = self.has_same_order(digests);
@@ -202,8 +210,9 @@ impl StoreWriter {
     /// Stores features of a row: `values[i]` are those of tap `taps[i]`, `[views, features]`. `digest` is that of the bytes
     /// they came from.
     ///
-    /// After an error about the features ([`Error::NotFinite`], [`Error::Float16Overflow`]) or the picture
-    /// ([`Error::PictureChanged`]) nothing was stored, and the row may be skipped instead.
+    /// # Errors
+    /// Where a file of the store cannot be written. After one about the features ([`Error::NotFinite`],
+    /// [`Error::Float16Overflow`]) or the picture ([`Error::PictureChanged`]) nothing was stored, and the row may be skipped instead.
     ///
     /// # Panics
     ///
@@ -232,6 +241,9 @@ impl StoreWriter {
 
     /// Leaves a row without features, and says why; `digest` is that of the picture's bytes, if it could be read.
     ///
+    /// # Errors
+    /// Where a file of the store cannot be written.
+    ///
     /// # Panics
     ///
     /// If there is no such row.
@@ -251,6 +263,9 @@ impl StoreWriter {
     }
 
     /// Makes all rows stored so far outlast a kill; `put` and `skip` do so every two seconds.
+    ///
+    /// # Errors
+    /// Where a file of the store cannot be written, and [`Error::StoreGone`].
     pub fn checkpoint(&mut self) -> Result<(), Error> {
         self.synced = Instant::now();
         self.check_place()?;
@@ -264,6 +279,9 @@ impl StoreWriter {
     /// Puts the finished store in place of the old one; every row must have been stored or skipped.
     ///
     /// A store in which nothing would change is left untouched.
+    ///
+    /// # Errors
+    /// [`Error::RowsOpen`] and [`Error::StoreGone`], and where a file cannot be written or is not read back as it was written.
     pub fn finish(mut self) -> Result<Store, Error> {
         let open = (0..self.rows.len()).filter(|&row| !self.rows.is_done(row)).count();
         if open > 0 {
