@@ -94,10 +94,16 @@ fn a_body_without_end_ends_the_run_with_the_name_of_its_source() {
     let (scratch, objects) = objects(2);
     let server = Server::start(objects, None);
     let path = "/bucket/pictures/light/1.png";
-    server.trouble(path, &[Trouble::Endless; 8]);
+    server.trouble(path, &[Trouble::Endless; 4]);
     let url = server.url(path);
     scratch.write("list.csv", format!("path,label\npictures/dark/0.png,dark\n{url},light\n"));
-    run(extract(&scratch.text("list.csv"), &scratch.text("store"), &[])).fails_with(&[&url, "or more came of"]);
+    let (list, store) = (scratch.text("list.csv"), scratch.text("store"));
+    run(extract(&list, &store, &[])).fails_with(&[&url, "or more came of"]);
+    // A store that is there has its pictures looked at first.
+    server.trouble(path, &[]);
+    run(extract(&list, &store, &[])).ok();
+    server.trouble(path, &[Trouble::Endless; 4]);
+    run(extract(&list, &store, &["--verify"])).fails_with(&[&url, "or more came of"]);
 }
 
 #[test]

@@ -43,7 +43,8 @@
 //! - Not read: palette and floating-point TIFF, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
 //!   the first frame.
 //! - Nor are files read that ask for far more than their pixels do: TIFF whose strips or tiles hold more than four times the
-//!   picture and 64 MiB, JPEG of more than 500 scans, or more than 20 where it is large or arithmetically coded.
+//!   picture and 64 MiB, JPEG of more than 500 scans, or more than 20 where it is large, arithmetically coded or in a TIFF,
+//!   JPEG in a TIFF of more than twice its strip's pixels, and WebP whose lossless data take more than 5 bytes a pixel and 16 KiB.
 //!
 //! # How close to Pillow
 //!

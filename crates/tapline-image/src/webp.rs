@@ -7,15 +7,6 @@
 /// The chunk's own head: four letters and the length of what follows.
 const HEAD: usize = 8;
 
-/// About the fewest bytes of data that make a group of five tables of codes.
-const GROUP_BYTES: u64 = 12;
-
-/// Bytes of the five tables of a group: a number of four bytes for each of 1,024 beginnings of a code.
-const GROUP_TABLES: u64 = 5 * 4 * 1024;
-
-/// The most groups: their number has 16 bits.
-const MAX_GROUPS: u64 = 1 << 16;
-
 /// Bytes of lossless data that a picture of any size may have, for codes and transforms.
 const SPARE_BYTES: u64 = 16 << 10;
 
@@ -38,17 +29,16 @@ pub(crate) fn claims(bytes: &[u8]) -> Result<Claims, String> {
     Ok(claims)
 }
 
-/// About the most bytes that tables of codes take for so many bytes of `lossless` data, of a picture of so many `pixels`.
-///
-/// Those of a large colour cache may take more.
+/// Checks that so many bytes of `lossless` data are not longer than so many `pixels` are without compression, a quarter and the
+/// codes included: each dozen bytes may ask for kilobytes of tables.
 ///
 /// # Errors
-/// What is wrong, where the data are longer than the pixels are without compression, a quarter and the codes included.
-pub(crate) fn table_bytes(lossless: u64, pixels: u64) -> Result<u64, String> {
+/// What is wrong, where they are.
+pub(crate) fn check_lossless(lossless: u64, pixels: u64) -> Result<(), String> {
     if lossless > pixels.saturating_mul(5).saturating_add(SPARE_BYTES) {
         return Err(format!("{lossless} bytes of lossless data are more than {pixels} pixels can need"));
     }
-    Ok((lossless / GROUP_BYTES).min(MAX_GROUPS) * GROUP_TABLES)
+    Ok(())
 }
 
 /// Goes through chunks one after the other; a frame holds no frames, so that no file leads deeper than one level.
@@ -129,12 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_counted_and_more_data_than_the_pixels_can_need_refused() {
-        assert_eq!(table_bytes(11, 16), Ok(0));
-        assert_eq!(table_bytes(1200, 16), Ok(2_048_000));
-        assert_eq!(table_bytes(16_384 + 80, 16), Ok(1372 * 20_480));
-        let fault = table_bytes(16_384 + 81, 16).expect_err("too long");
+    fn more_lossless_data_than_the_pixels_can_need_are_refused() {
+        assert_eq!(check_lossless(16_384 + 80, 16), Ok(()));
+        let fault = check_lossless(16_384 + 81, 16).expect_err("too long");
         assert_eq!(fault, "16465 bytes of lossless data are more than 16 pixels can need");
-        assert_eq!(table_bytes(4_000_000, 1_000_000), Ok(1_342_177_280));
     }
 }

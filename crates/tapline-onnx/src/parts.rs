@@ -1,7 +1,8 @@
 //! Counts the parts of an ONNX file before it is decoded: two bytes on disk may take more than a kilobyte in memory.
 
-/// Names, texts, nodes, attributes, tensors and types of a network, at most: large ones have tens of thousands.
-pub(crate) const MAX_PARTS: usize = 1_000_000;
+/// Names, texts, nodes, attributes, tensors and types of a network, at most: a node has some ten to thirty, and the largest networks have
+/// tens of thousands of nodes.
+pub(crate) const MAX_PARTS: usize = 2_000_000;
 
 /// Levels of messages within messages, at most, as `prost` has it.
 const MAX_DEPTH: usize = 100;

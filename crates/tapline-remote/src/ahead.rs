@@ -14,8 +14,7 @@ use object_store::{GetOptions, GetRange, GetResult};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::error::tried;
-use crate::objects::strong;
+use crate::objects::{other_length, strong};
 use crate::stores::Target;
 use crate::{Fault, Remote};
 
@@ -342,12 +341,7 @@ async fn fetch(
     let version = strong(answer.meta.e_tag.clone());
     match body(answer, bytes).await {
         Ok(body) if body.len() as u64 == bytes => (Ok(Fetched { bytes: body, version }), admitted),
-        Ok(body) => {
-            let more = if body.len() as u64 > bytes { " or more" } else { "" };
-            let cause = format!("{} bytes{more} came of {bytes}", body.len());
-            let tried = tried(shared.retries);
-            (Err(Fault::Dead { url: target.url.to_string(), tried, cause }), admitted)
-        }
+        Ok(body) => (Err(other_length(&target, shared.retries, (body.len() as u64, bytes))), admitted),
         Err(error) => (Err(target.fault(part.as_ref(), shared.retries, &error)), admitted),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{GetOptions, ObjectMeta, ObjectStoreExt};
@@ -11,15 +12,18 @@ use tapline_core::Digest;
 use url::Url;
 
 use crate::ahead::{GLANCE, part};
-use crate::error::{harmless, plain};
+use crate::error::{harmless, plain, tried};
 use crate::stores::Target;
 use crate::{Fault, Remote, Wanted};
 
 /// Objects that are asked for at a time.
 pub(crate) const REQUESTS: usize = 16;
 
-/// Objects below a prefix, at most: a source that lists without end must not fill the memory.
-const MAX_OBJECTS: usize = 10_000_000;
+/// Bytes that what is said of the objects below a prefix may take: a source that lists without end must not fill the memory.
+const MAX_LISTED: usize = 2 << 30;
+
+/// How long the next object of a list may take: pages without any may follow each other for ever.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// An object below a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +51,8 @@ impl Remote {
             return Err(Fault::BadUrl { url: harmless(prefix), what });
         }
         let target = self.target(&prefix.into())?;
-        let objects = target.store.list(Some(&target.path)).take(MAX_OBJECTS + 1);
-        let objects = self.runtime.block_on(objects.try_collect::<Vec<_>>());
-        let objects = objects.map_err(|error| Fault::of(prefix, self.config.retries, &error))?;
+        let objects = self.runtime.block_on(listed(&target, prefix, self.config.retries))?;
         let bad = |what: String| Fault::BadUrl { url: harmless(prefix), what };
-        if objects.len() > MAX_OBJECTS {
-            return Err(bad(format!("more than {MAX_OBJECTS} objects lie below it: list the pictures in a CSV file")));
-        }
         let mut root = Url::parse(prefix).map_err(|error| bad(error.to_string()))?;
         let name = |meta: &ObjectMeta| {
             let name = meta.location.as_ref().strip_prefix(target.path.as_ref())?;
@@ -135,6 +134,26 @@ impl Remote {
     }
 }
 
+/// What a source says of all objects below a prefix.
+async fn listed(target: &Target, prefix: &str, retries: usize) -> Result<Vec<ObjectMeta>, Fault> {
+    let mut listed = target.store.list(Some(&target.path));
+    let (mut objects, mut bytes) = (Vec::new(), 0);
+    loop {
+        let next = tokio::time::timeout(SILENCE, listed.try_next()).await.map_err(|_| Fault::Dead {
+            url: harmless(prefix),
+            tried: tried(retries),
+            cause: format!("its list did not go on for {} seconds", SILENCE.as_secs()),
+        })?;
+        let Some(object) = next.map_err(|error| Fault::of(prefix, retries, &error))? else { return Ok(objects) };
+        bytes += size_of::<ObjectMeta>() + object.location.as_ref().len();
+        if bytes > MAX_LISTED {
+            let what = format!("its list takes more than {} GiB: list the pictures in a CSV file", MAX_LISTED >> 30);
+            return Err(Fault::BadUrl { url: harmless(prefix), what });
+        }
+        objects.push(object);
+    }
+}
+
 /// The folders that a name lies in.
 fn folders(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').map(|(end, _)| &name[..end])
@@ -156,6 +175,13 @@ async fn version((target, _): (Target, GetOptions), retries: usize) -> Result<Op
     }
 }
 
+/// Why a body is not what its head announced: so many bytes came of so many.
+pub(crate) fn other_length(target: &Target, retries: usize, (came, bytes): (u64, u64)) -> Fault {
+    let more = if came > bytes { " or more" } else { "" };
+    let cause = format!("{came} bytes{more} came of {bytes}");
+    Fault::Dead { url: target.url.to_string(), tried: tried(retries), cause }
+}
+
 async fn digest((target, options): (Target, GetOptions), retries: usize) -> Result<Hashed, Fault> {
     let part = part(&options);
     if part.as_ref().is_some_and(Range::is_empty) {
@@ -167,10 +193,18 @@ async fn digest((target, options): (Target, GetOptions), retries: usize) -> Resu
         return Err(Fault::Changed { url: target.url.to_string() });
     }
     let version = strong(answer.meta.e_tag.clone());
+    let bytes = answer.range.end - answer.range.start;
     let mut pieces = answer.into_stream();
-    let mut hasher = Sha256::new();
+    let (mut hasher, mut came) = (Sha256::new(), 0);
     while let Some(piece) = pieces.try_next().await.map_err(wrap)? {
         hasher.update(&piece);
+        came += piece.len() as u64;
+        if came > bytes {
+            break;
+        }
+    }
+    if came != bytes {
+        return Err(other_length(&target, retries, (came, bytes)));
     }
     Ok((Digest(hasher.finalize().into()), version))
 }

@@ -70,6 +70,8 @@ fn is_chained(chunk: &ColumnChunkMetaData) -> bool {
 /// A file whose pages' heads are looked at first: the library asks for a reader where one begins, and for bytes otherwise.
 struct Heads<R> {
     file: Arc<R>,
+    /// Where the chunk ends.
+    end: u64,
     codec: Compression,
     /// What heads claim of pages whose bytes were not asked for yet, by where these begin.
     claims: Mutex<HashMap<u64, Claims>>,
@@ -77,7 +79,8 @@ struct Heads<R> {
 
 impl<R: ChunkReader> Heads<R> {
     fn of(file: Arc<R>, chunk: &ColumnChunkMetaData) -> Self {
-        Self { file, codec: chunk.compression(), claims: Mutex::default() }
+        let (start, bytes) = chunk.byte_range();
+        Self { file, end: start.saturating_add(bytes), codec: chunk.compression(), claims: Mutex::default() }
     }
 }
 
@@ -92,8 +95,8 @@ impl<R: ChunkReader> ChunkReader for Heads<R> {
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
         let mut known = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of a head that it has read before it asks for a reader where the page begins, too, and reads nothing there.
-        if known.get(&start).is_some_and(|claims| claims.packed > 0) {
+        // Where the library holds the head already it still asks for a reader at the page itself, and reads nothing from it.
+        if start >= self.end || known.get(&start).is_some_and(|claims| claims.packed > 0) {
             return Ok(Cursor::default());
         }
         let (head, claims) = head(&mut self.file.get_read(start)?)?;

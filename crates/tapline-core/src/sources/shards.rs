@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::parquet_file::{is_parquet, read_pictures, read_pictures_at};
 use super::ranges::Ranges;
 use super::webdataset::{Shard, read_tar, read_tars};
+use super::words::MAX_WORDS;
 use super::{Holder, Place, is_url};
 use crate::folder::{is_split, split_and_class};
 use crate::samples::path_text;
@@ -171,7 +172,7 @@ fn gather(paths: &[PathBuf], names: Vec<String>, shards: impl Iterator<Item = Sh
         return Err(Error::EmptyShards { path: paths[0].clone(), others: gathered.listing.skipped.len() });
     }
     gathered.split_by_shard();
-    Ok(gathered.finish())
+    gathered.finish()
 }
 
 /// Names from the folder that all paths share, each once.
@@ -219,6 +220,8 @@ struct Gathered {
     columns: HashMap<String, usize>,
     /// For each shard its name and the number of its pictures.
     shards: Vec<(String, usize)>,
+    /// Cells of the columns that have a value, and those that are held.
+    cells: (usize, usize),
 }
 
 impl Gathered {
@@ -226,6 +229,7 @@ impl Gathered {
         self.shards.push((shard.to_owned(), rows.len()));
         for row in rows {
             let mut extra = Vec::new();
+            self.cells.0 += row.extra.len();
             for (name, value) in row.extra {
                 let position = self.column(shard, &name)?;
                 if extra.len() <= position {
@@ -233,6 +237,8 @@ impl Gathered {
                 }
                 extra[position] = Some(value);
             }
+            self.cells.1 += extra.len();
+            self.check_cells(self.cells.1)?;
             let path = format!("{shard}: {}", row.name);
             self.listing.samples.push(Sample { place: row.place, path, label: row.label, split: row.split, extra });
         }
@@ -268,10 +274,22 @@ impl Gathered {
         }
     }
 
-    fn finish(mut self) -> Listing {
+    /// Refuses to hold so many cells where few of them have a value: a picture has a cell in each column that any picture has.
+    fn check_cells(&self, held: usize) -> Result<(), Error> {
+        let (filled, columns) = (self.cells.0, self.columns.len());
+        if held.saturating_mul(size_of::<Option<String>>()) <= MAX_WORDS || held / 8 <= filled {
+            return Ok(());
+        }
+        let path = self.shards.last().map(|(name, _)| name.into()).unwrap_or_default();
+        let what = format!("its pictures have few of their {columns} columns each: leave out those that few have");
+        Err(Error::BadTar { path, what })
+    }
+
+    fn finish(mut self) -> Result<Listing, Error> {
         let columns = self.listing.columns.len();
+        self.check_cells(columns.saturating_mul(self.listing.samples.len()))?;
         self.listing.samples.iter_mut().for_each(|sample| sample.extra.resize(columns, None));
-        self.listing
+        Ok(self.listing)
     }
 }
 
@@ -280,4 +298,21 @@ fn part(name: &str) -> Option<&str> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let end = name.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(name.len());
     Some(&name[..end]).filter(|part| is_split(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_without_values_are_not_held_in_large_numbers() {
+        let check = |filled: usize, held: usize| {
+            let gathered = Gathered { cells: (filled, held), ..Gathered::default() };
+            gathered.check_cells(held).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(10, 1_000_000), Ok(()));
+        assert_eq!(check(50_000_000, 200_000_000), Ok(()));
+        let message = check(1_000_000, 200_000_000).expect_err("4.8 GB");
+        assert!(message.contains("its pictures have few of their 0 columns each"), "{message}");
+    }
 }
