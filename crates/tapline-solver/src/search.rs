@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
             stuck: false,
             decrement: f64::INFINITY,
             settled: false,
-            first_loss: targets.loss_of_nothing(),
+            first_loss: f64::NAN,
             c: f64::NAN,
             targets,
             moments,
@@ -157,6 +157,9 @@ impl<'a> Search<'a> {
         self.arrive(self.purse.is_exact());
         self.purse.move_on();
         if let Some(start) = start {
+            if self.first_loss.is_nan() {
+                self.first_loss = self.targets.loss_of_nothing();
+            }
             self.trial = self.moments.point(self.units, start);
             self.history.clear();
             self.ends.clear();
@@ -246,6 +249,10 @@ impl<'a> Search<'a> {
     pub(crate) fn see(&mut self, view: View, config: &SolverConfig) {
         let value = view.loss + self.penalty(&self.trial);
         self.purse.spend(self.precise);
+        // The first place is the one without weights, unless there was a start.
+        if self.first_loss.is_nan() {
+            self.first_loss = view.loss;
+        }
         match self.next {
             Next::Arrive { guessed: true } if !self.is_worth(value) => {
                 self.trial.copy_from_slice(&self.point);
