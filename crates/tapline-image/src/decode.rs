@@ -9,7 +9,7 @@ use tapline_core::{Bits, Decode, Preprocess, Views};
 
 use crate::jpeg::Shrink;
 use crate::scale::factor;
-use crate::{Error, jpeg, raster};
+use crate::{Error, jpeg, raster, tiff};
 
 /// What one picture may cost, checked against its header before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,11 @@ fn decode_shrunk(bytes: &[u8], limits: &Limits, bits: Bits, shrink: Shrink) -> R
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
-    let format = image::guess_format(bytes).map_err(|_| Error::NotAPicture)?;
+    let format = match image::guess_format(bytes) {
+        Ok(format) => format,
+        Err(_) if tiff::is_big(bytes) => ImageFormat::Tiff,
+        Err(_) => return Err(Error::NotAPicture),
+    };
     let name = name_of(format)?;
     without_panics(name, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits, shrink),

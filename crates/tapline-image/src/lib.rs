@@ -40,7 +40,8 @@
 //! - A file that ends early is an error, as in Pillow; a JPEG must have its end marker. So are JPEG data that do not
 //!   decode and PNG chunks with a wrong checksum, some of which Pillow paints over.
 //! - [`decode_for`] may scale JPEG while it is decoded, by 1/2, 1/4 or 1/8, as Pillow's `Image.draft` does; to the bit.
-//! - Not read: palette and floating-point TIFF, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
+//! - TIFF with a palette is read where that has 256 colours, as in Pillow; BigTIFF as any other.
+//! - Not read: floating-point TIFF, TIFF with a palette of fewer bits, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
 //!   the first frame.
 //! - Nor are files read that ask for far more than their pixels do: TIFF whose strips or tiles hold more than four times the
 //!   picture and 64 MiB, JPEG of more than 500 scans, or more than 20 where it is large, arithmetically coded or in a TIFF,

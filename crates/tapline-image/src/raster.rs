@@ -10,7 +10,8 @@ use tapline_core::Bits;
 
 use crate::decode::{check_room, check_size};
 use crate::orientation::{self, Orientation};
-use crate::{Error, Limits, Picture, chunks, colour, jpeg, tiff, webp};
+use crate::tiff::{self, Palette};
+use crate::{Error, Limits, Picture, chunks, colour, jpeg, webp};
 
 /// Bytes that a PNG decoder may take before its picture's size is known, for a profile and a row of pixels; three times the
 /// file's length comes on top, for texts.
@@ -23,8 +24,10 @@ pub(crate) fn decode(
     limits: &Limits,
     bits: Bits,
 ) -> Result<Picture, Error> {
-    check_claims(bytes, format, name, limits)?;
-    let bytes = without_extended_xmp(bytes, format);
+    let palette = if format == ImageFormat::Tiff { Palette::of(bytes) } else { None };
+    let bytes = palette.as_ref().map_or(Cow::Borrowed(bytes), |palette| Cow::Owned(palette.numbers(bytes)));
+    check_claims(&bytes, format, name, limits)?;
+    let bytes = without_extended_xmp(&bytes, format);
     let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut own = image::Limits::default();
     own.max_alloc = Some(most_bytes(bytes.len() as u64, format, limits));
@@ -37,12 +40,16 @@ pub(crate) fn decode(
         return Err(too_much_memory(name, size, limits));
     }
     let beside = bytes_beside(&bytes, (format, name), (size, decoder.total_bytes()), limits)?;
-    // The pixels twice: as decoded, and without alpha, at eight bits or upright.
-    check_room(name, (size.0.into(), size.1.into()), (2 * decoder.total_bytes()).saturating_add(beside))?;
+    // The pixels twice: as decoded, and without alpha, at eight bits or upright; with a palette these have three bytes.
+    let copies = if palette.is_some() { 6 } else { 2 };
+    check_room(name, (size.0.into(), size.1.into()), (copies * decoder.total_bytes()).saturating_add(beside))?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
     let largest = largest(&decoded);
-    let (channels, pixels) = eight_bit(decoded, name, bits)?;
+    let (channels, pixels) = match (palette, eight_bit(decoded, name, bits)?) {
+        (Some(palette), (1, numbers)) => (3, palette.paint(&numbers)),
+        (_, decoded) => decoded,
+    };
     Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels, largest }, orientation))
 }
 

@@ -1,9 +1,20 @@
 //! A look at a TIFF file's tags before the decoder sees them.
 //!
 //! The decoder takes up to 256 MiB for a tag that claims many values, whatever the limits, and reads them one by one; no
-//! tag can have more values than the file has room for.
+//! tag can have more values than the file has room for. Nor does it read pictures with a palette, for which it is told that
+//! the numbers of the colours are greys.
 
 use std::collections::BTreeMap;
+
+// Numbers of tags (TIFF 6.0, sections 3 to 5).
+const BITS_PER_SAMPLE: u64 = 258;
+const PHOTOMETRIC: u64 = 262;
+const SAMPLES_PER_PIXEL: u64 = 277;
+const COLOUR_MAP: u64 = 320;
+
+/// What [`PHOTOMETRIC`] calls greys of which 0 is black, and numbers of colours.
+const GREY: u16 = 1;
+const PALETTE: u64 = 3;
 
 /// Bytes of a tag whose values are of no known type, as the decoder skips it: of BigTIFF too, whose tags are longer.
 const UNKNOWN_TAG_LEN: usize = 12;
@@ -15,6 +26,47 @@ pub(crate) fn overlong_tag(bytes: &[u8]) -> Option<String> {
     let claims_too_much = |tag: &Tag| tag.values.saturating_mul(value_bytes(tag.kind)) > bytes.len() as u64;
     let (name, tag) = directory(bytes)?.tags.into_iter().find(|(_, tag)| claims_too_much(tag))?;
     Some(format!("tag {name} claims {} values, more than the file has room for", tag.values))
+}
+
+/// Whether a file is a BigTIFF, which the `image` crate decodes but does not know by its first bytes.
+pub(crate) fn is_big(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b")
+}
+
+/// The colours of a picture whose pixels are their numbers, of 8 bits.
+pub(crate) struct Palette {
+    colours: Vec<[u8; 3]>,
+    /// Where the file says that it has one.
+    said_at: usize,
+}
+
+impl Palette {
+    /// That of the first picture, if it has one.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        let tags = directory(bytes)?;
+        let numbers = tags.number(PHOTOMETRIC, 0)? == PALETTE
+            && tags.number_or(BITS_PER_SAMPLE, 1)? == 8
+            && tags.number_or(SAMPLES_PER_PIXEL, 1)? == 1;
+        // All reds, then all greens, then all blues, of 16 bits each.
+        let upper = |index: u64| tags.number(COLOUR_MAP, index).map(|value| (value >> 8) as u8);
+        let colour = |number: u64| Some([upper(number)?, upper(256 + number)?, upper(512 + number)?]);
+        let is_whole = numbers && tags.values(COLOUR_MAP) == 3 * 256;
+        let said_at = tags.start(tags.tags.get(&PHOTOMETRIC).filter(|tag| tag.kind == 3)?)?;
+        is_whole.then(|| (0..256).map(colour).collect::<Option<_>>())?.map(|colours| Self { colours, said_at })
+    }
+
+    /// The file with the numbers of the colours as greys.
+    pub(crate) fn numbers(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let grey = if bytes.starts_with(b"MM") { GREY.to_be_bytes() } else { GREY.to_le_bytes() };
+        bytes[self.said_at..self.said_at + 2].copy_from_slice(&grey);
+        bytes
+    }
+
+    /// Pixels in colour, `[pixels, 3]`, of their numbers.
+    pub(crate) fn paint(&self, numbers: &[u8]) -> Vec<u8> {
+        numbers.iter().flat_map(|&number| self.colours[usize::from(number)]).collect()
+    }
 }
 
 /// The tags of the first picture, up to the end of the file; none where there is no way to them.
@@ -170,6 +222,29 @@ mod tests {
         bigtiff.extend(u64::MAX.to_le_bytes());
         assert_eq!(overlong_tag(&bigtiff[..20]), None, "cut short before its tags");
         assert!(overlong_tag(&bigtiff).is_some());
+    }
+
+    #[test]
+    fn a_palette_is_known_by_its_tags_and_painted() {
+        let bytes = include_bytes!("../tests/goldens/palette.tif");
+        let palette = Palette::of(bytes).expect("a palette");
+        assert_eq!(palette.paint(&[1, 0]), [palette.colours[1], palette.colours[0]].concat());
+        let numbers = palette.numbers(bytes);
+        assert!(Palette::of(&numbers).is_none(), "these are greys");
+        let changed: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at] != numbers[at]).collect();
+        assert_eq!((changed.len(), numbers[changed[0]]), (1, 1));
+
+        // Of 4 bits, or with fewer colours than that.
+        let (tags, grey) = (directory(bytes).expect("tags"), include_bytes!("../tests/goldens/grey.tif"));
+        for (name, other) in [(BITS_PER_SAMPLE, 4), (PHOTOMETRIC, 2)] {
+            let mut bytes = bytes.to_vec();
+            bytes[tags.tags[&name].at] = other;
+            assert!(Palette::of(&bytes).is_none(), "tag {name}");
+        }
+        let mut few = bytes.to_vec();
+        few[tags.tags[&COLOUR_MAP].at - 4] = 1;
+        assert!(Palette::of(&few).is_none());
+        assert!(Palette::of(grey).is_none());
     }
 
     #[test]

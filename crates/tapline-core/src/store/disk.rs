@@ -3,7 +3,7 @@
 //! They live together so that a test can stop a run at any one of them, as a kill or a full disk would.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -38,10 +38,17 @@ pub(crate) fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> R
 
 /// Writes the file anew, then puts it in place of the old one and syncs both the file and its folder.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_by(path, |file| file.write_all(bytes))
+}
+
+/// As `replace`, of what `write` writes piece by piece.
+pub(crate) fn replace_by(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let beside = sibling(path);
-    let mut file = create(&beside)?;
+    let file = create(&beside)?;
     step(&beside)?;
-    wrap(&beside, file.write_all(bytes))?;
+    let mut buffered = BufWriter::new(&file);
+    wrap(&beside, write(&mut buffered).and_then(|()| buffered.flush()))?;
+    drop(buffered);
     sync(&file, &beside)?;
     rename(&beside, path)
 }

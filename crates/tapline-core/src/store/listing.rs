@@ -52,11 +52,6 @@ impl StoredListing {
         self.path.len()
     }
 
-    /// The file's bytes, always the same for the same listing.
-    pub(crate) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, Error> {
-        self.encode().map_err(|source| Error::Parquet { path: path.to_owned(), source })
-    }
-
     /// Reads and checks the file's bytes, which must have `rows` rows; `path` is named in errors.
     pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>, rows: usize) -> Result<Self, Error> {
         let columns = without_panics(|| decode(bytes.into(), rows))
@@ -64,35 +59,9 @@ impl StoredListing {
         Self::of_columns(columns).map_err(|what| Error::BadStore { path: path.to_owned(), what })
     }
 
-    fn encode(&self) -> Result<Vec<u8>, ParquetError> {
-        let names = self.names();
-        let fields = names.iter().map(|name| Ok(Arc::new(string_field(name)?)));
-        let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
-        let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_created_by("tapline".to_owned())
-            .build();
-        let mut bytes = Vec::new();
-        let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties))?;
-        let mut group = file.next_row_group()?;
-        for index in 0..names.len() {
-            let mut column = group.next_column()?.expect("as many columns as the schema has");
-            for first in (0..self.rows()).step_by(AT_ONCE) {
-                let rows = first..self.rows().min(first + AT_ONCE);
-                write_strings(column.typed::<ByteArrayType>(), &self.column(index, rows))?;
-            }
-            column.close()?;
-        }
-        group.close()?;
-        file.close()?;
-        Ok(bytes)
-    }
-
     /// The names of all columns.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let extra = self.extra.iter().map(|(name, _)| name.as_str());
-        ["path", "label", "split"].into_iter().chain(extra).chain(["sha256", "skipped"]).collect()
+        names(self.extra.iter().map(|(name, _)| name.as_str()))
     }
 
     /// The values of the column with this place among the names, of these rows alone: a long listing's texts are not held twice.
@@ -127,6 +96,38 @@ impl StoredListing {
             skipped: skipped?,
         })
     }
+}
+
+/// The names of all columns, those of the user's `extra` ones among them.
+pub(crate) fn names<'a>(extra: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    ["path", "label", "split"].into_iter().chain(extra).chain(["sha256", "skipped"]).collect()
+}
+
+/// The file's bytes, always the same for the same listing of so many rows: `column` gives values of the column with a place
+/// among the names.
+pub(crate) fn encode(
+    names: &[&str],
+    rows: usize,
+    column: &dyn Fn(usize, Range<usize>) -> Column,
+) -> Result<Vec<u8>, ParquetError> {
+    let fields = names.iter().map(|name| Ok(Arc::new(string_field(name)?)));
+    let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
+    let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
+    let properties =
+        WriterProperties::builder().set_compression(Compression::SNAPPY).set_created_by("tapline".to_owned()).build();
+    let mut bytes = Vec::new();
+    let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties))?;
+    let mut group = file.next_row_group()?;
+    for index in 0..names.len() {
+        let mut written = group.next_column()?.expect("as many columns as the schema has");
+        for first in (0..rows).step_by(AT_ONCE) {
+            write_strings(written.typed::<ByteArrayType>(), &column(index, first..rows.min(first + AT_ONCE)))?;
+        }
+        written.close()?;
+    }
+    group.close()?;
+    file.close()?;
+    Ok(bytes)
 }
 
 /// A nullable UTF-8 column.
@@ -235,14 +236,18 @@ mod tests {
         }
     }
 
+    fn encoded(listing: &StoredListing) -> Vec<u8> {
+        encode(&listing.names(), listing.rows(), &|index, rows| listing.column(index, rows)).expect("encode")
+    }
+
     fn read(bytes: Vec<u8>, rows: usize) -> Result<StoredListing, Error> {
         StoredListing::from_bytes(Path::new("listing.parquet"), bytes, rows)
     }
 
     #[test]
     fn a_listing_reads_back_and_its_bytes_are_always_the_same() {
-        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
-        assert_eq!(bytes, listing().to_bytes(Path::new("x")).expect("encode"));
+        let bytes = encoded(&listing());
+        assert_eq!(bytes, encoded(&listing()));
         assert_eq!(read(bytes, 3).expect("decode"), listing());
     }
 
@@ -258,12 +263,12 @@ mod tests {
             sha256: (0..n).map(|i| Some(Digest::of(&i.to_le_bytes()))).collect(),
             skipped: column(1000),
         };
-        assert_eq!(read(many.to_bytes(Path::new("x")).expect("encode"), n).expect("decode"), many);
+        assert_eq!(read(encoded(&many), n).expect("decode"), many);
     }
 
     #[test]
     fn another_number_of_rows_is_refused_before_it_is_read() {
-        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        let bytes = encoded(&listing());
         let error = read(bytes, 4).expect_err("three rows");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(cause.contains("it has 3 rows, expected 4"), "{cause}");
@@ -271,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_dictionary_that_claims_more_texts_than_it_has_bytes_is_refused() {
-        let mut bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        let mut bytes = encoded(&listing());
         // The first page's head (Thrift's compact form): kind, two lengths, then the dictionary's number of texts, 3.
         let head = bytes[..14].to_vec();
         assert_eq!((&head[..7], head[11]), (&b"PAR1\x15\x04\x15"[..], 0x15), "{head:02x?}");
@@ -294,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_cut_off_file_and_a_missing_column_are_refused() {
-        let bytes = listing().to_bytes(Path::new("x")).expect("encode");
+        let bytes = encoded(&listing());
         read(bytes[..bytes.len() / 2].to_vec(), 3).expect_err("cut off");
         read(Vec::new(), 3).expect_err("empty");
         let what = StoredListing::of_columns(vec![("label".to_owned(), vec![None])]).expect_err("no path");

@@ -8,7 +8,8 @@ use crate::Digest;
 /// The state of every row.
 pub(crate) struct RowStates {
     digests: Vec<Option<Digest>>,
-    skipped: Vec<Option<String>>,
+    /// Why rows have no features, of the few that have none.
+    skipped: HashMap<usize, String>,
     /// `[rows, taps]`
     has: Vec<bool>,
     taps: usize,
@@ -17,7 +18,7 @@ pub(crate) struct RowStates {
 impl RowStates {
     /// No row has anything.
     pub(crate) fn new(rows: usize, taps: usize) -> Self {
-        Self { digests: vec![None; rows], skipped: vec![None; rows], has: vec![false; rows * taps], taps }
+        Self { digests: vec![None; rows], skipped: HashMap::new(), has: vec![false; rows * taps], taps }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -29,12 +30,12 @@ impl RowStates {
     }
 
     pub(crate) fn skipped(&self, row: usize) -> Option<&str> {
-        self.skipped[row].as_deref()
+        self.skipped.get(&row).map(String::as_str)
     }
 
     /// Whether the row has all taps or is skipped.
     pub(crate) fn is_done(&self, row: usize) -> bool {
-        self.skipped[row].is_some() || self.taps_of(row).iter().all(|&has| has)
+        self.skipped(row).is_some() || self.taps_of(row).iter().all(|&has| has)
     }
 
     /// Whether the row has features of other taps than these.
@@ -45,14 +46,14 @@ impl RowStates {
     /// The row has the features of a tap, computed from the picture with this digest.
     pub(crate) fn add(&mut self, row: usize, tap: usize, digest: Digest) {
         self.digests[row] = Some(digest);
-        self.skipped[row] = None;
+        self.skipped.remove(&row);
         self.has[row * self.taps + tap] = true;
     }
 
     /// The row has no features, for this reason.
     pub(crate) fn skip(&mut self, row: usize, digest: Option<Digest>, reason: &str) {
         self.digests[row] = digest;
-        self.skipped[row] = Some(reason.to_owned());
+        self.skipped.insert(row, reason.to_owned());
         self.has[row * self.taps..(row + 1) * self.taps].fill(false);
     }
 

@@ -5,10 +5,13 @@
 //! is taken from there; of a picture or a shard behind a URL, where it has the version (the entity tag).
 
 use std::collections::HashMap;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{STAMPS, disk};
 use crate::{Digest, Error, Holder, Listing, Place};
@@ -122,25 +125,58 @@ impl Stamps {
         if !self.path.parent().is_some_and(Path::is_dir) {
             return Ok(());
         }
-        let mut bytes = MAGIC.to_vec();
+        let mut len = 0;
+        self.each_piece(|piece| {
+            len += piece.len() as u64;
+            Ok(())
+        })
+        .expect("counting does not fail");
+        if len > MAX_BYTES {
+            let what = format!("its {len} bytes are more than the limit of {MAX_BYTES}");
+            return Err(Error::Write { path: self.path.clone(), source: io::Error::other(what) });
+        }
+        let is_there =
+            std::fs::metadata(&self.path).is_ok_and(|found| found.is_file() && found.len() == len) && self.is_written();
+        if is_there {
+            Ok(())
+        } else {
+            disk::replace_by(&self.path, |file| self.each_piece(|piece| file.write_all(piece)))
+        }
+    }
+
+    /// Gives the bytes of the file piece by piece, the digest of all others last: those of many pictures are never in memory
+    /// at once.
+    fn each_piece(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut digest = Sha256::new();
+        let mut hashed = |piece: &[u8]| {
+            digest.update(piece);
+            take(piece)
+        };
+        hashed(MAGIC)?;
         for (place, row) in self.places.iter().zip(self.rows().iter()) {
             if let (Some(place), Some((stamp, digest))) = (place, row) {
-                bytes.extend(place);
-                bytes.extend(stamp.size.to_le_bytes());
-                bytes.extend(stamp.seconds.to_le_bytes());
-                bytes.extend(stamp.nanoseconds.to_le_bytes());
-                bytes.extend(digest.0);
+                let mut record = [0; RECORD];
+                record[..16].copy_from_slice(place);
+                record[16..24].copy_from_slice(&stamp.size.to_le_bytes());
+                record[24..32].copy_from_slice(&stamp.seconds.to_le_bytes());
+                record[32..36].copy_from_slice(&stamp.nanoseconds.to_le_bytes());
+                record[36..].copy_from_slice(&digest.0);
+                hashed(&record)?;
             }
         }
-        bytes.extend(Digest::of(&bytes).0);
-        if bytes.len() as u64 > MAX_BYTES {
-            let what = format!("its {} bytes are more than the limit of {MAX_BYTES}", bytes.len());
-            return Err(Error::Write { path: self.path.clone(), source: std::io::Error::other(what) });
-        }
-        let is_there = std::fs::metadata(&self.path)
-            .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64)
-            && std::fs::read(&self.path).is_ok_and(|found| found == bytes);
-        if is_there { Ok(()) } else { disk::replace(&self.path, &bytes) }
+        take(&digest.finalize())
+    }
+
+    /// Whether the file begins with these stamps.
+    fn is_written(&self) -> bool {
+        let Ok(file) = File::open(&self.path) else { return false };
+        let (mut file, mut found) = (BufReader::new(file), Vec::new());
+        let same = self.each_piece(|piece| {
+            found.resize(piece.len(), 0);
+            file.read_exact(&mut found)?;
+            if found == piece { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        });
+        same.is_ok()
     }
 
     fn rows(&self) -> std::sync::MutexGuard<'_, Vec<Option<(Stamp, Digest)>>> {
@@ -202,7 +238,7 @@ fn record(bytes: &[u8]) -> Option<([u8; 16], (Stamp, Digest))> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
 
     use super::*;
     use crate::{Sample, scan};

@@ -6,13 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::building::ArrayFile;
 use super::journal::{Entry, Journal, State};
-use super::listing::StoredListing;
+use super::listing::{self, Column};
 use super::manifest::{FORMAT, Manifest, Run, StoredTap, VERSION};
 use super::npy::Array;
 use super::reader::Store;
@@ -60,8 +61,10 @@ pub struct StoreWriter {
     has_salvage: bool,
     slots: Vec<Slot>,
     rows: RowStates,
-    /// Rows of the parts that the journal says hold the features of these pictures.
-    vouched: HashMap<usize, Digest>,
+    /// Rows of the parts that the journal of an earlier run says hold the features of these pictures.
+    resumed: HashMap<usize, Digest>,
+    /// Rows of the parts of which this run's journal says that they hold those of the picture that `rows` has.
+    noted: Vec<bool>,
     journal: Journal,
     computed: bool,
     synced: Instant,
@@ -89,9 +92,10 @@ impl StoreWriter {
     pub fn begin(dir: &Path, plan: Plan) -> Result<Self, Error> {
         let opening = opening::open(dir, &plan)?;
         let slots = opening.parts.into_iter().map(|part| part.map_or(Slot::Open, Slot::Part)).collect();
+        let rows = plan.listing.samples.len();
         Ok(Self {
             dir: dir.to_owned(),
-            rows: RowStates::new(plan.listing.samples.len(), opening.taps.len()),
+            rows: RowStates::new(rows, opening.taps.len()),
             plan,
             taps: opening.taps,
             finished: opening.finished,
@@ -99,7 +103,8 @@ impl StoreWriter {
             has_salvage: opening.has_salvage,
             slots,
             computed: !opening.resumed.is_empty(),
-            vouched: opening.resumed,
+            noted: vec![false; rows],
+            resumed: opening.resumed,
             journal: opening.journal,
             synced: Instant::now(),
             lock: opening.lock,
@@ -123,7 +128,7 @@ impl StoreWriter {
 
     /// Whether rows may be there already, so that hashing all pictures for `reuse` may save passes.
     pub fn has_sources(&self) -> bool {
-        !self.sources.is_empty() || !self.vouched.is_empty()
+        !self.sources.is_empty() || !self.resumed.is_empty()
     }
 
     /// What runs that were stopped have computed and this one would drop: how many pictures are not among `listed`, and the names of taps
@@ -233,7 +238,7 @@ impl StoreWriter {
         }
         if self.rows.is_done(row) {
             self.computed = true;
-            self.vouched.insert(row, digest);
+            self.noted[row] = true;
             self.journal.note(&Entry { row, state: State::Done { sha256: digest } });
         }
         self.checkpoint_in_time()
@@ -260,6 +265,15 @@ impl StoreWriter {
         self.rows.skip(row, digest, reason);
         self.journal.note(&Entry { row, state: State::Skipped { reason: reason.to_owned() } });
         self.checkpoint_in_time()
+    }
+
+    /// Whether a row was left without features.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn is_skipped(&self, row: usize) -> bool {
+        assert!(row < self.rows.len(), "row {row} of {}", self.rows.len());
+        self.rows.skipped(row).is_some()
     }
 
     /// Makes all rows stored so far outlast a kill; `put` and `skip` do so every two seconds.
@@ -289,7 +303,7 @@ impl StoreWriter {
         }
         self.checkpoint()?;
         self.sync_parts()?;
-        let listing = self.stored_listing().to_bytes(&self.dir.join(LISTING))?;
+        let listing = self.stored_listing()?;
         let manifest = self.manifest(&listing).to_bytes();
         let files = self.part_files();
         if files.is_empty() && self.is_stored(MANIFEST, &manifest) && self.is_stored(LISTING, &listing) {
@@ -341,7 +355,7 @@ impl StoreWriter {
     }
 
     fn reuse_row(&mut self, row: usize, digest: Digest) -> Result<(), Error> {
-        let is_vouched = self.vouched.get(&row) == Some(&digest);
+        let is_vouched = self.vouched(row) == Some(digest);
         let mut bytes = Vec::new();
         for tap in 0..self.taps.len() {
             let is_kept = matches!(self.slots[tap], Slot::Kept) && !self.was_skipped(row);
@@ -355,6 +369,11 @@ impl StoreWriter {
         Ok(())
     }
 
+    /// The picture whose features the journal says a row of the parts holds.
+    fn vouched(&self, row: usize) -> Option<Digest> {
+        if self.noted[row] { self.rows.digest(row) } else { self.resumed.get(&row).copied() }
+    }
+
     fn find(&self, tap: usize, digest: &Digest) -> Option<(&ArrayFile, usize)> {
         self.sources.iter().find_map(|source| Some((source.file(&self.taps[tap].info)?, source.row(digest)?)))
     }
@@ -363,9 +382,10 @@ impl StoreWriter {
     ///
     /// After `true`, a checkpoint must come before the row is overwritten.
     fn disown(&mut self, row: usize, digest: Option<Digest>) -> bool {
-        let is_changed = self.vouched.get(&row).is_some_and(|vouched| digest != Some(*vouched));
+        let is_changed = self.vouched(row).is_some_and(|vouched| digest != Some(vouched));
         if is_changed {
-            self.vouched.remove(&row);
+            self.noted[row] = false;
+            self.resumed.remove(&row);
             self.journal.note(&Entry { row, state: State::Disowned });
         }
         is_changed
@@ -431,17 +451,23 @@ impl StoreWriter {
         std::fs::read(self.dir.join(name)).is_ok_and(|stored| stored == bytes)
     }
 
-    fn stored_listing(&self) -> StoredListing {
+    /// The bytes of the listing, as [`super::StoredListing`] reads them; it is not made of a long listing only to be written.
+    fn stored_listing(&self) -> Result<Vec<u8>, Error> {
         let Listing { samples, columns, .. } = &*self.plan.listing;
-        let column = |i: usize| samples.iter().map(|sample| sample.extra.get(i).cloned().flatten()).collect();
-        StoredListing {
-            path: samples.iter().map(|sample| sample.path.clone()).collect(),
-            label: samples.iter().map(|sample| sample.label.clone()).collect(),
-            split: samples.iter().map(|sample| sample.split.clone()).collect(),
-            extra: columns.iter().enumerate().map(|(i, name)| (name.clone(), column(i))).collect(),
-            sha256: (0..samples.len()).map(|row| self.rows.digest(row)).collect(),
-            skipped: (0..samples.len()).map(|row| self.rows.skipped(row).map(str::to_owned)).collect(),
-        }
+        let names: Vec<&str> = listing::names(columns.iter().map(String::as_str));
+        let column = |index: usize, rows: Range<usize>| -> Column {
+            let each = |value: &dyn Fn(usize) -> Option<String>| rows.clone().map(value).collect();
+            match index {
+                0 => each(&|row| Some(samples[row].path.clone())),
+                1 => each(&|row| samples[row].label.clone()),
+                2 => each(&|row| samples[row].split.clone()),
+                _ if index < 3 + columns.len() => each(&|row| samples[row].extra.get(index - 3).cloned().flatten()),
+                _ if index == 3 + columns.len() => each(&|row| self.rows.digest(row).map(|digest| digest.to_string())),
+                _ => each(&|row| self.rows.skipped(row).map(str::to_owned)),
+            }
+        };
+        let encoded = listing::encode(&names, samples.len(), &column);
+        encoded.map_err(|source| Error::Parquet { path: self.dir.join(LISTING), source })
     }
 
     /// A run that computed nothing leaves the words of the one that did.

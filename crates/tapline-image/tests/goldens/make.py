@@ -170,6 +170,9 @@ def make_tiff(folder):
     save(folder, "grey-16.tif", Image.fromarray(wide), pixels=wide >> 8)
     save(folder, "palette.tif", rgb().quantize(16))
     save(folder, "jpeg.tif", rgb(), compression="jpeg", quality=85)
+    save(folder, "big.tif", rgb(), big_tiff=True, compression="tiff_lzw")
+    save(folder, "big-palette.tif", rgb().quantize(256), big_tiff=True)
+    save(folder, "float.tif", Image.fromarray(scene(33, 21, 1)[:, :, 0].astype(np.float32)))
 
 
 def make_rest(folder):

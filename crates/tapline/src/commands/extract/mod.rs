@@ -240,6 +240,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     }
     bar.finish_and_clear();
     keep(&stamps);
+    let gone = absent_files(&writer);
+    // A long listing is not held while that of the store is read back.
+    drop((stamps, listing));
     let store = writer.finish()?;
     report.bytes = output::stored_bytes(&store);
     report.stored_taps = store.taps().len();
@@ -247,25 +250,30 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     (report.labels, report.next) = (classes, next);
     oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
     deep.warning(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
-    tell_absent_files(args, &store, &listing);
+    if gone > 0 {
+        tell_absent_files(args, gone);
+    }
     report.is_complete = true;
     Ok(())
 }
 
-/// Says where a table's paths start if some of its files are not there.
-fn tell_absent_files(args: &ExtractArgs, store: &Store, listing: &Listing) {
+/// How many files of skipped pictures are not there.
+fn absent_files(writer: &StoreWriter) -> usize {
+    let samples = writer.listing().samples.iter().enumerate();
+    let skipped = samples.filter(|(row, _)| writer.is_skipped(*row));
+    skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count()
+}
+
+/// Says where a table's paths start, some of whose files are not there.
+fn tell_absent_files(args: &ExtractArgs, gone: usize) {
     let Some(table) = args.pictures.iter().find(|path| path.is_file()) else { return };
-    let skipped = store.listing().skipped.iter().zip(&listing.samples).filter(|(reason, _)| reason.is_some());
-    let gone = skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count();
-    if gone > 0 {
-        let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        eprintln!(
-            "tapline: {} of the list {} not there: a path that is not absolute starts at the table's own folder, {}",
-            counted(gone, "file"),
-            if gone == 1 { "is" } else { "are" },
-            folder.display()
-        );
-    }
+    let folder = table.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    eprintln!(
+        "tapline: {} of the list {} not there: a path that is not absolute starts at the table's own folder, {}",
+        counted(gone, "file"),
+        if gone == 1 { "is" } else { "are" },
+        folder.display()
+    );
 }
 
 /// The taps a group of rows lacks, as requests to the network; their order is the group's.
