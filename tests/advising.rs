@@ -133,7 +133,8 @@ fn what_is_to_be_typed_next_has_the_protocol_that_was_typed() {
     assert!(text.contains(heading) && text.contains("Control: "), "{text}");
 }
 
-/// Few pictures call little worse: the layer named without a bound may lose far more than one that is named within it.
+/// Few pictures call little worse: the layer named without a bound may lose far more than one that is named within it. The
+/// bound is two points unless another one is typed.
 #[test]
 fn the_loss_of_the_layer_can_be_bounded() {
     let scratch = Scratch::new();
@@ -144,12 +145,18 @@ fn the_loss_of_the_layer_can_be_bounded() {
         let high = layer["loss_interval"][1].as_f64().expect("a number");
         (high, layer["name"] == layer["best"], layer["name"].as_str().expect("a name").to_owned())
     };
-    let (free, _, shallow) = high(&[]);
+    let (free, _, shallow) = high(&["--max-loss", "100"]);
     let (bound, is_best, deeper) = high(&["--max-loss", "3"]);
     assert!(free > 0.03 && shallow != deeper, "{shallow} loses up to {free}, {deeper} up to {bound}");
     assert!(is_best || bound <= 0.03, "{deeper} loses up to {bound}");
+    assert_eq!(high(&[]), high(&["--max-loss", "2"]));
     let text = run(tapline(&["advise", &store])).ok();
-    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains("repeat this with --max-loss 2"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cheaper = format!("not shown to be worse: {shallow}.");
+    assert!(words.contains(&cheaper) && words.contains("--max-loss 100 names it"), "{text}");
+    let compared = run(tapline(&["compare", &store, "--json"])).json();
+    let cheapest = compared["comparison"]["cheapest"].as_u64().expect("a tap") as usize;
+    assert_eq!(compared["taps"][cheapest]["name"], shallow.as_str(), "the one that compare names");
     let usage = run(tapline(&["advise", &store, "--max-loss", "200"]));
     assert!(usage.code == 2 && usage.stderr.contains("from 0 to 100, such as 2"), "{}", usage.stderr);
 }

@@ -69,7 +69,7 @@ fn what_cannot_be_explained_is_refused_in_one_sentence() {
     check("fire2+pool1@max", &picture, &[], &["joins taps"]);
     check("fire3", &picture, &[], &["no tap \"fire3\""]);
     check("fire2", &picture, &["--class", "grey"], &["no such class", "dark, light"]);
-    check("fire2", &picture, &["--model", "efficientnet-lite0"], &["not the network of the store"]);
+    check("fire2", &picture, &["--model", "efficientnet-lite0"], &["not the network that the features were made with"]);
     let broken = scratch.write("broken.png", "not a picture");
     check("fire2", broken.to_str().expect("UTF-8"), &[], &["broken.png", "not a picture"]);
     check("fire2", &scratch.text("none.png"), &[], &["none.png", "cannot be read"]);

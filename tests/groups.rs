@@ -49,6 +49,19 @@ fn blanks_around_a_name_make_no_group_of_their_own() {
 }
 
 #[test]
+fn a_column_that_looks_like_groups_is_told_unless_it_is_used() {
+    let scratch = Scratch::new();
+    // Three animals of each class, of three pictures each; the camera says nothing.
+    let store = stored(&scratch, "animal,camera", &|class, seed| format!("{class} {},c{}", seed / 3, seed % 2));
+    let compared = |more: &[&str]| run(tapline(&[&["compare", &store, "--folds", "3"], more].concat())).stderr;
+    let told = "the column \"animal\" has 6 values in 18 pictures, and all pictures of each are of one class";
+    let found = compared(&[]);
+    assert!(found.contains(told) && found.contains("--group animal keeps them"), "{found}");
+    let found = compared(&["--group", "animal"]);
+    assert!(!found.contains("has 6 values"), "{found}");
+}
+
+#[test]
 fn copies_in_other_groups_are_told() {
     let scratch = Scratch::new();
     let table = |groups: [&str; 2]| {

@@ -2,7 +2,7 @@
 
     .venv/bin/python tools/advice_table.py [--strengths C,C] STORE ...
 
-Each store is judged alone, by `tapline advise STORE --json`.
+Each store is judged alone, by `tapline advise STORE --max-loss 100 --json`.
 """
 
 import json
@@ -18,7 +18,7 @@ HEADERS = [
 
 
 def line(store: str, more: list[str], tapline: str) -> list[str]:
-    ran = subprocess.run([tapline, "advise", store, "--json", *more], check=True, capture_output=True, text=True)
+    ran = subprocess.run([tapline, "advise", store, "--max-loss", "100", "--json", *more], check=True, capture_output=True, text=True)
     advice = json.loads(ran.stdout)
     data, (seen,) = advice["data"], advice["evidence"]
     curve, top, layer = data["curve"], seen["top"], advice["recommended"]

@@ -87,9 +87,10 @@ pub struct Verdict {
     pub taps: Vec<AgainstLeader>,
     /// Positions of the taps not significantly worse than the best, ascending; the leader is one of them.
     pub set: Vec<usize>,
-    /// The tap of the set with the fewest multiply-adds; of equals the one with most right pictures, of these the shallowest.
+    /// The tap with the fewest multiply-adds of those in the set that the bootstrap alone does not call worse either; of equals
+    /// the one with most right pictures, of these the shallowest.
     pub cheapest: usize,
-    /// The tap of the set with the fewest features; of equals the cheapest, of these likewise.
+    /// The tap of these with the fewest features; of equals the cheapest, of these likewise.
     pub smallest: usize,
     /// p of the guess being as good as the best tap; none without a guess.
     pub guess_p: Option<f64>,
@@ -122,8 +123,12 @@ pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> 
     adjust(&mut against, leader)?;
     let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
     let cost = |tap: usize| costs[tap].multiply_adds;
-    let cheapest = set.iter().copied().min_by_key(|&tap| (cost(tap), Reverse(right[tap])));
-    let smallest = set.iter().copied().min_by_key(|&tap| (costs[tap].features, cost(tap), Reverse(right[tap])));
+    // The set allows for all pairs at once, and so keeps taps that a test of this one pair would not: a choice that is to lose
+    // nothing takes both.
+    let as_good = |tap: &usize| *tap == leader || against[*tap].bootstrap.low <= 0.0;
+    let chosen = || set.iter().copied().filter(as_good);
+    let cheapest = chosen().min_by_key(|&tap| (cost(tap), Reverse(right[tap])));
+    let smallest = chosen().min_by_key(|&tap| (costs[tap].features, cost(tap), Reverse(right[tap])));
     Ok(Verdict {
         leader,
         cheapest: cheapest.unwrap_or(leader),

@@ -107,7 +107,8 @@ fn bytes(sample: &Sample) -> &[u8] {
     sample.place.container().map(Path::as_os_str).unwrap_or_default().as_encoded_bytes()
 }
 
-fn is_picture(path: &Path) -> bool {
+/// Whether a file is a picture by its name.
+pub(crate) fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
 }

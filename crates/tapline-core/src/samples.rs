@@ -2,12 +2,13 @@
 //!
 //! Folders and tables both become a `Listing`, so nothing downstream knows which of them was given.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::folder::scan_folder;
+use crate::folder::{is_picture, scan_folder};
 use crate::sources::{expand, is_parquet, is_shard, read_parquet, read_shards};
 use crate::table::{is_table, read_csv};
 use crate::{Error, Place};
@@ -66,7 +67,8 @@ pub fn scan(path: &Path) -> Result<Listing, Error> {
     }
 }
 
-/// The pictures of what was typed: one folder, listing or shard, or several shards, by braces and wildcards too.
+/// The pictures of what was typed: one folder, listing or shard, several shards, or pictures one by one; by braces and wildcards
+/// too.
 ///
 /// # Errors
 /// As [`scan()`], and for patterns that name nothing.
@@ -80,12 +82,29 @@ pub fn scan_all(typed: &[PathBuf]) -> Result<Listing, Error> {
     }
     match &paths[..] {
         [] => panic!("something to scan"),
+        pictures if pictures.iter().all(|path| is_picture(path) && path.is_file()) => Ok(one_by_one(pictures)),
         [path] => scan(path),
         several => match several.iter().find(|path| !path.exists()) {
             Some(absent) => Err(Error::NoSamples { path: absent.clone() }),
             None => read_shards(several),
         },
     }
+}
+
+/// Pictures in the order typed, without labels; one that is typed again is passed over.
+fn one_by_one(paths: &[PathBuf]) -> Listing {
+    let mut listing = Listing::default();
+    let mut seen = HashSet::new();
+    for typed in paths {
+        let path = path_text(typed.as_os_str());
+        if seen.insert(typed) {
+            let place = Place::File(typed.clone());
+            listing.samples.push(Sample { place, path, label: None, split: None, extra: Vec::new() });
+        } else {
+            listing.skipped.push(Skipped { path, reason: "given twice".to_owned() });
+        }
+    }
+    listing
 }
 
 /// The text of a path, bytes that are not UTF-8 written `\xNN`.
@@ -117,6 +136,23 @@ mod tests {
         assert!(message.contains("notes.txt is neither"), "{message}");
         let message = scan(&folder.path().join("absent")).expect_err("absent").to_string();
         assert!(message.contains("absent does not exist"), "{message}");
+    }
+
+    #[test]
+    fn pictures_are_listed_as_they_were_typed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let files = ["b.png", "a.JPG"].map(|name| folder.path().join(name));
+        files.iter().for_each(|file| std::fs::write(file, "").expect("write"));
+        let listing = scan_all(&[files[0].clone(), files[1].clone(), files[0].clone()]).expect("pictures");
+        let text = |file: &Path| path_text(file.as_os_str());
+        let found: Vec<&str> = listing.samples.iter().map(|sample| sample.path.as_str()).collect();
+        assert_eq!(found, [text(&files[0]), text(&files[1])]);
+        assert_eq!(listing.samples[0].place, Place::File(files[0].clone()));
+        assert_eq!(listing.skipped, [Skipped { path: text(&files[0]), reason: "given twice".to_owned() }]);
+        let pattern = scan_all(&[folder.path().join("*.png")]).expect("a pattern");
+        assert_eq!(pattern.samples.len(), 1);
+        let absent = scan_all(&[files[0].clone(), folder.path().join("c.png")]).expect_err("absent").to_string();
+        assert!(absent.contains("c.png does not exist"), "{absent}");
     }
 
     #[cfg(unix)]

@@ -71,9 +71,9 @@ pub struct Summary {
     pub resamples: usize,
     /// Taps not significantly worse than the best.
     pub not_worse: Vec<usize>,
-    /// The one of them with the fewest multiply-adds.
+    /// The one with the fewest multiply-adds of those that their own intervals do not call worse either.
     pub cheapest: usize,
-    /// The one of them with the fewest features.
+    /// The one of these with the fewest features.
     pub smallest: usize,
     /// p of always answering the commonest class being as good as the best tap; with `--balanced` classes weigh the same in it.
     pub guess_p: f64,
@@ -285,17 +285,22 @@ impl Comparison {
         let all = match set.len() == taps.len() {
             true => format!("No other tap is significantly worse (level {level} %)"),
             false => format!(
-                "{} of {} are not significantly worse (=, level {level} %)",
+                "{} of {} are not significantly worse (=, level {level} %, allowing for all pairs)",
                 count(set.len()),
                 counted(taps.len(), "tap")
             ),
         };
+        // What allows for all pairs keeps taps that a test of one pair would not.
+        let own = ". Of those that their own intervals do not call worse either";
         match cheapest == smallest {
             true => {
-                format!("{all}: the cheapest, which has the fewest features too, is {}.", self.described(*cheapest))
+                format!(
+                    "{all}{own}, the cheapest, which has the fewest features too, is {}.",
+                    self.described(*cheapest)
+                )
             }
             false => format!(
-                "{all}: the cheapest is {}; the one with the fewest features is {}.",
+                "{all}{own}, the cheapest is {}; the one with the fewest features is {}.",
                 self.described(*cheapest),
                 self.described(*smallest)
             ),
@@ -316,16 +321,17 @@ impl Comparison {
         )
     }
 
-    /// What a tap loses against the best, such as `, 1.0 points less, at most 2.1`; nothing for the best itself.
+    /// What a tap loses against the best, such as `, 1.0 points less (95 % interval -0.3 to 2.1)`; nothing for the best itself.
     pub fn loss_text(&self, tap: usize) -> String {
         if tap == self.verdict.leader {
             return String::new();
         }
         let found = &self.verdict.taps[tap].bootstrap;
         format!(
-            ", {} points less, at most {} (95 % bootstrap interval)",
+            ", {} points less (95 % interval {} to {})",
             points(found.difference),
-            points(found.high.max(0.0))
+            points(found.low),
+            points(found.high)
         )
     }
 
@@ -353,9 +359,13 @@ impl Comparison {
             .iter()
             .filter(|tap| of_network(tap) && tap.is_stage() && tap.position < self.taps[found.top].position)
             .count();
+        let but = match found.p < self.config.level && self.is_in_set(found.top) {
+            true => " Its = allows for all pairs of taps, not for this choice alone, and so asks for more.",
+            false => "",
+        };
         format!(
             "The {which}, {top}, is {points} behind the best stage below it, {inner}: {} right only there, {} only at \
-             {top}. That is {significant} (p = {}, allowing for the choice among {}).",
+             {top}. That is {significant} (p = {}, allowing for the choice among {}).{but}",
             verb(found.inner_only, self.scored),
             count(found.top_only),
             p_text(found.p),

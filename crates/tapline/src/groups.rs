@@ -1,6 +1,6 @@
 //! `--group COLUMN`: which pictures belong together, such as those of one patient, module or camera.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
@@ -8,7 +8,8 @@ use tapline_core::StoredListing;
 use tapline_probe::{Error, ProtocolConfig, Role, check_spread, grouped_folds};
 
 use crate::classes::Labelled;
-use crate::output::{count, quoted};
+use crate::output::{count, counted, quoted};
+use crate::typing::word;
 
 /// The groups of the pictures that are probed.
 #[derive(Debug, Clone)]
@@ -90,6 +91,36 @@ pub fn in_few_folds((class, found, least): (&str, usize, usize), (folds, column)
         "class {class} lies in {found} of {folds} folds of whole {column:?} groups, and takes {least} to be in every training set: \
          use more groups with it, fewer folds (3 at the least), or another seed"
     )
+}
+
+/// The column that looks most like the names of what several pictures each were taken of, and how many it names: of one class
+/// all pictures of each, of far more names than classes, and of two pictures or more each on average.
+fn likely<'a>(listing: &'a StoredListing, data: &Labelled) -> Option<(&'a str, usize)> {
+    let named = |values: &[Option<String>]| {
+        let mut class_of: HashMap<&str, usize> = HashMap::new();
+        for (&row, &class) in data.rows.iter().zip(&data.labels) {
+            let name = values[row].as_deref().map(str::trim).filter(|name| !name.is_empty())?;
+            if *class_of.entry(name).or_insert(class) != class {
+                return None;
+            }
+        }
+        let names = class_of.len();
+        (names > 2 * data.names.len() && 2 * names <= data.rows.len()).then_some(names)
+    };
+    let found = listing.extra.iter().filter_map(|(column, values)| Some((column.as_str(), named(values)?)));
+    found.max_by_key(|(_, names)| *names)
+}
+
+/// That pictures may belong together, where nobody has said so.
+pub fn hint(listing: &StoredListing, data: &Labelled) -> Option<String> {
+    let (column, names) = likely(listing, data)?;
+    Some(format!(
+        "the column {column:?} has {} in {} pictures, and all pictures of each are of one class: if they belong together (one \
+         animal, one module), --group {} keeps them on one side of every fold; otherwise accuracies come out too high",
+        counted(names, "value"),
+        count(data.rows.len()),
+        word(column)
+    ))
 }
 
 /// Refuses groups that a split tears apart.

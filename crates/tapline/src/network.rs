@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tapline_core::{Preprocess, Resize};
+use tapline_core::{ModelRef, Preprocess, Resize};
 use tapline_onnx::{
     Card, InputSize, Layer, Layout, Model, PictureInput, Runtime, Stage, list_layers, read_preprocessing, torchvision,
 };
@@ -53,6 +53,23 @@ impl Network {
                 Ok(Self { name, model, card: None })
             }
         }
+    }
+
+    /// The network of `expected`, that features were made with: MODEL as typed, or the card of its name.
+    pub fn of(typed: &str, expected: &ModelRef) -> anyhow::Result<Self> {
+        let network = Self::open(typed, None).with_context(|| {
+            format!("the network {} cannot be opened; give its card or file with --model", expected.name)
+        })?;
+        if network.model.sha256 != expected.sha256.to_string() {
+            bail!(
+                "{} is not the network that the features were made with: its digest is {}, theirs {}; give the right one \
+                 with --model",
+                network.name,
+                network.model.sha256,
+                expected.sha256
+            );
+        }
+        Ok(network)
     }
 
     /// The card's stages.

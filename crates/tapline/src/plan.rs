@@ -38,6 +38,9 @@ impl Plan {
             let remedy = "where | parts labels, `tapline probe --multi-label` tells each from the rest";
             eprintln!("tapline: {} is taken for one class; {remedy}", quoted(several));
         }
+        if let (None, false, Some(hint)) = (&data.groups, args.split, groups::hint(listing, &data)) {
+            eprintln!("tapline: {hint}");
+        }
         data.check_folds(args.folds, listing)?;
         let plan = Self { data, config: protocol(args), shuffles: None, control: false };
         if let Some(groups) = &plan.data.groups {

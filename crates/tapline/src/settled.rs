@@ -42,7 +42,16 @@ pub struct Settled {
 /// Settles it, or says what does not fit.
 pub fn settle(args: &ExtractArgs, sources: Sources) -> anyhow::Result<Settled> {
     let network = Network::open(&args.model, args.preprocessing.layout.map(Layout::from))?;
-    let (preprocess, origin) = network.preprocessing(&args.preprocessing)?;
+    let stated = network.preprocessing(&args.preprocessing)?;
+    settle_with(args, sources, (network, stated))
+}
+
+/// As [`settle`], with the network and what is done to each picture, and where that is stated.
+pub fn settle_with(
+    args: &ExtractArgs,
+    sources: Sources,
+    (network, (preprocess, origin)): (Network, (Preprocess, String)),
+) -> anyhow::Result<Settled> {
     args.views.check(&preprocess)?;
     let (device, why) = device(args)?;
     let runtime = project::runtime(device)?;

@@ -233,24 +233,24 @@ top is the deepest tap you extracted (leave the network's own classifier out of 
 these are weak or disagree the answer is \"uncertain\"; docs/advice.md shows the results on known
 data sets.
 
-The layer is the cheapest marked > or = by `compare` that a test against the best alone does not
-call worse: `compare` corrects for all pairs of taps at once, and so may keep a cheaper one that
-loses more. Few pictures call little worse, and so let a shallow layer pass that may lose much:
-with --max-loss 2 the 95 % interval of its loss must also end at 2 points or below (each layer's
-own interval, not corrected for the choice).
+The layer is the cheapest that neither `compare` (all pairs of layers at once) nor a test against
+the best alone calls worse, and the 95 % interval of whose loss ends at --max-loss or below (each
+layer's own interval, not corrected for the choice). With few pictures that is most often the best
+layer itself; a cheaper one that is not shown to be worse is named beside it, and with --max-loss
+100 in its place.
 
 Several stores (other networks, other poolings) must hold the same pictures. Extract with --taps
 stages, so that all stages and the network's outputs are there.
 
 Examples:
   tapline advise cells.store
-  tapline advise cells.store --max-loss 2
+  tapline advise cells.store --max-loss 100
   tapline advise small.store large.store --json")]
 pub struct AdviseArgs {
-    /// Name a layer only if it loses at most so many points of accuracy against the best, by the 95 % interval of its loss [default:
-    /// any that is not shown to be worse]
-    #[arg(long, value_name = "POINTS", value_parser = points)]
-    pub max_loss: Option<f64>,
+    /// Name a layer only if it loses at most so many points of accuracy against the best, by the 95 % interval of its loss; 100 to
+    /// name any that is not shown to be worse
+    #[arg(long, value_name = "POINTS", value_parser = points, default_value = "2")]
+    pub max_loss: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -130,17 +130,7 @@ fn class_named(name: &str, names: &[String]) -> anyhow::Result<usize> {
 /// The store's network: the one typed, or the card of its name.
 fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
     let expected = &store.manifest().space.model;
-    let network = Network::open(args.model.as_deref().unwrap_or(&expected.name), None)
-        .context("the store's network cannot be opened; give its card or file with --model")?;
-    if network.model.sha256 != expected.sha256.to_string() {
-        bail!(
-            "{} is not the network of the store: its digest is {}, the store's {}; give the right one with --model",
-            network.name,
-            network.model.sha256,
-            expected.sha256
-        );
-    }
-    Ok(network)
+    Network::of(args.model.as_deref().unwrap_or(&expected.name), expected)
 }
 
 /// A picture as its features are computed from it, or why that cannot be; `of_new` bounds those that the store does not know.

@@ -72,7 +72,7 @@ pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
 
 fn advice((stores, args): (&Stores, &AdviseArgs), probes: &Probes) -> anyhow::Result<Advice> {
     let comparison = &probes.comparison;
-    let recommended = Recommended::of(stores, comparison, args.max_loss.map(|points| points / 100.0));
+    let recommended = Recommended::of(stores, comparison, args.max_loss / 100.0);
     let tap = recommended.as_ref().map_or(comparison.verdict.leader, |found| found.tap);
     let data = Amount::of(stores, probes, tap)?;
     let evidence = likeness::of_all(stores, probes)?;

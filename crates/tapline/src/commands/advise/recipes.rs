@@ -86,24 +86,39 @@ pub struct Recommended {
     pub loss: f64,
     /// 95 % interval of that, by a bootstrap of the pictures.
     pub loss_interval: (f64, f64),
-    /// The end that interval had to have at most, none where any would do.
-    pub max_loss: Option<f64>,
+    /// The end that interval had to have at most, 0 to 1.
+    pub max_loss: f64,
+    /// The cheapest tap that is not called worse, where that is another one: it may lose more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cheaper: Option<Cheaper>,
+}
+
+/// A tap that is not called worse than the best and may lose more than the one that is recommended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cheaper {
+    /// Its name, with pooling and network where it takes them.
+    pub name: String,
+    /// Share of its network's multiply-adds, 0 to 1.
+    pub cost_share: f64,
+    /// What it loses against the best, −1 to 1.
+    pub loss: f64,
+    /// 95 % interval of that, by a bootstrap of the pictures.
+    pub loss_interval: (f64, f64),
 }
 
 impl Recommended {
-    /// The cheapest tap that neither the set of all taps nor its own paired bootstrap calls worse than the best; none while
-    /// nothing is better than always answering the commonest class.
+    /// The cheapest tap that neither the set of all taps nor its own paired bootstrap calls worse than the best and whose
+    /// interval ends at `max_loss` or below; none while nothing is better than always answering the commonest class.
     ///
-    /// The set allows for all pairs of taps at once, and so keeps taps that a test of this one pair would not: for a choice
-    /// that is to lose nothing both must agree. Where the loss is bounded, the tap's interval must also end at `max_loss` or below.
-    pub fn of(stores: &Stores, comparison: &Comparison, max_loss: Option<f64>) -> Option<Self> {
+    /// That a tap is not called worse proves little where pictures are few, so that most often it is the best one there.
+    pub fn of(stores: &Stores, comparison: &Comparison, max_loss: f64) -> Option<Self> {
         if comparison.is_no_better_than_guess() {
             return None;
         }
         let verdict = &comparison.verdict;
         let as_good = |tap: &usize| {
             let found = &verdict.taps[*tap].bootstrap;
-            *tap == verdict.leader || found.low <= 0.0 && max_loss.is_none_or(|most| found.high <= most)
+            *tap == verdict.leader || found.low <= 0.0 && found.high <= max_loss
         };
         let cost = |&tap: &usize| (comparison.taps[tap].cost.multiply_adds, Reverse(verdict.taps[tap].right));
         let tap = verdict.set.iter().copied().filter(as_good).min_by_key(cost)?;
@@ -121,7 +136,16 @@ impl Recommended {
             loss: found.difference,
             loss_interval: (found.low, found.high),
             max_loss,
+            cheaper: (verdict.cheapest != tap).then(|| Cheaper::of(comparison, verdict.cheapest)),
         })
+    }
+}
+
+impl Cheaper {
+    fn of(comparison: &Comparison, tap: usize) -> Self {
+        let (this, found) = (&comparison.taps[tap], &comparison.verdict.taps[tap].bootstrap);
+        let loss_interval = (found.low, found.high);
+        Self { name: this.name.clone(), cost_share: this.cost_share, loss: found.difference, loss_interval }
     }
 }
 

@@ -8,9 +8,6 @@ use crate::comparison::p_text;
 use crate::control::sentence;
 use crate::output::{count, counted, percent, points};
 
-/// Where the interval of a loss ends beyond this, the reader is told that it can be bounded.
-const TELLING_LOSS: f64 = 0.03;
-
 /// Letters of a line.
 const WIDTH: usize = 100;
 
@@ -102,28 +99,31 @@ fn layer(advice: &Advice) -> String {
         count(((found.multiply_adds as f64) / 1e6).round() as usize),
         counted(found.features, "feature")
     ));
-    let (low, high) = found.loss_interval;
-    text += &item(&match (name == best, found.max_loss) {
+    text += &item(&match (name == best, &found.cheaper) {
         (true, None) => "It is the best of all, and none cheaper is as good.".to_owned(),
-        (true, Some(most)) => {
-            let most = points(most);
-            format!("It is the best of all; of each that is cheaper the interval of the loss ends above {most} points.")
-        }
+        (true, Some(_)) => "It is the best of all.".to_owned(),
         (false, _) => format!(
-            "The best, {best}, has {} % right: {} points more (95 % interval {} to {}), for more arithmetic.",
+            "The best, {best}, has {} % right: {}, for more arithmetic.",
             percent(found.best_accuracy),
-            points(found.loss),
-            points(low),
-            points(high)
+            interval(found.loss, "more", found.loss_interval)
         ),
     });
-    if found.max_loss.is_none() && high > TELLING_LOSS {
+    if let Some(cheaper) = &found.cheaper {
         text += &item(&format!(
-            "{} are too few to tell more: to be sure of losing at most 2 points, repeat this with --max-loss 2.",
-            counted(advice.pictures, "picture")
+            "Cheaper, with {} % of the arithmetic, and not shown to be worse: {}. It has {} right than the best, so that it may \
+             lose more than {} points; --max-loss 100 names it.",
+            percent(cheaper.cost_share),
+            cheaper.name,
+            interval(cheaper.loss, "fewer", cheaper.loss_interval),
+            points(found.max_loss)
         ));
     }
     text
+}
+
+/// `1.0 points more (95 % interval -0.3 to 2.2)`.
+fn interval(loss: f64, which: &str, (low, high): (f64, f64)) -> String {
+    format!("{} points {which} (95 % interval {} to {})", points(loss), points(low), points(high))
 }
 
 fn amount(data: &Amount) -> Vec<String> {

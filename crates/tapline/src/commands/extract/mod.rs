@@ -10,21 +10,21 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tapline_core::{
-    Dtype, FeatureSpace, Group, Listing, ModelRef, Plan, Precision, Run, Stamps, Store, StoreWriter, TapInfo,
+    Dtype, FeatureSpace, Listing, ModelRef, Plan, Precision, Run, Stamps, Store, StoreWriter, Tap, TapInfo,
 };
-use tapline_onnx::{Device, Layer, Model, TapRequest, select_taps, tap_model};
+use tapline_onnx::{Device, Layer, Model, TapRequest, in_precision, select_taps, tap_model};
 
 use self::dropping::{refuse_to_drop, refuse_to_drop_left_over};
 use self::keeper::{Deep, Keeper, keep};
 use self::report::{Report, how_to_go_on, render};
 use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
 use crate::noted::Noted;
 use crate::output::counted;
 use crate::pipeline::run_pass;
 use crate::reading::Sources;
-use crate::settled::{Settled, settle};
+use crate::settled::{Settled, settle, settle_with};
 use crate::{Outcome, calibrate, output, progress, sharing};
 
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
@@ -52,32 +52,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, listed * args.views.count());
     }
     let taps = tapped.taps;
-    let mut report = Report {
-        store: args.store.display().to_string(),
-        model: settled.network.name.clone(),
-        device: settled.chosen.device.to_string(),
-        device_reason: settled.chosen.why.clone(),
-        sharing: settled.sharing,
-        precision: Precision::Float32,
-        preprocessing: settled.origin.clone(),
-        decode: args.decode.into(),
-        bits: args.bits,
-        views: args.views,
-        shard,
-        pictures: listing.samples.len(),
-        reused: 0,
-        computed: 0,
-        taps: taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
-        passed_over,
-        features: taps.iter().map(|t| t.features).sum(),
-        stored_taps: 0,
-        bytes: 0,
-        skipped: Vec::new(),
-        not_listed: listing.skipped.clone(),
-        labels: String::new(),
-        next: String::new(),
-        is_complete: false,
-    };
+    let mut report = Report { shard, passed_over, ..Report::of(args, &settled, &taps, &listing) };
     let mut plan = Plan { shard, ..plan(args, &settled, taps, listing)? };
     let trunk = calibrate::trunk(args, (&settled, &interrupt), &plan.space, &measured)?;
     if let Some(trunk) = &trunk {
@@ -96,6 +71,29 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         (0, _) => Outcome::Nothing,
         _ => Outcome::Skipped,
     })
+}
+
+/// Extracts into `args.store` what a probe takes of `args.pictures`: these taps, in this space whatever the options say; the
+/// signal, where one stopped it.
+///
+/// # Errors
+/// As the command's own, and for another network than the space's.
+pub fn of_taps(args: &ExtractArgs, space: &FeatureSpace, taps: &[TapInfo]) -> anyhow::Result<Option<Signal>> {
+    let (listing, sources) = Sources::scan(args)?;
+    let interrupt = Interrupt::watch()?;
+    let network = Network::of(&args.model, &space.model)?;
+    let mut settled = settle_with(args, sources, (network, (space.preprocess.clone(), "the probe".to_owned())))?;
+    let taps: Vec<&Tap> = taps.iter().map(|info| &info.tap).collect();
+    let trunk = in_precision(&settled.network.model, &space.precision)?;
+    let tapped = tap_model(&trunk, &requests_of(&taps, &settled.layers, "the probe takes")?, settled.size)?;
+    if settled.chosen.device == Device::Cpu && space.precision.is_float32() {
+        let views = listing.samples.len() * args.views.count();
+        settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, views);
+    }
+    let mut report = Report::of(args, &settled, &tapped.taps, &listing);
+    let plan = Plan { space: space.clone(), ..plan(args, &settled, tapped.taps, listing)? };
+    fill(args, plan, &Means { settled: &settled, trunk: &trunk, interrupt: &interrupt }, &mut report)?;
+    Ok(interrupt.caught().filter(|_| !report.is_complete))
 }
 
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
@@ -219,7 +217,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     bar.reset_eta();
     let mut deep = Deep::default();
     for group in groups {
-        let requests = requests_of(&writer, &group, &settled.layers)?;
+        let taps: Vec<&Tap> = group.taps.iter().map(|&tap| &writer.taps()[tap].info.tap).collect();
+        let requests = requests_of(&taps, &settled.layers, "the store has")?;
         let model = tap_model(trunk, &requests, settled.size)?;
         let pass = settled.pass(&model, interrupt);
         let (writer, strict, prune) = (&mut writer, args.strict, args.prune);
@@ -276,19 +275,14 @@ fn tell_absent_files(args: &ExtractArgs, gone: usize) {
     );
 }
 
-/// The taps a group of rows lacks, as requests to the network; their order is the group's.
-fn requests_of<'a>(writer: &StoreWriter, group: &Group, layers: &'a [Layer]) -> anyhow::Result<Vec<TapRequest<'a>>> {
-    group
-        .taps
-        .iter()
-        .map(|&tap| {
-            let tap = &writer.taps()[tap].info.tap;
-            let layer = layers.iter().find(|l| l.name == tap.tensor);
-            let layer =
-                layer.with_context(|| format!("the model has no layer {:?}, which the store has", tap.tensor))?;
-            Ok(TapRequest { layer, pooling: tap.pooling })
-        })
-        .collect()
+/// Taps as requests to the network, in their order.
+fn requests_of<'a>(taps: &[&Tap], layers: &'a [Layer], whose: &str) -> anyhow::Result<Vec<TapRequest<'a>>> {
+    let request = |tap: &&Tap| {
+        let layer = layers.iter().find(|layer| layer.name == tap.tensor);
+        let layer = layer.with_context(|| format!("the model has no layer {:?}, which {whose}", tap.tensor))?;
+        Ok(TapRequest { layer, pooling: tap.pooling })
+    };
+    taps.iter().map(request).collect()
 }
 
 #[cfg(test)]

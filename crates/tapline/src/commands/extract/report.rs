@@ -1,10 +1,12 @@
 //! What an extraction has done, as a table for people and as JSON.
 
 use serde::Serialize;
-use tapline_core::{Bits, Decode, Precision, ShardOf, Sharing, Skipped, Views};
+use tapline_core::{Bits, Decode, Listing, Precision, ShardOf, Sharing, Skipped, TapInfo, Views};
 
+use crate::args::ExtractArgs;
 use crate::interrupt::Signal;
 use crate::output::{self, count, counted};
+use crate::settled::Settled;
 use crate::{precision, shards, views};
 
 /// What was done; every rendering is made from it.
@@ -44,6 +46,38 @@ pub struct Report {
     /// Whether all features are in the store.
     #[serde(skip)]
     pub is_complete: bool,
+}
+
+impl Report {
+    /// Of an extraction of these taps of a listing's pictures, of which nothing is done yet.
+    pub fn of(args: &ExtractArgs, settled: &Settled, taps: &[TapInfo], listing: &Listing) -> Self {
+        Self {
+            store: args.store.display().to_string(),
+            model: settled.network.name.clone(),
+            device: settled.chosen.device.to_string(),
+            device_reason: settled.chosen.why.clone(),
+            sharing: settled.sharing,
+            precision: Precision::Float32,
+            preprocessing: settled.origin.clone(),
+            decode: args.decode.into(),
+            bits: args.bits,
+            views: args.views,
+            shard: None,
+            pictures: listing.samples.len(),
+            reused: 0,
+            computed: 0,
+            taps: taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
+            passed_over: Vec::new(),
+            features: taps.iter().map(|t| t.features).sum(),
+            stored_taps: 0,
+            bytes: 0,
+            skipped: Vec::new(),
+            not_listed: listing.skipped.clone(),
+            labels: String::new(),
+            next: String::new(),
+            is_complete: false,
+        }
+    }
 }
 
 /// Why a stopped run ended, what it has done, and what to do next.
