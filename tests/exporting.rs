@@ -53,6 +53,7 @@ fn what_cannot_be_exported_is_named_and_leaves_no_file() {
     export("pool1+fire2", &out).fails_with(&["names 2 taps"]);
     export("absent", &out).fails_with(&["no tap \"absent\""]);
     export("pool1", &scratch.text("absent/rows.parquet")).fails_with(&["there is no folder", "absent"]);
+    export("pool1", "-").fails_with(&["- is standard output", "name a file"]);
     export("pool1", &scratch.text("rows.csv"))
         .fails_with(&["rows.csv is to hold no csv: let its name end in .parquet"]);
     assert!(fs::metadata(out).is_err());

@@ -70,6 +70,25 @@ fn new_pictures_without_labels_are_predicted_and_those_without_features_left_out
 }
 
 #[test]
+fn predictions_on_standard_output_are_alone_there() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "pool1"]);
+    let (probe, out) = (saved(&scratch, &store, "pool1", &[]), scratch.text("out.csv"));
+    run(tapline(&["predict", &probe, &store, "--out", &out])).ok();
+    let table = fs::read_to_string(&out).expect("a table");
+    for name in ["-", "/dev/stdout"] {
+        let ran = run(tapline(&["predict", &probe, &store, "--out", name]));
+        assert_eq!((ran.code, &ran.stdout), (0, &table), "{}", ran.stderr);
+        let said = ["Predicted: 6 dark, 6 light", "Written: standard output"];
+        assert!(said.iter().all(|words| ran.stderr.contains(words)), "{}", ran.stderr);
+        let predict = ["predict", &probe, &store, "--out", name, "--json"];
+        run(tapline(&predict)).fails_with(&["prints the predictions", "leave out --json"]);
+        let probe = ["probe", &store, "--tap", "pool1", "--folds", "3", "--predictions", name];
+        run(tapline(&probe)).fails_with(&["is standard output", "name a file"]);
+    }
+}
+
+#[test]
 fn several_labels_and_numbers_are_predicted() {
     let scratch = Scratch::new();
     scratch.two_classes(6);

@@ -47,7 +47,7 @@ mod targets;
 mod typing;
 mod views;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -107,5 +107,24 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+    let is_broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+    error.chain().any(|cause| match cause.downcast_ref().map(csv::Error::kind) {
+        // The crate csv does not give it as its source.
+        Some(csv::ErrorKind::Io(error)) => is_broken(error),
+        _ => cause.downcast_ref().is_some_and(is_broken),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_stopped_is_found_in_every_error() {
+        let check =
+            |error: anyhow::Error, expected| assert_eq!(is_broken_pipe(&error.context("not printed")), expected);
+        check(io::Error::from(ErrorKind::BrokenPipe).into(), true);
+        check(csv::Error::from(io::Error::from(ErrorKind::BrokenPipe)).into(), true);
+        check(csv::Error::from(io::Error::from(ErrorKind::StorageFull)).into(), false);
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -12,6 +13,14 @@ const FORMATS: [&str; 16] = [
     "csv", "tsv", "txt", "json", "html", "htm", "pdf", "png", "svg", "npy", "npz", "parquet", "pq", "arrow", "feather",
     "xlsx",
 ];
+
+/// Names of standard output.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// Whether a path names standard output, where results are printed.
+pub fn is_stdout(path: &Path) -> bool {
+    STDOUT.iter().any(|name| path == Path::new(name))
+}
 
 /// Files of one name that may be unfinished at the same time, those that killed runs have left included.
 const MOST: usize = 1000;
@@ -41,8 +50,8 @@ impl Replacement {
         {
             bail!("{} is to hold no {ending}: let its name end in .{}", path.display(), endings[0]);
         }
-        if path == Path::new("-") {
-            bail!("- is no file's name: name a file, or /dev/stdout");
+        if is_stdout(path) {
+            bail!("{} is standard output, where the result is printed: name a file", path.display());
         }
         let there = path.metadata().ok();
         if there.as_ref().is_some_and(|there| there.is_dir()) {
@@ -63,6 +72,13 @@ impl Replacement {
         // Who may read the file that is replaced may read this one, and no one else.
         there.map_or(Ok(()), |there| file.set_permissions(there.permissions()))?;
         Ok(Self { path: path.to_owned(), beside, file, is_placed: false })
+    }
+
+    /// Standard output in a file's place, for what is a command's result itself.
+    pub fn stdout() -> anyhow::Result<Self> {
+        let name = PathBuf::from("standard output");
+        let file = io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
+        Ok(Self { path: name.clone(), beside: name, file: file.into(), is_placed: true })
     }
 
     /// Puts the complete file where it was asked for.
@@ -157,7 +173,9 @@ mod tests {
             let error = Replacement::create(&folder.path().join(name), &["csv"]).err().expect("refused").to_string();
             assert!(error.contains(words), "{error}");
         }
-        let error = Replacement::create(folder.path(), &["csv"]).err().expect("refused").to_string();
-        assert!(error.contains("is a folder"), "{error}");
+        for (path, words) in [(folder.path(), "is a folder"), (Path::new("-"), "- is standard output")] {
+            let error = Replacement::create(path, &["csv"]).err().expect("refused").to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -100,13 +100,14 @@ report` say.
 Examples:
   tapline probe cells.store --tap blocks.11 --save cells.probe.json
   tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
-  tapline predict cells.probe.json new.store --out new.csv")]
+  tapline predict cells.probe.json new.store --out new.csv
+  tapline predict cells.probe.json new.store --out - | cut -d, -f1,3")]
 pub struct PredictArgs {
     /// The JSON file that `tapline probe --save` wrote
     pub probe: PathBuf,
     /// The folder of the store with the pictures' features
     pub store: PathBuf,
-    /// Write all predictions to this CSV file
+    /// Write all predictions to this CSV file; - prints them, and all else goes to standard error
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print JSON: counts, not the predictions

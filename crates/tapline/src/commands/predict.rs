@@ -13,7 +13,7 @@ use tapline_probe::Score;
 use crate::args::PredictArgs;
 use crate::features::gathered;
 use crate::output::{count, counted, percent};
-use crate::replacement::Replacement;
+use crate::replacement::{Replacement, is_stdout};
 use crate::saved_probe::{Outputs, SavedProbe};
 use crate::target_scores::probabilities;
 use crate::typing::extraction_of;
@@ -63,7 +63,8 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let outputs = saved.outputs().context("checked when it was read")?;
     let store = Store::open(&args.store)?;
     let found = places(&saved, &store, args)?;
-    let file = args.out.as_deref().map(|path| Replacement::create(path, &["csv"])).transpose()?;
+    let to_stdout = args.out.as_deref().is_some_and(is_stdout);
+    let file = destination(args)?;
     let mut sums = Sums::new(&outputs);
     let table = file.as_ref().map(|file| csv::Writer::from_writer(&file.file));
     apply((&saved, &outputs), (&store, &found), (&mut sums, table))?;
@@ -82,18 +83,35 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             accuracy: sums.known.accuracy(),
             interval: sums.known.interval(),
         }),
-        file: args.out.as_deref().map(output::path),
+        file: args.out.as_deref().map(|path| if to_stdout { "standard output".to_owned() } else { output::path(path) }),
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
             .collect(),
         first: (short_headers(&outputs), sums.first),
     };
-    output::either(args.json, &report, render)?;
+    if to_stdout {
+        eprintln!("{}", render(&report).trim_end());
+    } else {
+        output::either(args.json, &report, render)?;
+    }
     Ok(match (report.pictures, report.skipped.as_slice()) {
         (_, []) => Outcome::Done,
         (0, _) => Outcome::Nothing,
         _ => Outcome::Skipped,
     })
+}
+
+/// The file that was asked for, or standard output, which then holds the predictions alone.
+fn destination(args: &PredictArgs) -> anyhow::Result<Option<Replacement>> {
+    match &args.out {
+        Some(path) if is_stdout(path) && args.json => bail!(
+            "--out {} prints the predictions where --json prints the counts: name a file, or leave out --json",
+            path.display()
+        ),
+        Some(path) if is_stdout(path) => Replacement::stdout().map(Some),
+        Some(path) => Replacement::create(path, &["csv"]).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Positions in the store of the probe's taps; refused where features are not those it was fitted on.
