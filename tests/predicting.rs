@@ -89,6 +89,31 @@ fn predictions_on_standard_output_are_alone_there() {
 }
 
 #[test]
+fn labels_that_the_probe_does_not_know_are_counted_and_named() {
+    let scratch = Scratch::new();
+    let probe = saved(&scratch, &stored(&scratch, "store", &["--taps", "pool1"]), "pool1", &[]);
+    let table = |label: &dyn Fn(u32) -> &'static str| {
+        let rows = (0..6).map(|seed| format!("pictures/dark/{seed}.png,{}\n", label(seed)));
+        let table = scratch.write("list.csv", format!("path,label\n{}", rows.collect::<String>()));
+        let store = scratch.text("listed.store");
+        run(extract(table.to_str().expect("UTF-8"), &store, &["--taps", "pool1"])).ok();
+        store
+    };
+    let store = table(&|seed| ["dark", "dark", "grey", "grey", "blue", ""][seed as usize]);
+    let text = run(tapline(&["predict", &probe, &store])).ok();
+    assert!(text.contains("2 of 2 pictures with a label of its classes are right"), "{text}");
+    let words = "Not scored: 3 pictures with a label that the probe does not know (2 grey, 1 blue)";
+    assert!(text.contains(words), "{text}");
+    let json = run(tapline(&["predict", &probe, &store, "--json"])).json();
+    assert_eq!(json["unknown_labels"], serde_json::json!({"blue": 1, "grey": 2}));
+    // Where it knows none of them, nothing is scored.
+    let json = run(tapline(&["predict", &probe, &table(&|_| "grey"), "--json"])).json();
+    assert_eq!((&json["unknown_labels"]["grey"], &json["labelled"]), (&6.into(), &serde_json::Value::Null));
+    let json = run(tapline(&["predict", &probe, &table(&|_| "dark"), "--json"])).json();
+    assert!(json.get("unknown_labels").is_none(), "{json}");
+}
+
+#[test]
 fn several_labels_and_numbers_are_predicted() {
     let scratch = Scratch::new();
     scratch.two_classes(6);

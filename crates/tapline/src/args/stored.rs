@@ -94,6 +94,8 @@ skipped (why there are no features; the columns between are empty then):
   of classes   predicted, and the probability of each class
   of labels    predicted (those above one half, parted by |), and the probability of each
   of numbers   a column \"predicted NAME\" for each
+Where pictures have labels, those of the probe's classes are compared with what it says, and those
+it does not know are named.
 Probabilities are those of the fit: they are as well calibrated as `tapline probe` and `tapline
 report` say.
 

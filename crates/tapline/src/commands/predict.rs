@@ -25,6 +25,8 @@ const BLOCK: usize = 1024;
 const SHOWN: usize = 20;
 /// Numbers of a picture that are shown.
 const NUMBERS: usize = 6;
+/// Labels that a probe does not know that are named.
+const NAMED: usize = 6;
 
 #[derive(Serialize)]
 struct Report {
@@ -39,6 +41,9 @@ struct Report {
     /// How the labels of the listing compare, where these are of the probe's classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     labelled: Option<Labelled>,
+    /// Other labels of the listing, with their pictures, where the probe tells classes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown_labels: BTreeMap<String, usize>,
     /// The file that all is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
@@ -83,6 +88,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             accuracy: sums.known.accuracy(),
             interval: sums.known.interval(),
         }),
+        unknown_labels: sums.unknown,
         file: args.out.as_deref().map(|path| if to_stdout { "standard output".to_owned() } else { output::path(path) }),
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
@@ -185,6 +191,9 @@ struct Sums<'a> {
     predicted: BTreeMap<String, usize>,
     /// Of the pictures whose label is one of these classes.
     known: Score,
+    /// The other labels, with their pictures.
+    unknown: BTreeMap<String, usize>,
+    /// None where the probe says something else.
     classes: HashSet<&'a str>,
     /// The first pictures, as people see them.
     first: Vec<Vec<String>>,
@@ -200,7 +209,8 @@ impl<'a> Sums<'a> {
             Outputs::Classes(names) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
             Outputs::Targets(_) => BTreeMap::new(),
         };
-        Self { pictures: 0, predicted, known: Score::default(), classes, first: Vec::new() }
+        let (known, unknown) = (Score::default(), BTreeMap::new());
+        Self { pictures: 0, predicted, known, unknown, classes, first: Vec::new() }
     }
 
     fn add(&mut self, said: &Said<'_>, (path, label): (&str, &str)) {
@@ -212,6 +222,8 @@ impl<'a> Sums<'a> {
         if self.classes.contains(label) {
             self.known.total += 1;
             self.known.correct += usize::from(names == [label]);
+        } else if !label.is_empty() && !self.classes.is_empty() {
+            *self.unknown.entry(label.to_owned()).or_default() += 1;
         }
         if self.first.len() < SHOWN {
             self.first.push(std::iter::once(output::cell(path)).chain(said.short()).collect());
@@ -299,20 +311,7 @@ fn render(report: &Report) -> String {
         );
     }
     if !report.predicted.is_empty() {
-        let mut found: Vec<(&String, usize)> = report.predicted.iter().map(|(name, &n)| (name, n)).collect();
-        found.retain(|&(_, n)| n > 0);
-        found.sort_by_key(|&(_, n)| Reverse(n));
-        let left = found.len().saturating_sub(SHOWN);
-        found.truncate(SHOWN);
-        let mut counts: Vec<String> =
-            found.into_iter().map(|(name, n)| format!("{} {}", count(n), output::short(name))).collect();
-        if left > 0 {
-            counts.push(format!("and {} more", count(left)));
-        }
-        text += &format!(
-            "\nPredicted: {}\n",
-            if counts.is_empty() { "none of them".to_owned() } else { counts.join(", ") }
-        );
+        text += &format!("\nPredicted: {}\n", frequent(&report.predicted, SHOWN));
     }
     if let Some(Labelled { correct, total, accuracy, interval: (low, high) }) = &report.labelled {
         text += &format!(
@@ -325,9 +324,31 @@ fn render(report: &Report) -> String {
             percent(*high)
         );
     }
+    if !report.unknown_labels.is_empty() {
+        text += &format!(
+            "Not scored: {} with a label that the probe does not know ({})\n",
+            counted(report.unknown_labels.values().sum(), "picture"),
+            frequent(&report.unknown_labels, NAMED)
+        );
+    }
     text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
     if let Some(file) = &report.file {
         text += &format!("Written: {file}\n");
     }
     text
+}
+
+/// Names with their pictures, the most frequent first and at most so many: `12 bird, 8 fish, and 3 more`.
+fn frequent(pictures: &BTreeMap<String, usize>, most: usize) -> String {
+    let mut found: Vec<(&String, usize)> = pictures.iter().map(|(name, &n)| (name, n)).collect();
+    found.retain(|&(_, n)| n > 0);
+    found.sort_by_key(|&(_, n)| Reverse(n));
+    let left = found.len().saturating_sub(most);
+    found.truncate(most);
+    let mut counts: Vec<String> =
+        found.into_iter().map(|(name, n)| format!("{} {}", count(n), output::short(name))).collect();
+    if left > 0 {
+        counts.push(format!("and {} more", count(left)));
+    }
+    if counts.is_empty() { "none of them".to_owned() } else { counts.join(", ") }
 }
