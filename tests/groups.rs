@@ -96,7 +96,7 @@ fn columns_that_make_no_groups_are_refused() {
     check("label", &["would put all pictures of a class into one fold"]);
     check("path", &["not one of your columns"]);
     check("camera", &["2 picture(s) have no \"camera\", first pictures/dark/3.png"]);
-    check("module", &["2 groups cannot fill 3 folds"]);
+    check("module", &["2 groups cannot fill 3 folds: use more groups"]);
     let folder = Scratch::new();
     let (pictures, store) = (folder.two_classes(3), folder.text("store"));
     run(extract(&pictures, &store, &[])).ok();
@@ -109,7 +109,27 @@ fn a_class_that_groups_keep_out_of_a_training_set_is_named() {
     let row = |class: &str, seed: u32| if class == "dark" { "night".to_owned() } else { format!("day{}", seed / 2) };
     let store = stored(&scratch, "session", &row);
     let args = ["compare", &store, "--folds", "3", "--group", "session"];
-    run(tapline(&args)).fails_with(&["class \"dark\" lies in 1 of 3 folds", "takes 3"]);
+    let ran = run(tapline(&args));
+    assert!(!ran.stderr.contains("--seed") && !ran.stderr.contains("--min-class"), "neither helps: {}", ran.stderr);
+    ran.fails_with(&["class \"dark\" lies in 1 of 3 folds", "takes 3", "use more groups with it"]);
+}
+
+#[test]
+fn what_is_advised_for_a_class_of_few_groups_helps() {
+    let scratch = Scratch::new();
+    scratch.two_classes(9);
+    let row = |class: &str, seed: u32| match (class, seed) {
+        ("dark", ..3) => format!("pictures/dark/{seed}.png,rare,m0\n"),
+        _ => format!("pictures/{class}/{seed}.png,{class},m{seed}\n"),
+    };
+    let rows = ["dark", "light"].iter().flat_map(|class| (0..9).map(move |seed| row(class, seed)));
+    scratch.write("list.csv", format!("path,label,module\n{}", rows.collect::<String>()));
+    let (list, store) = (scratch.text("list.csv"), scratch.text("store"));
+    run(extract(&list, &store, &[])).ok();
+    let args = ["compare", &store, "--folds", "3", "--group", "module", "--json"];
+    let advice = "use more groups with it, or leave out small classes with --min-class 4";
+    run(tapline(&args)).fails_with(&["class \"rare\" lies in 1 of 3 folds of whole \"module\" groups", advice]);
+    run(tapline(&[&args[..], &["--min-class", "4"]].concat())).ok();
 }
 
 #[test]

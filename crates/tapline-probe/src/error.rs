@@ -138,7 +138,7 @@ pub enum Error {
         groups: usize,
     },
     /// Fewer groups than folds.
-    #[error("{groups} groups cannot fill {folds} folds: use fewer folds (at least 3) or more groups")]
+    #[error("{groups} groups cannot fill {folds} folds: use {}more groups", fewer_folds(.groups))]
     FewGroups {
         /// Groups found.
         groups: usize,
@@ -297,4 +297,9 @@ pub enum Error {
         /// Position of the first evaluation that differs.
         index: usize,
     },
+}
+
+/// What also helps, where there are groups enough for the least number of folds.
+fn fewer_folds(groups: &usize) -> &'static str {
+    if *groups < 3 { "" } else { "fewer folds (at least 3) or " }
 }

@@ -177,8 +177,9 @@ mod tests {
 
     #[test]
     fn fewer_groups_than_folds_are_refused() {
-        let expected = "2 groups cannot fill 3 folds: use fewer folds (at least 3) or more groups";
-        check_error(&[0, 1, 0, 1], &[4, 4, 9, 9], 3, expected);
+        check_error(&[0, 1, 0, 1], &[4, 4, 9, 9], 3, "2 groups cannot fill 3 folds: use more groups");
+        let expected = "3 groups cannot fill 4 folds: use fewer folds (at least 3) or more groups";
+        check_error(&[0, 1, 0, 1], &[4, 4, 9, 5], 4, expected);
     }
 
     #[test]

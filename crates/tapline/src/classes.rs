@@ -173,7 +173,7 @@ impl Labelled {
     }
 
     /// How many of the pictures that folds are made of each class has `[classes]`.
-    fn sizes(&self) -> Vec<usize> {
+    pub fn sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.names.len()];
         self.folded().into_iter().for_each(|position| sizes[self.labels[position]] += 1);
         sizes

@@ -11,6 +11,9 @@ use crate::classes::Labelled;
 use crate::output::{count, counted, quoted};
 use crate::typing::word;
 
+/// Seeds that are tried where one deals a class into too few folds.
+const SEEDS: u64 = 10;
+
 /// The groups of the pictures that are probed.
 #[derive(Debug, Clone)]
 pub struct Groups {
@@ -75,21 +78,41 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
     let (labels, of_row) = (chosen(&data.labels), chosen(&groups.of_row));
     // Nested folds leave out two at a time, those within a split's training pictures one.
     let least = if data.split.is_some() { 2 } else { 3 };
-    let spread = grouped_folds(&labels, &of_row, config.folds, config.seed)
-        .and_then(|folds| check_spread(&labels, &folds, least));
-    match spread {
+    let spread = |seed| {
+        let folds = grouped_folds(&labels, &of_row, config.folds, seed)?;
+        check_spread(&labels, &folds, least)
+    };
+    match spread(config.seed) {
         Err(Error::ClassInFewFolds { class, found, least }) => {
-            Err(in_few_folds((&quoted(&data.names[class]), found, least), (config.folds, &groups.column)))
+            let seeds = (1..=SEEDS).map(|more| config.seed.wrapping_add(more));
+            let seed = seeds.into_iter().find(|&seed| spread(seed).is_ok()).map(|seed| format!("--seed {seed}"));
+            Err(in_few_folds((class, found, least), (groups, data), (config.folds, seed)))
         }
         other => other.with_context(|| format!("--group {}", groups.column)),
     }
 }
 
-/// That a class lies in so few folds of whole groups of a column that some training set has none of it.
-pub fn in_few_folds((class, found, least): (&str, usize, usize), (folds, column): (usize, &str)) -> anyhow::Error {
+/// That a class lies in so few folds of whole groups that some training set has none of it, and what helps: more groups, a `seed`
+/// where there is one, or to do without the class. Fewer folds never do: they part its groups less.
+pub fn in_few_folds(
+    (class, found, least): (usize, usize, usize),
+    (groups, data): (&Groups, &Labelled),
+    (folds, seed): (usize, Option<String>),
+) -> anyhow::Error {
+    let sizes = data.sizes();
+    let larger = sizes[class] + 1;
+    let mut remedies = vec!["use more groups with it".to_owned()];
+    remedies.extend(seed);
+    if sizes.iter().filter(|&&size| size >= larger).count() > 1 {
+        remedies.push(format!("leave out small classes with --min-class {larger}"));
+    } else if sizes.len() > 2 {
+        remedies.push("take its label away".to_owned());
+    }
     anyhow!(
-        "class {class} lies in {found} of {folds} folds of whole {column:?} groups, and takes {least} to be in every training set: \
-         use more groups with it, fewer folds (3 at the least), or another seed"
+        "class {} lies in {found} of {folds} folds of whole {:?} groups, and takes {least} to be in every training set: {}",
+        quoted(&data.names[class]),
+        groups.column,
+        remedies.join(", or ")
     )
 }
 

@@ -131,18 +131,19 @@ impl Plan {
     /// An error of probes whose strengths are chosen on so many folds, in the words of the listing.
     pub fn in_words(&self, error: Error, folds: usize) -> anyhow::Error {
         let class = |number: usize| quoted(&self.data.names[number]);
-        match error {
-            Error::ClassInFewFolds { class: number, found, least } => groups::in_few_folds(
-                (&class(number), found, least),
-                (folds, self.data.groups.as_ref().map_or("", |groups| groups.column.as_str())),
+        match (error, &self.data.groups) {
+            (Error::ClassInFewFolds { class, found, least }, Some(groups)) => groups::in_few_folds(
+                (class, found, least),
+                (groups, &self.data),
+                (folds, Some("another --seed".to_owned())),
             ),
-            Error::SmallClass { class: number, rows, folds } => anyhow!(
+            (Error::SmallClass { class: number, rows, folds }, _) => anyhow!(
                 "class {} has {} to learn from, fewer than {folds} folds: add pictures to it, leave it out with --min-class, or \
                  use fewer --folds (at least 3)",
                 class(number),
                 counted(rows, "picture")
             ),
-            other => other.into(),
+            (other, _) => other.into(),
         }
     }
 
