@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use anyhow::{anyhow, bail};
-use tapline_core::{Digest, StoredListing};
+use tapline_core::StoredListing;
 use tapline_probe::{Error, Evaluation, ProtocolConfig, Role, Shuffles, Solver, Splits, Transform, default_grid};
 
 use crate::args::{ComparedArgs, DesignArgs, ProbeArgs, ProtocolArgs, SolverArg, TransformArg};
@@ -200,35 +200,53 @@ pub fn held_out(evaluation: &Evaluation, fold: usize) -> Vec<usize> {
 /// A warning where a picture is there more than once: a probe would be scored on what it learnt by heart, or against what it learnt.
 /// Copies of one label and one of the `groups` of the `rows` do neither.
 pub fn copies(listing: &StoredListing, rows: &[usize], groups: Option<&Groups>) -> Option<String> {
-    let mut first_of: HashMap<Digest, usize> = HashMap::new();
     let group = |position: usize| groups.map(|groups| groups.of_row[position]);
-    let copy_of = |(position, &row): (usize, &usize)| {
-        let first = *first_of.entry(listing.sha256[row]?).or_insert(position);
-        let is_harmless = group(first).is_some_and(|of| group(position) == Some(of))
-            && listing.label[row] == listing.label[rows[first]];
-        (first != position && !is_harmless).then_some((row, rows[first]))
-    };
-    let copies: Vec<(usize, usize)> = rows.iter().enumerate().filter_map(copy_of).collect();
+    let label = |position: usize| listing.label[rows[position]].as_deref();
+    let contradicts = |&(copy, of): &(usize, usize)| label(copy) != label(of);
+    let mut copies = copied(listing, rows);
+    copies.retain(|pair| contradicts(pair) || groups.is_none() || group(pair.0) != group(pair.1));
     let number = counted(copies.len(), "picture");
-    let contradicts = |&&(copy, first): &&(usize, usize)| listing.label[copy] != listing.label[first];
-    let pair = |copy: usize, first: usize| (&listing.path[copy], &listing.path[first]);
-    if let Some(&(copy, first)) = copies.iter().find(contradicts) {
-        let (copied, of) = pair(copy, first);
-        let label = |row: usize| listing.label[row].as_deref().map_or("no label".to_owned(), quoted);
+    let path = |position: usize| &listing.path[rows[position]];
+    if let Some(&(copy, of)) = copies.iter().find(|&pair| contradicts(pair)) {
+        let said = |position: usize| label(position).map_or("no label".to_owned(), quoted);
         return Some(format!(
-            "{number} with the bytes of another one, {} of them with another label ({copied} is {}, {of} is {}): correct the \
-             labels and keep one of each",
-            copies.iter().filter(contradicts).count(),
-            label(copy),
-            label(first)
+            "{number} with the bytes of another one, {} of them with another label ({} is {}, {} is {}): correct the labels and \
+             keep one of each",
+            copies.iter().filter(|&pair| contradicts(pair)).count(),
+            path(copy),
+            said(copy),
+            path(of),
+            said(of)
         ));
     }
-    let (copied, of) = copies.first().map(|&(copy, first)| pair(copy, first))?;
+    let &(copy, of) = copies.first()?;
     Some(format!(
-        "{number} with the bytes of another one{} ({copied} of {of}): on both sides of a fold they make accuracies too high; keep \
-         one of each",
-        if groups.is_some() { " of another group" } else { "" }
+        "{number} with the bytes of another one{} ({} of {}): on both sides of a fold they make accuracies too high; keep one of \
+         each",
+        if groups.is_some() { " of another group" } else { "" },
+        path(copy),
+        path(of)
     ))
+}
+
+/// Positions in `rows` of the pictures that are copies, ascending, each with that of the picture they are copies of: of all with the
+/// same bytes the first whose label most of them have.
+fn copied(listing: &StoredListing, rows: &[usize]) -> Vec<(usize, usize)> {
+    let digest = |position: &usize| listing.sha256[rows[*position]];
+    let mut order: Vec<usize> = (0..rows.len()).filter(|position| digest(position).is_some()).collect();
+    order.sort_by_key(digest);
+    let mut copies = Vec::new();
+    for same in order.chunk_by(|a, b| digest(a) == digest(b)).filter(|same| same.len() > 1) {
+        let label = |position: usize| listing.label[rows[position]].as_deref();
+        let mut pictures: HashMap<Option<&str>, usize> = HashMap::new();
+        same.iter().for_each(|&position| *pictures.entry(label(position)).or_default() += 1);
+        let most = pictures.values().max();
+        let first = same.iter().copied().find(|&position| pictures.get(&label(position)) == most);
+        let first = first.expect("one of the most frequent label");
+        copies.extend(same.iter().filter(|&&copy| copy != first).map(|&copy| (copy, first)));
+    }
+    copies.sort_unstable();
+    copies
 }
 
 /// The pictures with their groups, if there are to be any.
@@ -267,5 +285,39 @@ fn grid(args: &ProtocolArgs) -> Vec<f64> {
         ([], SolverArg::Batched) => default_grid(),
         ([], SolverArg::LinfaLogistic) => vec![0.001, 0.01, 0.1, 1.0],
         (typed, _) => typed.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapline_core::Digest;
+
+    use super::*;
+
+    /// What is said of pictures with these labels and bytes, the first called 0.
+    fn said(pictures: &[(&str, u8)]) -> String {
+        let listing = StoredListing {
+            path: (0..pictures.len()).map(|row| row.to_string()).collect(),
+            label: pictures.iter().map(|(label, _)| Some((*label).to_owned())).collect(),
+            sha256: pictures.iter().map(|(_, bytes)| Some(Digest::of(&[*bytes]))).collect(),
+            ..StoredListing::default()
+        };
+        copies(&listing, &(0..pictures.len()).collect::<Vec<_>>(), None).unwrap_or_default()
+    }
+
+    #[test]
+    fn copies_are_counted_from_the_picture_whose_label_most_of_them_have() {
+        let check =
+            |pictures: &[(&str, u8)], words: &str| assert!(said(pictures).starts_with(words), "{}", said(pictures));
+        let one =
+            "2 pictures with the bytes of another one, 1 of them with another label (0 is \"bad\", 1 is \"good\")";
+        check(&[("bad", 7), ("good", 7), ("good", 7), ("good", 8)], one);
+        let one =
+            "2 pictures with the bytes of another one, 1 of them with another label (2 is \"bad\", 0 is \"good\")";
+        check(&[("good", 7), ("good", 7), ("bad", 7)], one);
+        let one = "1 picture with the bytes of another one, 1 of them with another label (1 is \"bad\", 0 is \"good\")";
+        check(&[("good", 7), ("bad", 7)], one);
+        check(&[("good", 7), ("bad", 8), ("good", 7)], "1 picture with the bytes of another one (2 of 0)");
+        assert_eq!(said(&[("good", 7), ("bad", 8)]), "");
     }
 }
