@@ -103,6 +103,21 @@ fn a_missing_and_an_unreadable_path_of_a_table_are_skipped() {
 }
 
 #[test]
+fn of_a_missing_picture_it_is_told_what_is_there_instead() {
+    let scratch = Scratch::new();
+    scratch.picture("a/Ka\u{308}fer.png", 1);
+    scratch.picture("a/b.png", 2);
+    let rows = "a/K\u{e4}fer.png;x\r\na\\b.png;x\r\na/b.png;y\r\n;\r\n";
+    let table = scratch.write("list.csv", format!("sep=;\r\npath;label\r\n{rows}"));
+    let ran = run(extract(table.to_str().expect("UTF-8"), &scratch.text("store"), &["--json"]));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let skipped = ran.json()["skipped"].clone();
+    let reason = |row: usize| skipped[row]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason(0).ends_with("written with other code points"), "{skipped}");
+    assert!(reason(1).ends_with("with / for \\ there is one"), "{skipped}");
+}
+
+#[test]
 fn the_same_name_in_two_folders_and_odd_names_stay_apart() {
     let scratch = Scratch::new();
     scratch.picture("pictures/a/same.png", 1);

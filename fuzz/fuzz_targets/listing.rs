@@ -20,6 +20,7 @@ fn write_seeds() {
         "csv",
         b"\0\xef\xbb\xbfpath,label,split,camera\ncat/1.png,\"a, b\",train,1\ncat/2.png,,test,\n",
     );
+    seeds::write("listing", "sep", b"\0sep=;\r\npath;label\r\ncat/1.png;cat\r\n;\r\n");
     seeds::write("listing", "tsv", b"\x01path\tlabel\ncat/1.png\tcat\n");
 }
 

@@ -15,7 +15,8 @@ pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "
 
 /// The pictures a CSV or TSV file lists, in its order; relative paths start at the file's folder.
 ///
-/// Fields are parted by tabs in a `.tsv` file; otherwise by the first of comma, tab and semicolon the header holds.
+/// Fields are parted by what a first line such as `sep=;` says (Excel's); else by tabs in a `.tsv` file; otherwise by the first of
+/// comma, tab and semicolon the header holds. Rows without a word in any field, as spreadsheets leave them, are passed over.
 ///
 /// # Errors
 /// For a file that is no such table, or a row of it that cannot be used.
@@ -35,8 +36,8 @@ pub fn read_csv(path: &Path) -> Result<Listing, Error> {
     Ok(Listing { samples, columns: columns.extra_names, skipped: Vec::new() })
 }
 
-/// Takes a table's header, and then each of its records with the line that it starts on; returns what became of the header, and
-/// the lines of all records.
+/// Takes a table's header, and then each of its records with the line that it starts on, blank ones aside; returns what became of
+/// the header, and the lines of these records.
 pub(crate) fn each_record<C>(
     path: &Path,
     header: impl FnOnce(&Path, &[&str]) -> Result<C, Error>,
@@ -44,13 +45,18 @@ pub(crate) fn each_record<C>(
 ) -> Result<(C, Vec<u64>), Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(path, bytes)).from_reader(bytes);
+    let (bytes, said) = said_delimiter(bytes);
+    let delimiter = said.unwrap_or_else(|| delimiter(path, bytes));
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
     let bad_row = |error: csv::Error| bad_row((path, bytes), &error);
     let names = reader.headers().map_err(bad_row)?.clone();
     let columns = header(path, &names.iter().map(str::trim).collect::<Vec<_>>())?;
     let mut lines = Lines::default();
     for found in reader.records() {
         let found = found.map_err(bad_row)?;
+        if found.iter().all(|field| field.trim().is_empty()) {
+            continue;
+        }
         lines.note(bytes, found.position());
         record(&columns, &found, lines.last())?;
     }
@@ -126,6 +132,21 @@ impl Columns {
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+}
+
+/// The table behind a first line such as `sep=;`, and what it says; of other tables all and nothing. The line's end stays, so that
+/// lines are counted as people see them.
+fn said_delimiter(bytes: &[u8]) -> (&[u8], Option<u8>) {
+    match bytes.split_at_checked(4) {
+        Some((word, [delimiter, rest @ ..]))
+            if word.eq_ignore_ascii_case(b"sep=")
+                && !b"\"\r\n".contains(delimiter)
+                && matches!(rest, [b'\r' | b'\n', ..]) =>
+        {
+            (rest, Some(*delimiter))
+        }
+        _ => (bytes, None),
+    }
 }
 
 fn delimiter(path: &Path, bytes: &[u8]) -> u8 {
@@ -227,11 +248,26 @@ mod tests {
             ("list.csv", "path;label\na,1.png;cat\n"),
             ("list.csv", "\u{feff}path,label\n\"a,1.png\",cat"),
             ("list.csv", "\u{feff}\"path\",label\n\"a,1.png\",cat"),
+            ("list.csv", "\u{feff}sep=;\r\npath;label\r\na,1.png;cat\r\n"),
+            ("list.tsv", "sep=,\npath,label\n\"a,1.png\",cat\n"),
+            ("list.csv", "SEP=|\npath|label\na,1.png|cat\n"),
         ] {
             let listing = read(name, text).expect(text);
             assert_eq!(listing.samples[0].path, "a,1.png");
             assert_eq!(listing.samples[0].label.as_deref(), Some("cat"));
         }
+    }
+
+    #[test]
+    fn blank_rows_are_passed_over() {
+        let blank = "path;label;split\r\n;;\r\na.png;cat;\r\n\r\n ; ;\r\nb.png;;\r\n;;\r\n;;\r\n";
+        let listing = read("list.csv", blank).expect("read");
+        assert_eq!(listing.samples.iter().map(|sample| sample.path.as_str()).collect::<Vec<_>>(), ["a.png", "b.png"]);
+        refuse("path,label\n,\n,\n", "lists no picture");
+        // They count among the lines, as does the one that names the delimiter.
+        refuse("path,label\na.png,cat\n,\n,dog\n", "line 4: the path is empty");
+        refuse("sep=;\npath;label\n;\na.png;x\na.png;x\n", "lists \"a.png\" on line 4 and again on line 5");
+        refuse("sep=;\r\npath;label\r\na.png\r\n", "line 3: the row has 1 fields where the header has 2");
     }
 
     #[test]

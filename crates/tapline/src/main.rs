@@ -18,6 +18,7 @@ mod features;
 mod groups;
 mod interrupt;
 mod learning;
+mod missing;
 mod network;
 mod noted;
 mod output;

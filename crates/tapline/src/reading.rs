@@ -17,6 +17,7 @@ use tapline_remote::{Ahead, Config, Fault, Fetched, Hashed, Object, Order, Remot
 use crate::args::ExtractArgs;
 use crate::cells::{Group, Picture, remote};
 use crate::interrupt::Interrupt;
+use crate::missing::hinted;
 use crate::progress::bar;
 
 /// Shards behind URLs that are indexed at a time.
@@ -271,7 +272,8 @@ impl Reader<'_> {
     pub fn read(&self, row: usize) -> anyhow::Result<Option<(Option<Stamp>, Picture)>> {
         let place = &self.samples[row].place;
         let (Some(ahead), Some(&source)) = (&self.ahead, self.sources.get(&row)) else {
-            return Ok(Some((Stamp::of(place), place.read(self.max_bytes))));
+            let picture = place.read(self.max_bytes).map_err(|reason| hinted(reason, place));
+            return Ok(Some((Stamp::of(place), picture)));
         };
         let position = match source {
             Source::Object(position) => position,
