@@ -40,6 +40,45 @@ fn probabilities_are_those_of_numpy_whatever_the_taps_views_and_transform() {
     check(&["--taps", "conv1"], "conv1", &["--transform", "pca", "--components", "3"]);
 }
 
+/// Pictures are predicted as they are by way of a store, to the last digit, whatever their features were made with.
+#[test]
+fn pictures_are_predicted_without_a_store_of_them() {
+    let check = |extracted: &[&str], tap: &str| {
+        let scratch = Scratch::new();
+        let store = stored(&scratch, "store", &[extracted, &["--batch", "1"]].concat());
+        let probe = saved(&scratch, &store, tap, &[]);
+        scratch.write("pictures/dark/broken.png", "not a picture");
+        let (pictures, new) = (scratch.text("pictures"), scratch.text("new.store"));
+        let ranges = if extracted.contains(&"int8") { &["--ranges", store.as_str()][..] } else { &[] };
+        assert_eq!(run(extract(&pictures, &new, &[extracted, ranges, &["--batch", "1"]].concat())).code, 3);
+        let predicted = |from: &str| {
+            let ran = run(tapline(&["predict", &probe, from, "--out", "-"]));
+            assert_eq!(ran.code, 3, "{}", ran.stderr);
+            ran.stdout
+        };
+        assert_eq!(predicted(&pictures), predicted(&new), "{extracted:?}");
+    };
+    check(&["--taps", "conv1,fire2@max"], "conv1+fire2@max");
+    check(&["--taps", "pool1", "--views", "flip", "--squash"], "pool1");
+    check(&["--taps", "fire2", "--precision", "int8"], "fire2");
+}
+
+#[test]
+fn pictures_are_predicted_one_by_one_and_need_their_network() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "pool1"]);
+    let probe = saved(&scratch, &store, "pool1", &[]);
+    let files = ["dark/0.png", "light/1.png"].map(|name| scratch.text(&format!("pictures/{name}")));
+    let report = run(tapline(&["predict", &probe, &files[0], &files[1], "--json"])).json();
+    assert_eq!(report["from"], serde_json::json!(files));
+    assert_eq!(report["predicted"], serde_json::json!({"dark": 1, "light": 1}));
+    assert_eq!(report.get("store"), None);
+    let other = ["predict", &probe, &files[0], "--model", "efficientnet-lite0"];
+    run(tapline(&other)).fails_with(&["not the network that the features were made with"]);
+    run(tapline(&["predict", &probe, &store, "--model", "squeezenet1.1"])).fails_with(&["leave it out for a store"]);
+    run(tapline(&["predict", &probe, &scratch.text("absent")])).fails_with(&["absent does not exist"]);
+}
+
 #[test]
 fn new_pictures_without_labels_are_predicted_and_those_without_features_left_out() {
     let scratch = Scratch::new();

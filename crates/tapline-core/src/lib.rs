@@ -125,7 +125,7 @@ pub use sources::{
 pub use space::{Dtype, FeatureSpace, ModelRef};
 pub use store::{
     FORMAT, Group, Indexes, Manifest, NpyFault, Plan, Rows, Run, Sharing, SharingBy, Stamp, Stamps, Store, StoreWriter,
-    StoredListing, StoredTap, VERSION, export_rows, merge, stored_calibration, widen,
+    StoredListing, StoredTap, VERSION, export_rows, is_store, merge, stored_calibration, widen,
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
-use tapline_core::{Bits, Decode, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
+use tapline_core::{Bits, Decode, Dtype, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
 use tapline_probe::{Probe, Standardisation, Transform};
 
 use crate::output::{counted, quoted};
@@ -196,8 +196,8 @@ impl SavedProbe {
         }
     }
 
-    /// The space that features must be of, whichever number type they are stored in.
-    pub fn space(&self, like: &FeatureSpace) -> FeatureSpace {
+    /// The space that features must be of, in float32.
+    pub fn own_space(&self) -> FeatureSpace {
         FeatureSpace {
             model: self.model.clone(),
             preprocess: self.preprocess.clone(),
@@ -205,7 +205,7 @@ impl SavedProbe {
             bits: self.bits,
             views: self.views,
             precision: self.precision.clone(),
-            dtype: like.dtype,
+            dtype: Dtype::F32,
         }
     }
 

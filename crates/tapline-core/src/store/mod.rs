@@ -41,6 +41,8 @@ mod writer;
 #[cfg(test)]
 mod kill_tests;
 
+use std::path::Path;
+
 pub use calibrated::stored_calibration;
 pub use export::export_rows;
 pub use indexes::Indexes;
@@ -54,6 +56,12 @@ pub use reader::{Rows, Store};
 pub use stamps::{Stamp, Stamps};
 pub use widen::widen;
 pub use writer::{Group, Plan, StoreWriter};
+
+/// Whether a folder is a store, or will be one when the run that makes it is done.
+pub fn is_store(dir: &Path) -> bool {
+    // A folder called "building" alone may hold pictures of houses.
+    [dir.join(MANIFEST), dir.join(COMMIT), dir.join(BUILDING).join(PLAN)].iter().any(|path| path.exists())
+}
 
 const LOCK: &str = ".lock";
 const STAMPS: &str = ".stamps";

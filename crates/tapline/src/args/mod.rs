@@ -25,7 +25,7 @@ pub use self::stored::*;
   tapline extract photos/ --model efficientnet-lite0 --store photos.store
   tapline compare photos.store
   tapline probe photos.store --tap blocks.11 --save probe.json
-  tapline predict probe.json new.store
+  tapline predict probe.json new-photos/
 
 Exit codes: 0 done, 1 failed or not one picture could be used, 2 a command line that cannot be
 read, 3 done but some pictures were skipped and listed, 130 or 143 an extraction was stopped by
@@ -53,7 +53,7 @@ pub enum Command {
     ExportRows(ExportRowsArgs),
     /// Train and score a linear probe on one layer's features
     Probe(ProbeArgs),
-    /// Apply a saved probe to the pictures of a store
+    /// Apply a saved probe to new pictures, or to those of a store
     Predict(PredictArgs),
     /// Probe every layer of a store and compare them by depth
     Compare(CompareArgs),

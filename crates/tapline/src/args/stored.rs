@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use tapline_onnx::DeviceRequest;
 
 /// Arguments of `tapline merge`.
 #[derive(Debug, ClapArgs)]
@@ -85,9 +86,12 @@ pub struct InfoArgs {
 
 /// Arguments of `tapline predict`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "The store must hold the taps of the probe, extracted as those it learned from: by the same
-network, preprocessing, views, decoding, bits and precision. New pictures go into a store of their
-own, or are listed with the others, for the same store.
+#[command(
+    after_help = "Pictures are a folder, a table, shards or files, as `tapline extract` takes them. Their features are
+computed as those that the probe learned from, by its own network, preprocessing, views, decoding,
+bits and precision, and are gone when all is predicted (until then they take room in the folder for
+temporary files, TMPDIR). A store whose features are to be kept must hold the taps of the probe,
+extracted in the same way.
 
 The CSV has a line for each picture of the listing: path, label, the columns below, and last
 skipped (why there are no features; the columns between are empty then):
@@ -101,14 +105,25 @@ report` say.
 
 Examples:
   tapline probe cells.store --tap blocks.11 --save cells.probe.json
-  tapline extract new/ --model efficientnet-lite0 --taps blocks.11 --store new.store
-  tapline predict cells.probe.json new.store --out new.csv
-  tapline predict cells.probe.json new.store --out - | cut -d, -f1,3")]
+  tapline predict cells.probe.json new/ --out new.csv
+  tapline predict cells.probe.json one.png another.jpg
+  tapline predict cells.probe.json new.store --out - | cut -d, -f1,3"
+)]
 pub struct PredictArgs {
     /// The JSON file that `tapline probe --save` wrote
     pub probe: PathBuf,
-    /// The folder of the store with the pictures' features
-    pub store: PathBuf,
+    /// Pictures, or the folder of a store with their features
+    #[arg(required = true, value_name = "PICTURES|STORE")]
+    pub pictures: Vec<PathBuf>,
+    /// The card or .onnx file of the probe's network, where it is no card's or moved [default: the card of its name]
+    #[arg(long, short)]
+    pub model: Option<String>,
+    /// Where to run the network: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Largest picture to decode, in megapixels
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 100)]
+    pub max_megapixels: u32,
     /// Write all predictions to this CSV file; - prints them, and all else goes to standard error
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -1,16 +1,19 @@
-//! `tapline predict`: what a saved probe says of the pictures of a store.
+//! `tapline predict`: what a saved probe says of the pictures of a store, or of pictures that it has the features computed for.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, bail};
+use clap::Parser;
 use ndarray::{ArrayView1, ArrayView2};
 use serde::Serialize;
-use tapline_core::{Precision, Skipped, Store};
+use tapline_core::{Decode, FeatureSpace, Precision, Skipped, Store, is_store};
 use tapline_probe::Score;
 
-use crate::args::PredictArgs;
+use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs};
+use crate::commands::extract::of_taps;
 use crate::features::gathered;
 use crate::output::{count, counted, percent};
 use crate::replacement::{Replacement, is_stdout};
@@ -30,7 +33,12 @@ const NAMED: usize = 6;
 
 #[derive(Serialize)]
 struct Report {
-    store: String,
+    /// The store, where one was typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
+    /// Else where the pictures are, as typed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    from: Vec<String>,
     probe: String,
     tap: String,
     /// Pictures that the probe was applied to.
@@ -66,18 +74,31 @@ struct Labelled {
 pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let saved = SavedProbe::read(&args.probe)?;
     let outputs = saved.outputs().context("checked when it was read")?;
-    let store = Store::open(&args.store)?;
-    let found = places(&saved, &store, args)?;
     let to_stdout = args.out.as_deref().is_some_and(is_stdout);
     let file = destination(args)?;
+    let is_stored = matches!(&args.pictures[..], [dir] if is_store(dir));
+    if let (true, Some(model)) = (is_stored, &args.model) {
+        bail!("--model {model} is for pictures whose features are to be computed: leave it out for a store");
+    }
+    let made = if is_stored { None } else { Some(tempfile::Builder::new().prefix("tapline-").tempdir()?) };
+    if let Some(folder) = &made
+        && let Some(signal) = of_taps(&extraction(args, &saved, folder.path()), &saved.own_space(), &saved.taps)?
+    {
+        eprintln!("tapline: stopped by {}; nothing was predicted", signal.name());
+        return Ok(Outcome::Stopped(signal));
+    }
+    let store = Store::open(made.as_ref().map_or(&args.pictures[0], |folder| folder.path()))?;
+    let found = places(&saved, &store, args)?;
     let mut sums = Sums::new(&outputs);
     let table = file.as_ref().map(|file| csv::Writer::from_writer(&file.file));
     apply((&saved, &outputs), (&store, &found), (&mut sums, table))?;
     file.into_iter().try_for_each(Replacement::put_in_place)?;
     let listing = store.listing();
     let skipped = listing.path.iter().zip(&listing.skipped);
+    let typed = || args.pictures.iter().map(|path| output::path(path)).collect();
     let report = Report {
-        store: args.store.display().to_string(),
+        store: is_stored.then(|| output::path(&args.pictures[0])),
+        from: if is_stored { Vec::new() } else { typed() },
         probe: output::path(&args.probe),
         tap: format!("{} ({})", taps::names(&saved.taps), taps::poolings(&saved.taps)),
         pictures: sums.pictures,
@@ -107,6 +128,37 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     })
 }
 
+/// The extraction of the typed pictures, with the options that the probe's features were made with, into `store`.
+fn extraction(args: &PredictArgs, saved: &SavedProbe, store: &Path) -> ExtractArgs {
+    /// So that options have their usual values.
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        extract: ExtractArgs,
+    }
+    let space = saved.own_space();
+    let usual = Typed::parse_from(["extract", "PICTURES", "--model", "MODEL", "--store", "STORE"]).extract;
+    ExtractArgs {
+        pictures: args.pictures.clone(),
+        model: args.model.clone().unwrap_or(space.model.name),
+        store: store.to_owned(),
+        views: space.views,
+        decode: match space.decode {
+            Decode::Exact => DecodeArg::Exact,
+            Decode::Scaled => DecodeArg::Scaled,
+        },
+        bits: space.bits,
+        precision: match space.precision {
+            Precision::Float32 => PrecisionArg::Float32,
+            Precision::Float16 => PrecisionArg::Float16,
+            Precision::Int8(_) => PrecisionArg::Int8,
+        },
+        device: args.device,
+        max_megapixels: args.max_megapixels,
+        ..usual
+    }
+}
+
 /// The file that was asked for, or standard output, which then holds the predictions alone.
 fn destination(args: &PredictArgs) -> anyhow::Result<Option<Replacement>> {
     match &args.out {
@@ -122,7 +174,8 @@ fn destination(args: &PredictArgs) -> anyhow::Result<Option<Replacement>> {
 
 /// Positions in the store of the probe's taps; refused where features are not those it was fitted on.
 fn places(saved: &SavedProbe, store: &Store, args: &PredictArgs) -> anyhow::Result<Vec<usize>> {
-    let asked = saved.space(&store.manifest().space);
+    // Whichever number type they are stored in.
+    let asked = FeatureSpace { dtype: store.manifest().space.dtype, ..saved.own_space() };
     let names: Vec<String> = saved.taps.iter().map(|tap| format!("{}@{}", tap.name, tap.tap.pooling)).collect();
     // Ranges are measured on each store's own pictures, unless they are given.
     let ranges = match asked.precision {
@@ -293,12 +346,21 @@ impl Said<'_> {
     }
 }
 
+/// What the pictures are called: the store, or where they are.
+fn named(report: &Report) -> String {
+    match (&report.store, &report.from[..]) {
+        (Some(store), _) => store.clone(),
+        (None, [one]) => one.clone(),
+        (None, several) => format!("{} to {}", several[0], several[several.len() - 1]),
+    }
+}
+
 fn render(report: &Report) -> String {
     let (headers, rows) = &report.first;
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let mut text = format!(
         "{}: {} by {}, a probe of {}\n\n{}",
-        report.store,
+        named(report),
         counted(report.pictures, "picture"),
         report.probe,
         report.tap,
@@ -331,7 +393,11 @@ fn render(report: &Report) -> String {
             frequent(&report.unknown_labels, NAMED)
         );
     }
-    text += &output::list("skipped", &report.skipped, &format!("`tapline info {}` lists all of them", report.store));
+    let all = report
+        .store
+        .as_ref()
+        .map_or("--json lists all of them".to_owned(), |store| format!("`tapline info {store}` lists all of them"));
+    text += &output::list("skipped", &report.skipped, &all);
     if let Some(file) = &report.file {
         text += &format!("Written: {file}\n");
     }
