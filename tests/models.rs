@@ -111,6 +111,29 @@ fn without_a_card_nothing_is_guessed() {
 }
 
 #[test]
+fn torchvisions_preprocessing_is_made_for_other_sizes_and_by_flags() {
+    let scratch = Scratch::new();
+    ran(python("tests/reference/odd_models.py", &["make", &scratch.text("")])).ok();
+    let (pictures, model, store) = (scratch.text("pictures"), scratch.text("opset11.onnx"), scratch.text("store"));
+    let extract = |more: &[&str]| {
+        let args = ["extract", &pictures, "--model", &model, "--taps", "conv1", "--device", "cpu", "--store", &store];
+        run(tapline(&[&args[..], more].concat()))
+    };
+    let preset = ["--preprocess", "torchvision"];
+    extract(&preset).fails_with(&["--preprocess torchvision", "of 12 × 12", "of 224 × 224: use --size 12"]);
+    extract(&[&preset[..], &["--size", "64"]].concat()).fails_with(&["--size 64", "of 64 × 64: use --size 12"]);
+    let done = extract(&[&preset[..], &["--size", "12", "--json"]].concat()).json();
+    assert_eq!((&done["preprocessing"], &done["computed"]), (&"--preprocess torchvision --size 12".into(), &5.into()));
+    let stored = run(tapline(&["info", &store, "--json"])).json();
+    assert_eq!(stored["space"]["preprocess"]["resize"]["short-side"], 13);
+    // Flags that say the same make the same store.
+    let numbers = ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225", "--scale", "1/255", "--resize", "13"];
+    let rest = ["--channels", "rgb", "--interpolation", "bilinear", "--json"];
+    let again = extract(&[&numbers[..], &rest[..]].concat()).json();
+    assert_eq!((&again["reused"], &again["computed"]), (&5.into(), &0.into()), "{again}");
+}
+
+#[test]
 fn an_unknown_tap_brings_the_nearest_names() {
     let scratch = Scratch::new();
     let pictures = scratch.two_classes(1);
@@ -147,7 +170,7 @@ fn flags_that_would_change_nothing_are_refused() {
     let (model, store) = (plain_model(&scratch), scratch.text("store"));
     let args =
         ["extract", &pictures, "--model", &model, "--store", &store, "--taps", "pool1", "--preprocess", "torchvision"];
-    run(tapline(&[&args[..], &["--size", "320"]].concat())).fails_with(&["--size", "torchvision"]);
+    run(tapline(&[&args[..], &["--size", "320"]].concat())).fails_with(&["torchvision --size 320", "use --size 224"]);
     run(extract(&pictures, &store, &["--mean", "0"])).fails_with(&["--squash", "--resize"]);
 }
 

@@ -12,13 +12,13 @@ use tapline_core::{Channels, Interpolation, Preprocess, Resize};
 
 use crate::Error;
 
-/// What torchvision's classification networks are fed: RGB in 0..1, ImageNet mean and deviation, 224 of 256 pixels,
-/// bilinear.
-pub fn torchvision() -> Preprocess {
+/// What torchvision's classification networks are fed: RGB in 0..1, ImageNet mean and deviation, bilinear, 224 of 256 pixels; of
+/// networks that take `side` × `side` pixels so many of `⌊side · 256 / 224⌋`.
+pub fn torchvision(side: u32) -> Preprocess {
     Preprocess {
-        resize: Resize::ShortSide(256),
-        height: 224,
-        width: 224,
+        resize: Resize::ShortSide(side.saturating_mul(256) / 224),
+        height: side,
+        width: side,
         interpolation: Interpolation::Bilinear,
         channels: Channels::Rgb,
         scale: 1.0 / 255.0,
@@ -226,6 +226,14 @@ mod tests {
         check(&timm(r#""input_size": [3, 224, 224], "crop_pct": 0.95"#), Ok((Resize::ShortSide(235), 224, 224)));
         let squash = r#""input_size": [3, 288, 288], "crop_pct": 1.0, "crop_mode": "squash""#;
         check(&timm(squash), Ok((Resize::Squash, 288, 288)));
+    }
+
+    #[test]
+    fn torchvisions_short_side_grows_with_the_input() {
+        for (side, short) in [(224, 256), (64, 73), (32, 36), (299, 341), (1, 1)] {
+            assert_eq!(torchvision(side).resize, Resize::ShortSide(short));
+            torchvision(side).check().expect("sound");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct Network {
     pub card: Option<Card>,
 }
 
+/// Side of the pictures that torchvision's networks take, where nothing else is said.
+const TORCHVISION_SIDE: u32 = 224;
+
 /// Files other tools ship beside a network, read where no flag says otherwise.
 const SIDE_FILES: [&str; 2] = ["preprocessor_config.json", "config.json"];
 
@@ -124,7 +127,8 @@ impl Network {
             None => self.without_card(args)?,
         };
         preprocess.check()?;
-        fits(&self.model.input, &preprocess).with_context(|| origin.clone())?;
+        let takes_size = args.preprocess.as_deref() == Some("torchvision");
+        fits(&self.model.input, &preprocess, takes_size).with_context(|| origin.clone())?;
         Ok((preprocess, origin))
     }
 
@@ -134,17 +138,19 @@ impl Network {
             (Some(_), Flags::Complete(_) | Flags::Partial(_)) => {
                 bail!("--preprocess already states everything; leave out --mean, --std, --scale and the others")
             }
+            (Some(name), Flags::None) if name == "torchvision" => {
+                let size = args.size.map_or(String::new(), |side| format!(" --size {side}"));
+                let preprocess = torchvision(args.size.unwrap_or(TORCHVISION_SIDE));
+                Ok((preprocess, format!("--preprocess torchvision{size}")))
+            }
             (_, Flags::None) if args.size.is_some() => {
                 bail!(
-                    "--size belongs to preprocessing stated by flags; {} states its own",
+                    "--size belongs to preprocessing stated by flags, or to --preprocess torchvision; {} states its own",
                     match &args.preprocess {
                         Some(source) => format!("--preprocess {source}"),
                         None => "without --scale, --mean and --std a file beside the model".to_owned(),
                     }
                 )
-            }
-            (Some(name), Flags::None) if name == "torchvision" => {
-                Ok((torchvision(), "--preprocess torchvision".to_owned()))
             }
             (Some(file), Flags::None) => {
                 let path = PathBuf::from(file);
@@ -247,16 +253,22 @@ fn from_flags(args: &PreprocessingArgs, input: &PictureInput) -> Flags {
     }
 }
 
-/// Whether a network can take what a preprocessing makes.
-fn fits(input: &PictureInput, preprocess: &Preprocess) -> anyhow::Result<()> {
+/// Whether a network can take what a preprocessing makes; of one that `takes_size` it is said where --size would do it.
+fn fits(input: &PictureInput, preprocess: &Preprocess, takes_size: bool) -> anyhow::Result<()> {
     let wanted = (input.channels, input.height, input.width);
     let made = (preprocess.channels.count(), preprocess.height, preprocess.width);
     let differs = wanted.0.is_some_and(|c| c != made.0)
         || wanted.1.is_some_and(|h| h != made.1)
         || wanted.2.is_some_and(|w| w != made.2);
     if differs {
+        let remedy = match (wanted.1, wanted.2) {
+            (Some(height), Some(width)) if takes_size && height == width && height != made.1 => {
+                format!(": use --size {height}")
+            }
+            _ => String::new(),
+        };
         bail!(
-            "the network takes {} channel(s) of {} × {} pixels, the preprocessing makes {} of {} × {}",
+            "the network takes {} channel(s) of {} × {} pixels, the preprocessing makes {} of {} × {}{remedy}",
             text(wanted.0.and_then(|channels| u32::try_from(channels).ok())),
             text(wanted.1),
             text(wanted.2),

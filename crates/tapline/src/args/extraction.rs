@@ -178,10 +178,11 @@ pub struct ExtractArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Preprocessing (a model card states it; --squash and --resize may overrule the card)")]
 pub struct PreprocessingArgs {
-    /// A Hugging Face preprocessor_config.json, a timm config.json, or `torchvision` for what its classifiers take
+    /// A Hugging Face preprocessor_config.json, a timm config.json, or `torchvision` for what its classifiers take: 224 pixels of a
+    /// short side of 256, or with --size N so many of N × 256 / 224, rounded down
     #[arg(long, value_name = "FILE|torchvision")]
     pub preprocess: Option<String>,
-    /// Side of the network's input in pixels, where the file leaves it free
+    /// Side of the network's input in pixels, where the file leaves it free or --preprocess torchvision is to make another than 224
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SIDE)))]
     pub size: Option<u32>,
     /// Resize the short side to this many pixels, then crop the centre
@@ -196,8 +197,8 @@ pub struct PreprocessingArgs {
     /// Channel order
     #[arg(long)]
     pub channels: Option<ChannelsArg>,
-    /// Factor on pixel values 0..255, such as 0.00392157 for inputs in 0..1
-    #[arg(long)]
+    /// Factor on pixel values 0..255, a number or a fraction: 1/255 for inputs in 0..1
+    #[arg(long, value_parser = factor)]
     pub scale: Option<f32>,
     /// Subtracted after scaling, one number or one per channel in the network's order
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true)]
@@ -208,6 +209,16 @@ pub struct PreprocessingArgs {
     /// Order of the input's axes, where it cannot be seen from the file
     #[arg(long)]
     pub layout: Option<LayoutArg>,
+}
+
+/// A number, or one divided by another.
+fn factor(text: &str) -> Result<f32, String> {
+    let number = |text: &str| text.trim().parse::<f32>().ok();
+    let factor = match text.split_once('/') {
+        Some((above, below)) => number(above).zip(number(below)).map(|(above, below)| above / below),
+        None => number(text),
+    };
+    factor.filter(|factor| factor.is_finite()).ok_or_else(|| "give a number or a fraction, such as 1/255".to_owned())
 }
 
 /// How pictures are decoded, as typed.
@@ -304,6 +315,22 @@ impl From<ChannelsArg> for Channels {
             ChannelsArg::Rgb => Self::Rgb,
             ChannelsArg::Bgr => Self::Bgr,
             ChannelsArg::Grey => Self::Grey,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_is_a_number_or_a_fraction() {
+        for (text, expected) in [("1/255", 1.0 / 255.0), ("0.5", 0.5), ("2 / 4", 0.5), ("1", 1.0), ("1e-2", 0.01)] {
+            assert_eq!(factor(text), Ok(expected));
+        }
+        assert_eq!(factor("1/255"), Ok(tapline_onnx::torchvision(224).scale));
+        for text in ["", "1/", "/255", "1/0", "1/2/3", "nan", "inf", "half"] {
+            assert!(factor(text).is_err(), "{text}");
         }
     }
 }
