@@ -26,11 +26,6 @@ impl Bits {
     pub fn upper_eight(self, sample: u16) -> u8 {
         u8::try_from(sample >> (self.0 - 8)).unwrap_or(u8::MAX)
     }
-
-    /// The fewest that samples up to `largest` fit in.
-    pub fn of_largest(largest: u16) -> Self {
-        Self((16 - largest.leading_zeros() as u8).max(8))
-    }
 }
 
 impl Default for Bits {
@@ -82,13 +77,6 @@ mod tests {
             samples
                 .iter()
                 .for_each(|&(sample, expected)| assert_eq!(bits.upper_eight(sample), expected, "{bits}, {sample}"));
-        }
-    }
-
-    #[test]
-    fn the_largest_sample_says_how_many_are_in_use() {
-        for (largest, bits) in [(0, 8), (255, 8), (256, 9), (4095, 12), (4096, 13), (16_383, 14), (65_535, 16)] {
-            assert_eq!(u8::from(Bits::of_largest(largest)), bits, "{largest}");
         }
     }
 

@@ -218,7 +218,7 @@ mod tests {
         type Change = fn(&mut FeatureSpace);
         let cases: [(&str, Change); 14] = [
             ("--decode: exact, asked scaled", |s| s.decode = Decode::Scaled),
-            ("--bits: 16, asked 12", |s| s.bits = Bits::of_largest(4095)),
+            ("--bits: 16, asked 12", |s| s.bits = Bits::try_from(12).expect("8 to 16")),
             ("--views: centre, asked flips", |s| s.views = Views::Flips),
             ("--views: centre, asked random:2:1", |s| s.views = Views::Random { count: 2, seed: 1 }),
             ("model: net", |s| s.model.sha256 = Digest::of(b"other")),

@@ -55,8 +55,9 @@ pub struct Picture {
     pub channels: usize,
     /// Rows from the top, `[height, width, channels]`, u8.
     pub pixels: Vec<u8>,
-    /// The largest sample of colour or grey, of a file with 16 bits for each; none of others.
-    pub largest: Option<u16>,
+    /// How many bits its samples use, of a file with 16 for each; none of others. Scale bars and stray bright pixels do not
+    /// count, nor does alpha.
+    pub depth: Option<Bits>,
 }
 
 /// The first frame of a picture as upright 8-bit grey or RGB; the crate's root states the rules.

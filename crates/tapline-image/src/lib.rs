@@ -58,6 +58,7 @@
 mod chunks;
 mod colour;
 mod decode;
+mod depth;
 mod error;
 mod geometry;
 mod jpeg;

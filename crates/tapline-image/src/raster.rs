@@ -9,6 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use tapline_core::Bits;
 
 use crate::decode::{check_room, check_size};
+use crate::depth::depth;
 use crate::orientation::{self, Orientation};
 use crate::tiff::{self, Palette};
 use crate::{Error, Limits, Picture, chunks, colour, jpeg, webp};
@@ -45,12 +46,12 @@ pub(crate) fn decode(
     check_room(name, (size.0.into(), size.1.into()), (copies * decoder.total_bytes()).saturating_add(beside))?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
-    let largest = largest(&decoded);
+    let depth = depth(&decoded);
     let (channels, pixels) = match (palette, eight_bit(decoded, name, bits)?) {
         (Some(palette), (1, numbers)) => (3, palette.paint(&numbers)),
         (_, decoded) => decoded,
     };
-    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels, largest }, orientation))
+    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels, depth }, orientation))
 }
 
 /// Refuses what the decoders would take memory for before they look at the limits.
@@ -123,20 +124,6 @@ fn orientation_of(decoder: &mut impl ImageDecoder) -> Orientation {
             xmp.as_deref().and_then(orientation::from_xmp).unwrap_or(Orientation::NoTransforms)
         }
         Ok(found) => found,
-    }
-}
-
-/// The largest 16-bit sample but for those of alpha, which is full in a picture of any depth.
-fn largest(decoded: &DynamicImage) -> Option<u16> {
-    let of_pixels = |samples: &[u16], each: usize, colours: usize| {
-        samples.chunks_exact(each).flat_map(|pixel| &pixel[..colours]).copied().max()
-    };
-    match decoded {
-        DynamicImage::ImageLuma16(p) => of_pixels(p.as_raw(), 1, 1),
-        DynamicImage::ImageLumaA16(p) => of_pixels(p.as_raw(), 2, 1),
-        DynamicImage::ImageRgb16(p) => of_pixels(p.as_raw(), 3, 3),
-        DynamicImage::ImageRgba16(p) => of_pixels(p.as_raw(), 4, 3),
-        _ => None,
     }
 }
 

@@ -117,8 +117,8 @@ pub struct Finished {
     pub stamp: Option<Stamp>,
     /// The digest of its bytes, where they could be read.
     pub digest: Option<Digest>,
-    /// The largest sample, of a picture with 16 bits for each.
-    pub largest: Option<u16>,
+    /// How many bits its samples use, of a picture with 16 for each.
+    pub depth: Option<Bits>,
     /// For each tap of the model its features `[views, features]`, or why there are none.
     pub features: Result<Vec<Vec<f32>>, String>,
 }
@@ -311,7 +311,7 @@ fn work(
 struct Read {
     stamp: Option<Stamp>,
     digest: Option<Digest>,
-    largest: Option<u16>,
+    depth: Option<Bits>,
     fault: Option<String>,
 }
 
@@ -329,7 +329,7 @@ fn read_guarded(
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
         *scratch = Scratch::default();
-        Ok(Some(Read { stamp: None, digest: None, largest: None, fault: Some(panicked(&*cause)) }))
+        Ok(Some(Read { stamp: None, digest: None, depth: None, fault: Some(panicked(&*cause)) }))
     })
 }
 
@@ -359,16 +359,16 @@ fn read_picture(
     scratch: &mut Scratch,
 ) -> Read {
     let bytes = match picture {
-        Err(fault) => return Read { stamp: None, digest: None, largest: None, fault: Some(fault) },
+        Err(fault) => return Read { stamp: None, digest: None, depth: None, fault: Some(fault) },
         Ok(bytes) => bytes,
     };
     let digest = Digest::of(&bytes);
     match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), (pass.decode, pass.bits)) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
-            Read { stamp, digest: Some(digest), largest: picture.largest, fault: None }
+            Read { stamp, digest: Some(digest), depth: picture.depth, fault: None }
         }
-        Err(error) => Read { stamp, digest: Some(digest), largest: None, fault: Some(chain(&error)) },
+        Err(error) => Read { stamp, digest: Some(digest), depth: None, fault: Some(chain(&error)) },
     }
 }
 
@@ -413,7 +413,7 @@ fn run_batch(
                 Ok(features_of(pass, &outputs, taken - 1))
             }
         };
-        Finished { row, stamp: read.stamp, digest: read.digest, largest: read.largest, features }
+        Finished { row, stamp: read.stamp, digest: read.digest, depth: read.depth, features }
     });
     Ok(finished.collect())
 }

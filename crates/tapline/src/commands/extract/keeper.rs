@@ -1,5 +1,6 @@
 //! Where finished pictures go: into the store, or on the list of those that cannot be used.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -34,7 +35,7 @@ impl Keeper<'_> {
     /// Stores a picture's features, or notes why there are none.
     pub fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
         self.bar.inc(1);
-        let Finished { row, stamp, digest, largest, features } = finished;
+        let Finished { row, stamp, digest, depth, features } = finished;
         self.stamps.note(row, stamp, digest);
         if self.kept.elapsed() >= STAMPS_EVERY {
             keep(self.stamps);
@@ -45,7 +46,7 @@ impl Keeper<'_> {
                 let values: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
                 match self.writer.put(row, digest, self.taps, &values) {
                     Ok(()) => {
-                        self.deep.note(largest);
+                        self.deep.note(depth);
                         self.report.computed += 1;
                         return Ok(());
                     }
@@ -77,39 +78,47 @@ impl Keeper<'_> {
     }
 }
 
-/// Pictures with 16 bits per sample that were computed.
+/// Pictures with 16 bits per sample that were computed, by how many bits they use.
 #[derive(Default)]
-pub struct Deep {
-    pictures: usize,
-    largest: u16,
-}
+pub struct Deep([usize; 17]);
 
 impl Deep {
-    fn note(&mut self, largest: Option<u16>) {
-        if let Some(largest) = largest {
-            self.pictures += 1;
-            self.largest = self.largest.max(largest);
+    fn note(&mut self, depth: Option<Bits>) {
+        if let Some(depth) = depth {
+            self.0[usize::from(u8::from(depth))] += 1;
         }
     }
 
-    /// What to say of them where at least the two uppermost of the `bits` are empty in all of them, or where samples lie beyond.
-    pub fn warning(&self, bits: Bits) -> Option<String> {
-        let used = Bits::of_largest(self.largest);
-        let (pictures, largest) = (counted(self.pictures, "picture"), count(usize::from(self.largest)));
-        if self.pictures > 0 && u8::from(used) + 2 <= u8::from(bits) {
-            let levels = 1 + usize::from(bits.upper_eight(self.largest));
-            Some(format!(
-                "of {pictures} with 16 bits per sample no sample exceeds {largest}, so that the network has seen {levels} of its 256 \
-                 levels: if they are of {used} bits, extract them with --bits {used} into another --store"
-            ))
-        } else if self.pictures > 0 && used > bits {
-            Some(format!(
-                "of {pictures} with 16 bits per sample some samples are as large as {largest}, beyond {bits} bits, and were seen as \
-                 white: if that is not meant, extract them with --bits {used} into another --store"
-            ))
-        } else {
-            None
-        }
+    /// What to say of those that leave at least the two uppermost of the `bits` empty, and of those that use more.
+    pub fn warnings(&self, bits: Bits) -> Vec<String> {
+        let bits = usize::from(u8::from(bits));
+        [self.dark(bits), self.clipped(bits)].into_iter().flatten().collect()
+    }
+
+    fn dark(&self, bits: usize) -> Option<String> {
+        let used = (8..=bits - 2).rfind(|&used| self.0[used] > 0)?;
+        let levels = 256 >> (bits - used);
+        Some(format!(
+            "{} no more than {used} bits, so that the network has seen {levels} of its 256 levels there: if they are of {used} bits, \
+             extract with --bits {used} into another --store",
+            self.which_use(8..=used)
+        ))
+    }
+
+    fn clipped(&self, bits: usize) -> Option<String> {
+        let used = (bits + 1..=16).rfind(|&used| self.0[used] > 0)?;
+        Some(format!(
+            "{} more than {bits} bits, up to {used}, and samples beyond were seen as white: if that is not meant, extract with \
+             --bits {used} into another --store",
+            self.which_use(bits + 1..=used)
+        ))
+    }
+
+    /// How many use so many bits, as the start of a sentence.
+    fn which_use(&self, bits: RangeInclusive<usize>) -> String {
+        let (some, all): (usize, usize) = (self.0[bits].iter().sum(), self.0.iter().sum());
+        let verb = if some == 1 { "uses" } else { "use" };
+        format!("{} of {} with 16 bits per sample {verb}", count(some), counted(all, "picture"))
     }
 }
 
@@ -128,21 +137,32 @@ pub fn keep(stamps: &Stamps) {
 mod tests {
     use super::*;
 
+    /// The warnings of a run with `--bits` on pictures of these depths, 0 for those with 8 bits per sample.
+    fn warnings(depths: &[u8], bits: u8) -> Vec<String> {
+        let mut deep = Deep::default();
+        depths.iter().for_each(|&depth| deep.note(Bits::try_from(depth).ok()));
+        deep.warnings(Bits::try_from(bits).expect("8 to 16"))
+    }
+
     #[test]
-    fn deep_pictures_that_leave_the_upper_bits_empty_are_told() {
-        let warning = |largest: &[Option<u16>], bits: Bits| {
-            let mut deep = Deep::default();
-            largest.iter().for_each(|&largest| deep.note(largest));
-            deep.warning(bits)
-        };
-        let twelve = Bits::try_from(12).expect("8 to 16");
-        let told = warning(&[Some(900), None, Some(4095)], Bits::ALL).expect("twelve bits");
-        assert!(told.contains("of 2 pictures") && told.contains("4,095") && told.contains("16 of its 256"), "{told}");
-        assert!(told.contains("--bits 12"), "{told}");
-        assert_eq!(warning(&[Some(900), Some(4095)], twelve), None);
-        let told = warning(&[Some(900), Some(9000)], twelve).expect("fourteen bits");
-        assert!(told.contains("as large as 9,000, beyond 12 bits") && told.contains("--bits 14"), "{told}");
-        assert_eq!(warning(&[Some(20_000), Some(100)], Bits::ALL), None);
-        assert_eq!(warning(&[None], Bits::ALL), None);
+    fn deep_pictures_that_leave_the_upper_bits_empty_are_counted() {
+        let expected = "2 of 3 pictures with 16 bits per sample use no more than 12 bits, so that the network has seen 16 of its 256 \
+            levels there: if they are of 12 bits, extract with --bits 12 into another --store";
+        assert_eq!(warnings(&[12, 0, 10, 16], 16), [expected]);
+        let told = warnings(&[14], 16).concat();
+        assert!(told.starts_with("1 of 1 picture with 16 bits per sample uses no more than 14 bits"), "{told}");
+        assert_eq!(warnings(&[15, 16], 16), [""; 0]);
+        assert_eq!(warnings(&[12, 11], 12), [""; 0]);
+        assert_eq!(warnings(&[0], 16), [""; 0]);
+        assert_eq!(warnings(&[8], 8), [""; 0]);
+    }
+
+    #[test]
+    fn pictures_deeper_than_asked_for_are_counted() {
+        let expected = "1 of 3 pictures with 16 bits per sample uses more than 12 bits, up to 14, and samples beyond were seen as \
+            white: if that is not meant, extract with --bits 14 into another --store";
+        assert_eq!(warnings(&[12, 14, 11], 12), [expected]);
+        let both = warnings(&[8, 16, 13], 12);
+        assert!(both.len() == 2 && both[0].contains("--bits 8") && both[1].starts_with("2 of 3"), "{both:?}");
     }
 }

@@ -248,7 +248,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     let Noted { classes, next, oddities } = Noted::of(store.listing(), &report.store, args.pictures[0].is_dir());
     (report.labels, report.next) = (classes, next);
     oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
-    deep.warning(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
+    deep.warnings(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
     if gone > 0 {
         tell_absent_files(args, gone);
     }
