@@ -1,5 +1,5 @@
 //! `--decode scaled` and `--bits`: large JPEGs with fewer pixels, deep pictures without their empty bits, everything else as it was, and
-//! features that are kept apart.
+//! features that are kept apart. Of several pictures in a file the first.
 
 use std::fs;
 use std::io::Cursor;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage};
 
-use crate::util::{Scratch, contents, extract, run, tapline};
+use crate::util::{Scratch, contents, encoded, extract, run, tapline};
 
 /// A JPEG of 1.2 megapixels, which a network of 224 pixels may see at half its size.
 fn photograph(scratch: &Scratch, name: &str, seed: u32) {
@@ -53,7 +53,7 @@ fn features_of_scaled_photographs_are_near_and_in_a_space_of_their_own() {
 fn small_pictures_and_other_formats_are_decoded_as_ever() {
     let scratch = Scratch::new();
     let pictures = scratch.two_classes(2);
-    scratch.write("pictures/dark/small.jpg", crate::util::encoded(7, ImageFormat::Jpeg));
+    scratch.write("pictures/dark/small.jpg", encoded(7, ImageFormat::Jpeg));
     let (exact, scaled) = (scratch.text("exact"), scratch.text("scaled"));
     run(extract(&pictures, &exact, &[])).ok();
     run(extract(&pictures, &scaled, &["--decode", "scaled"])).ok();
@@ -122,4 +122,31 @@ fn a_scale_bar_and_a_picture_of_sixteen_bits_hide_none_of_twelve() {
     let told = run(extract(&pictures, &scratch.text("twelve.store"), &["--bits", "12"])).stderr;
     let white = "1 of 2 pictures with 16 bits per sample uses more than 12 bits, up to 16";
     assert!(told.contains(white) && told.lines().count() == 1, "{told}");
+}
+
+/// A TIFF file of one page with that page once more.
+fn twice(page: &[u8]) -> Vec<u8> {
+    let number = |at: usize, len: usize| page[at..at + len].iter().rev().fold(0, |sum, &b| sum << 8 | usize::from(b));
+    let start = number(4, 4);
+    let end = start + 2 + 12 * number(start, 2);
+    let mut bytes = page.to_vec();
+    bytes[end..end + 4].copy_from_slice(&(page.len() as u32).to_le_bytes());
+    bytes.extend(&page[start..end]);
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn files_of_several_pictures_are_counted() {
+    let scratch = Scratch::new();
+    let page = encoded(3, ImageFormat::Tiff);
+    scratch.write("single/a.tif", &page);
+    scratch.write("stack/a.tif", twice(&page));
+    let (single, stack) = (scratch.text("single.store"), scratch.text("stack.store"));
+    let quiet = run(extract(&scratch.text("single"), &single, &["--json"]));
+    assert_eq!((quiet.json()["first_of_several"].as_u64(), quiet.stderr.as_str()), (Some(0), ""));
+    let told = run(extract(&scratch.text("stack"), &stack, &["--json"]));
+    assert_eq!((told.code, told.json()["first_of_several"].as_u64()), (0, Some(1)));
+    assert!(told.stderr.contains("1 file holds several pictures"), "{}", told.stderr);
+    assert_eq!(rows(&single), rows(&stack));
 }

@@ -58,6 +58,8 @@ pub struct Picture {
     /// How many bits its samples use, of a file with 16 for each; none of others. Scale bars and stray bright pixels do not
     /// count, nor does alpha.
     pub depth: Option<Bits>,
+    /// Whether more pictures follow it in the file, which are not decoded: pages of TIFF, frames of GIF, APNG and WebP.
+    pub has_more: bool,
 }
 
 /// The first frame of a picture as upright 8-bit grey or RGB; the crate's root states the rules.

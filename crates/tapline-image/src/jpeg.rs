@@ -80,7 +80,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
         _ => (3, colour::rgb_of_inverted_cmyk(&decoded.data)),
     };
     let (width, height) = (decoded.width as u32, decoded.height as u32);
-    Ok(orientation::upright(Picture { width, height, channels, pixels, depth: None }, orientation))
+    Ok(orientation::upright(Picture { width, height, channels, pixels, depth: None, has_more: false }, orientation))
 }
 
 /// Whether black is stored at a lower resolution than cyan, as only unusual writers of CMYK do.

@@ -30,7 +30,8 @@
 //!
 //! # Rules
 //!
-//! - The format is told from the first bytes, never from the file's name. GIF, APNG and animated WebP: the first frame.
+//! - The format is told from the first bytes, never from the file's name. GIF, APNG and animated WebP: the first frame;
+//!   TIFF: the first page. [`Picture::has_more`] says where there are others.
 //! - Alpha is dropped, not blended, as Pillow's `convert("RGB")` does: the colour under it shows.
 //! - 16-bit samples keep their high byte, `v >> 8`, in grey and in colour alike, or with [`decode_deep`] the upper 8 of fewer bits,
 //!   `min(v >> (bits − 8), 255)`, as cameras of 12 bits want it. (Pillow keeps the high byte in colour; its conversion of
@@ -41,8 +42,8 @@
 //!   decode and PNG chunks with a wrong checksum, some of which Pillow paints over.
 //! - [`decode_for`] may scale JPEG while it is decoded, by 1/2, 1/4 or 1/8, as Pillow's `Image.draft` does; to the bit.
 //! - TIFF with a palette is read where that has 256 colours, as in Pillow; BigTIFF as any other.
-//! - Not read: floating-point TIFF, TIFF with a palette of fewer bits, JPEG of 12 bits, lossless JPEG of other precisions, animations beyond
-//!   the first frame.
+//! - Not read: floating-point TIFF, TIFF with a palette of fewer bits, JPEG of 12 bits, lossless JPEG of other precisions, pictures of a file
+//!   beyond the first.
 //! - Nor are files read that ask for far more than their pixels do: TIFF whose strips or tiles hold more than four times the
 //!   picture and 64 MiB, JPEG of more than 500 scans, or more than 20 where it is large, arithmetically coded or in a TIFF,
 //!   JPEG in a TIFF of more than twice its strip's pixels, and WebP whose lossless data take more than 5 bytes a pixel and 16 KiB.
@@ -60,6 +61,7 @@ mod colour;
 mod decode;
 mod depth;
 mod error;
+mod frames;
 mod geometry;
 mod jpeg;
 mod orientation;

@@ -55,7 +55,7 @@ fn turn<const C: usize>(picture: &Picture, orientation: Orientation) -> Picture 
             pixels.extend_from_slice(&picture.pixels[at..at + C]);
         }
     }
-    Picture { width: width as u32, height: height as u32, channels: C, pixels, depth: picture.depth }
+    Picture { width: width as u32, height: height as u32, channels: C, pixels, ..*picture }
 }
 
 #[cfg(test)]
@@ -75,7 +75,8 @@ mod tests {
     fn all_eight_ways_to_hold_a_camera_are_undone() {
         // a b c
         // d e f
-        let picture = Picture { width: 3, height: 2, channels: 1, pixels: b"abcdef".to_vec(), depth: None };
+        let picture =
+            Picture { width: 3, height: 2, channels: 1, pixels: b"abcdef".to_vec(), depth: None, has_more: false };
         let expected = ["abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"];
         for (i, expected) in expected.iter().enumerate() {
             let tag = i as u8 + 1;

@@ -111,9 +111,14 @@ mod tests {
         assert_eq!(out, expected, "{channels:?}");
     }
 
+    /// A row of two pixels.
+    fn two_pixels(channels: usize, pixels: Vec<u8>) -> Picture {
+        Picture { width: 2, height: 1, channels, pixels, depth: None, has_more: false }
+    }
+
     #[test]
     fn channels_are_written_in_the_networks_order() {
-        let picture = Picture { width: 2, height: 1, channels: 3, pixels: vec![4, 8, 12, 16, 20, 24], depth: None };
+        let picture = two_pixels(3, vec![4, 8, 12, 16, 20, 24]);
         check(Channels::Rgb, &picture, &[1.0, 4.0, 1.5, 4.5, 2.0, 5.0]);
         check(Channels::Bgr, &picture, &[3.0, 6.0, 1.5, 4.5, 0.0, 3.0]);
         check(Channels::Grey, &picture, &[7.0 / 4.0, 19.0 / 4.0]);
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_grey_picture_fills_every_channel() {
-        let picture = Picture { width: 2, height: 1, channels: 1, pixels: vec![4, 16], depth: None };
+        let picture = two_pixels(1, vec![4, 16]);
         check(Channels::Rgb, &picture, &[1.0, 4.0, 0.5, 3.5, 0.0, 3.0]);
         check(Channels::Grey, &picture, &[1.0, 4.0]);
     }
@@ -129,15 +134,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "the output must hold one picture")]
     fn an_output_of_another_size_is_a_broken_promise() {
-        let picture = Picture { width: 2, height: 1, channels: 1, pixels: vec![4, 16], depth: None };
+        let picture = two_pixels(1, vec![4, 16]);
         preprocess(&picture, &how(Channels::Grey), &mut Scratch::default(), &mut [0.0; 3]);
     }
 
     #[test]
     fn a_scratch_used_before_changes_nothing() {
         let mut scratch = Scratch::default();
-        let large = Picture { width: 9, height: 9, channels: 3, pixels: (0..243).collect(), depth: None };
-        let small = Picture { width: 2, height: 1, channels: 3, pixels: vec![4, 8, 12, 16, 20, 24], depth: None };
+        let large = Picture { width: 9, height: 9, ..two_pixels(3, (0..243).collect()) };
+        let small = two_pixels(3, vec![4, 8, 12, 16, 20, 24]);
         for interpolation in [Interpolation::Nearest, Interpolation::Bicubic] {
             let how = Preprocess { interpolation, ..how(Channels::Grey) };
             let fresh = resize_and_crop(&small, &how, &mut Scratch::default()).to_vec();

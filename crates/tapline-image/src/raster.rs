@@ -12,7 +12,7 @@ use crate::decode::{check_room, check_size};
 use crate::depth::depth;
 use crate::orientation::{self, Orientation};
 use crate::tiff::{self, Palette};
-use crate::{Error, Limits, Picture, chunks, colour, jpeg, webp};
+use crate::{Error, Limits, Picture, chunks, colour, frames, jpeg, webp};
 
 /// Bytes that a PNG decoder may take before its picture's size is known, for a profile and a row of pixels; three times the
 /// file's length comes on top, for texts.
@@ -46,12 +46,13 @@ pub(crate) fn decode(
     check_room(name, (size.0.into(), size.1.into()), (copies * decoder.total_bytes()).saturating_add(beside))?;
     let orientation = orientation_of(&mut decoder);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| refuse(e, name, size, limits))?;
-    let depth = depth(&decoded);
+    let (depth, has_more) = (depth(&decoded), frames::follow(&bytes, format));
     let (channels, pixels) = match (palette, eight_bit(decoded, name, bits)?) {
         (Some(palette), (1, numbers)) => (3, palette.paint(&numbers)),
         (_, decoded) => decoded,
     };
-    Ok(orientation::upright(Picture { width: size.0, height: size.1, channels, pixels, depth }, orientation))
+    let picture = Picture { width: size.0, height: size.1, channels, pixels, depth, has_more };
+    Ok(orientation::upright(picture, orientation))
 }
 
 /// Refuses what the decoders would take memory for before they look at the limits.

@@ -5,8 +5,11 @@
 //! the numbers of the colours are greys.
 
 use std::collections::BTreeMap;
+use std::iter;
 
-// Numbers of tags (TIFF 6.0, sections 3 to 5).
+// Numbers of tags (TIFF 6.0, sections 3 to 5 and 8).
+const NEW_SUBFILE_TYPE: u64 = 254;
+const IMAGE_WIDTH: u64 = 256;
 const BITS_PER_SAMPLE: u64 = 258;
 const PHOTOMETRIC: u64 = 262;
 const SAMPLES_PER_PIXEL: u64 = 277;
@@ -18,6 +21,14 @@ const PALETTE: u64 = 3;
 
 /// Bytes of a tag whose values are of no known type, as the decoder skips it: of BigTIFF too, whose tags are longer.
 const UNKNOWN_TAG_LEN: usize = 12;
+
+/// Bits of [`NEW_SUBFILE_TYPE`]: a smaller version of another picture, and a mask for one.
+const IS_SMALLER: u64 = 1;
+const IS_MASK: u64 = 4;
+
+/// The most pages that are looked at for another picture, and the most tags of one: their chain may lead round in a circle.
+const MAX_PAGES: usize = 16;
+const MAX_TAGS: u64 = 65_535;
 
 /// What is wrong with the tags of the first picture, if anything is: one that claims more bytes than the file has.
 ///
@@ -31,6 +42,11 @@ pub(crate) fn overlong_tag(bytes: &[u8]) -> Option<String> {
 /// Whether a file is a BigTIFF, which the `image` crate decodes but does not know by its first bytes.
 pub(crate) fn is_big(bytes: &[u8]) -> bool {
     bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b")
+}
+
+/// Whether another picture follows the first, among the first pages.
+pub(crate) fn has_more_pages(bytes: &[u8]) -> bool {
+    iter::successors(directory(bytes), Directory::next).take(MAX_PAGES).skip(1).any(|page| page.is_picture())
 }
 
 /// The colours of a picture whose pixels are their numbers, of 8 bits.
@@ -73,30 +89,38 @@ impl Palette {
 pub(crate) fn directory(bytes: &[u8]) -> Option<Directory<'_>> {
     let file = File { bytes, big_endian: bytes.starts_with(b"MM") };
     let is_big = file.number(2, 2)? == 43;
-    // Lengths in bytes of: an offset, the number of tags, a tag. BigTIFF has eight bytes where TIFF has four.
-    let (offset_len, count_len, tag_len) = if is_big { (8, 8, 20) } else { (4, 2, 12) };
-    let start = usize::try_from(file.number(if is_big { 8 } else { 4 }, offset_len)?).ok()?;
-    let count = file.number(start, count_len)?;
-    let mut at = start.checked_add(count_len)?;
-    let mut tags = BTreeMap::new();
+    // BigTIFF has eight bytes where TIFF has four.
+    let lens = if is_big { Lens { offset: 8, count: 8, tag: 20 } } else { Lens { offset: 4, count: 2, tag: 12 } };
+    directory_at(file, lens, file.number(if is_big { 8 } else { 4 }, lens.offset)?)
+}
+
+/// The tags that begin at `start`.
+fn directory_at(file: File<'_>, lens: Lens, start: u64) -> Option<Directory<'_>> {
+    let start = usize::try_from(start).ok()?;
+    let count = file.number(start, lens.count)?;
+    let first = start.checked_add(lens.count)?;
+    let (mut at, mut tags) = (first, BTreeMap::new());
     for _ in 0..count {
-        let Some((name, tag)) = file.tag(at, offset_len) else { break };
+        let Some((name, tag)) = file.tag(at, lens.offset) else { break };
         if value_bytes(tag.kind) == 0 {
             at += UNKNOWN_TAG_LEN;
         } else {
             tags.insert(name, tag);
-            at += tag_len;
+            at += lens.tag;
         }
     }
-    Some(Directory { file, offset_len, tags })
+    let end = usize::try_from(count).ok().and_then(|count| first.checked_add(count.checked_mul(lens.tag)?));
+    let next = end.and_then(|end| file.number(end, lens.offset)).filter(|&next| next != 0);
+    Some(Directory { file, lens, tags, next })
 }
 
 /// The tags of a picture by number; of several with one number the last, as in the decoder.
 pub(crate) struct Directory<'a> {
     file: File<'a>,
-    /// Bytes of an offset, in whose place values lie that fit into it.
-    offset_len: usize,
+    lens: Lens,
     tags: BTreeMap<u64, Tag>,
+    /// Where the tags of the next page begin, if there is one.
+    next: Option<u64>,
 }
 
 impl<'a> Directory<'a> {
@@ -146,12 +170,28 @@ impl<'a> Directory<'a> {
         &rest[..usize::try_from(len).unwrap_or(usize::MAX).min(rest.len())]
     }
 
+    /// The tags of the next page; none where they are more than any page has.
+    fn next(&self) -> Option<Self> {
+        let start = self.next?;
+        let count = self.file.number(usize::try_from(start).ok()?, self.lens.count)?;
+        if count > MAX_TAGS {
+            return None;
+        }
+        directory_at(self.file, self.lens, start)
+    }
+
+    /// Whether the page is a picture in its own right.
+    fn is_picture(&self) -> bool {
+        let kind = self.number_or(NEW_SUBFILE_TYPE, 0);
+        self.has(IMAGE_WIDTH) && kind.is_some_and(|kind| kind & (IS_SMALLER | IS_MASK) == 0)
+    }
+
     /// Where a tag's values start.
     fn start(&self, tag: &Tag) -> Option<usize> {
-        if tag.values.saturating_mul(value_bytes(tag.kind)) <= self.offset_len as u64 {
+        if tag.values.saturating_mul(value_bytes(tag.kind)) <= self.lens.offset as u64 {
             return Some(tag.at);
         }
-        usize::try_from(self.file.number(tag.at, self.offset_len)?).ok()
+        usize::try_from(self.file.number(tag.at, self.lens.offset)?).ok()
     }
 }
 
@@ -173,6 +213,15 @@ fn value_bytes(kind: u64) -> u64 {
     }
 }
 
+/// Bytes of an offset, in whose place values lie that fit into it, of the number of tags, and of a tag.
+#[derive(Clone, Copy)]
+struct Lens {
+    offset: usize,
+    count: usize,
+    tag: usize,
+}
+
+#[derive(Clone, Copy)]
 struct File<'a> {
     bytes: &'a [u8],
     big_endian: bool,
@@ -222,6 +271,53 @@ mod tests {
         bigtiff.extend(u64::MAX.to_le_bytes());
         assert_eq!(overlong_tag(&bigtiff[..20]), None, "cut short before its tags");
         assert!(overlong_tag(&bigtiff).is_some());
+    }
+
+    /// A file whose pages have these tags, each of one short.
+    fn pages(pages: &[&[(u16, u16)]]) -> Vec<u8> {
+        let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
+        for (index, tags) in pages.iter().enumerate() {
+            bytes.extend((tags.len() as u16).to_le_bytes());
+            for (name, value) in *tags {
+                let [name, value] = [name, value].map(|number| number.to_le_bytes());
+                bytes.extend([&name[..], b"\x03\0\x01\0\0\0", &value, b"\0\0"].concat());
+            }
+            let next = if index + 1 == pages.len() { 0 } else { bytes.len() as u32 + 4 };
+            bytes.extend(next.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn pages_that_are_pictures_are_told_from_smaller_versions_and_masks() {
+        let page: &[(u16, u16)] = &[(256, 5)];
+        let (smaller, mask): (&[_], &[_]) = (&[(254, 1), (256, 5)], &[(254, 4), (256, 5)]);
+        let numbered: &[_] = &[(254, 2), (256, 5), (297, 1)];
+        for (tags, expected) in [
+            (&[page][..], false),
+            (&[page, page], true),
+            (&[numbered, numbered], true),
+            (&[page, smaller, mask], false),
+            (&[page, smaller, page], true),
+            (&[page, &[(258, 8)]], false),
+        ] {
+            assert_eq!(has_more_pages(&pages(tags)), expected, "{tags:?}");
+        }
+        assert!(!has_more_pages(b"II"));
+    }
+
+    #[test]
+    fn a_chain_of_pages_without_end_ends() {
+        let mut bytes = pages(&[&[(256, 5)], &[(254, 1), (256, 5)]]);
+        let last = bytes.len() - 4;
+        // To the second page again, to the middle of nowhere, beyond the file.
+        for next in [26_u32, 5, 9999, u32::MAX] {
+            bytes[last..].copy_from_slice(&next.to_le_bytes());
+            assert!(!has_more_pages(&bytes), "{next}");
+        }
+        // To the first page, which is another picture only for the second.
+        bytes[last..].copy_from_slice(&8_u32.to_le_bytes());
+        assert!(has_more_pages(&bytes));
     }
 
     #[test]

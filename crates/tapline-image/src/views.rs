@@ -153,7 +153,7 @@ mod tests {
 
     fn scene(width: u32, height: u32, channels: usize) -> Picture {
         let pixels = (0..width as usize * height as usize * channels).map(|i| (i * i / 7 + i * 31) as u8).collect();
-        Picture { width, height, channels, pixels, depth: None }
+        Picture { width, height, channels, pixels, depth: None, has_more: false }
     }
 
     fn made(picture: &Picture, how: &Preprocess, views: Views) -> Vec<f32> {
@@ -264,7 +264,8 @@ mod tests {
                         picture.pixels[start..start + part.width * channels].to_vec()
                     });
                     let (w, h) = (part.width as u32, part.height as u32);
-                    let cut = Picture { width: w, height: h, channels, pixels: rows.collect(), depth: None };
+                    let cut =
+                        Picture { width: w, height: h, channels, pixels: rows.collect(), depth: None, has_more: false };
                     let mut expected = vec![0.0; how.values()];
                     preprocess(&cut, &how, &mut Scratch::default(), &mut expected);
                     if part.mirrored {

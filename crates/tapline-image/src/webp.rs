@@ -17,6 +17,8 @@ pub(crate) struct Claims {
     pub lossy_sizes: Vec<(u64, u64)>,
     /// Bytes of the longest chunk of lossless data, colours or alpha.
     pub longest_lossless: u64,
+    /// Frames of an animation; 0 where there is none.
+    pub frames: usize,
 }
 
 /// What the chunks of a file say.
@@ -57,7 +59,10 @@ fn walk(mut rest: &[u8], is_frame: bool, claims: &mut Claims) -> Result<(), Stri
                 claims.longest_lossless = claims.longest_lossless.max(len as u64);
             }
             // Sixteen bytes on the frame's place and time, then chunks of its own.
-            b"ANMF" if !is_frame => walk(inside.get(16..).unwrap_or_default(), true, claims)?,
+            b"ANMF" if !is_frame => {
+                claims.frames += 1;
+                walk(inside.get(16..).unwrap_or_default(), true, claims)?;
+            }
             _ => {}
         }
         rest = data.get(len + len % 2..).unwrap_or_default();

@@ -119,6 +119,8 @@ pub struct Finished {
     pub digest: Option<Digest>,
     /// How many bits its samples use, of a picture with 16 for each.
     pub depth: Option<Bits>,
+    /// Whether its file holds more pictures.
+    pub has_more: bool,
     /// For each tap of the model its features `[views, features]`, or why there are none.
     pub features: Result<Vec<Vec<f32>>, String>,
 }
@@ -308,10 +310,12 @@ fn work(
 }
 
 /// A picture that was read: its stamp and digest, and whether its slot holds it.
+#[derive(Default)]
 struct Read {
     stamp: Option<Stamp>,
     digest: Option<Digest>,
     depth: Option<Bits>,
+    has_more: bool,
     fault: Option<String>,
 }
 
@@ -329,7 +333,7 @@ fn read_guarded(
     read.unwrap_or_else(|cause| {
         // What the panic left half done is not used again.
         *scratch = Scratch::default();
-        Ok(Some(Read { stamp: None, digest: None, depth: None, fault: Some(panicked(&*cause)) }))
+        Ok(Some(Read { fault: Some(panicked(&*cause)), ..Read::default() }))
     })
 }
 
@@ -359,16 +363,16 @@ fn read_picture(
     scratch: &mut Scratch,
 ) -> Read {
     let bytes = match picture {
-        Err(fault) => return Read { stamp: None, digest: None, depth: None, fault: Some(fault) },
+        Err(fault) => return Read { fault: Some(fault), ..Read::default() },
         Ok(bytes) => bytes,
     };
     let digest = Digest::of(&bytes);
     match decode_for(&bytes, pass.limits, (pass.preprocess, pass.views), (pass.decode, pass.bits)) {
         Ok(picture) => {
             preprocess_views((&picture, &digest), (pass.preprocess, pass.views), scratch, slot);
-            Read { stamp, digest: Some(digest), depth: picture.depth, fault: None }
+            Read { stamp, digest: Some(digest), depth: picture.depth, has_more: picture.has_more, fault: None }
         }
-        Err(error) => Read { stamp, digest: Some(digest), depth: None, fault: Some(chain(&error)) },
+        Err(error) => Read { stamp, digest: Some(digest), fault: Some(chain(&error)), ..Read::default() },
     }
 }
 
@@ -413,7 +417,8 @@ fn run_batch(
                 Ok(features_of(pass, &outputs, taken - 1))
             }
         };
-        Finished { row, stamp: read.stamp, digest: read.digest, depth: read.depth, features }
+        let Read { stamp, digest, depth, has_more, .. } = read;
+        Finished { row, stamp, digest, depth, has_more, features }
     });
     Ok(finished.collect())
 }

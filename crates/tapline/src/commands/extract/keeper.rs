@@ -35,7 +35,7 @@ impl Keeper<'_> {
     /// Stores a picture's features, or notes why there are none.
     pub fn keep(&mut self, finished: Finished) -> anyhow::Result<()> {
         self.bar.inc(1);
-        let Finished { row, stamp, digest, depth, features } = finished;
+        let Finished { row, stamp, digest, depth, has_more, features } = finished;
         self.stamps.note(row, stamp, digest);
         if self.kept.elapsed() >= STAMPS_EVERY {
             keep(self.stamps);
@@ -48,6 +48,7 @@ impl Keeper<'_> {
                     Ok(()) => {
                         self.deep.note(depth);
                         self.report.computed += 1;
+                        self.report.first_of_several += usize::from(has_more);
                         return Ok(());
                     }
                     Err(error) if concerns_one_picture(&error) => error.to_string(),

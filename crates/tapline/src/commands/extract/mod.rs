@@ -16,7 +16,7 @@ use tapline_onnx::{Device, Layer, Model, TapRequest, in_precision, select_taps, 
 
 use self::dropping::{refuse_to_drop, refuse_to_drop_left_over};
 use self::keeper::{Deep, Keeper, keep};
-use self::report::{Report, how_to_go_on, render};
+use self::report::{Report, how_to_go_on, only_the_first, render};
 use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
 use crate::interrupt::{Interrupt, Signal};
 use crate::network::Network;
@@ -249,6 +249,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     (report.labels, report.next) = (classes, next);
     oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
     deep.warnings(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
+    only_the_first(report.first_of_several).iter().for_each(|warning| eprintln!("tapline: {warning}"));
     if gone > 0 {
         tell_absent_files(args, gone);
     }

@@ -30,6 +30,8 @@ pub struct Report {
     pub pictures: usize,
     pub reused: usize,
     pub computed: usize,
+    /// Of those computed, how many are the first of several pictures in their file.
+    pub first_of_several: usize,
     pub taps: Vec<String>,
     pub passed_over: Vec<String>,
     pub features: usize,
@@ -66,6 +68,7 @@ impl Report {
             pictures: listing.samples.len(),
             reused: 0,
             computed: 0,
+            first_of_several: 0,
             taps: taps.iter().map(|t| format!("{}@{}", t.name, t.tap.pooling)).collect(),
             passed_over: Vec::new(),
             features: taps.iter().map(|t| t.features).sum(),
@@ -90,6 +93,18 @@ pub fn how_to_go_on(signal: Signal, report: &Report) -> String {
         "stopped by {} {done}; what the store holds is kept, and the same command goes on with the rest",
         signal.name()
     )
+}
+
+/// What to say of files whose other pictures were left out, if there are any.
+pub fn only_the_first(files: usize) -> Option<String> {
+    let hold = if files == 1 { "holds" } else { "hold" };
+    (files > 0).then(|| {
+        format!(
+            "{} {hold} several pictures (pages of TIFF, frames of an animation), of which the first was used: save the others as \
+             files of their own to use them, too",
+            counted(files, "file")
+        )
+    })
 }
 
 /// The report as people read it.
