@@ -110,6 +110,9 @@ fn decode_shrunk(bytes: &[u8], limits: &Limits, bits: Bits, shrink: Shrink) -> R
     let name = name_of(format)?;
     without_panics(name, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits, shrink),
+        ImageFormat::Tiff => {
+            raster::decode(bytes, (format, name), limits, bits).map_err(|error| tiff::in_own_words(error, bytes))
+        }
         _ => raster::decode(bytes, (format, name), limits, bits),
     })
 }

@@ -24,7 +24,15 @@ pub enum Error {
         /// The format found.
         format: String,
     },
-    /// A format that is read, in a mode that is not.
+    /// A format that is read, of a kind that is not.
+    #[error("{format} with {kind} is not read: save it as 8- or 16-bit grey or RGB")]
+    UnreadKind {
+        /// The format found.
+        format: &'static str,
+        /// What it has, such as `32-bit floating-point samples in one channel`.
+        kind: String,
+    },
+    /// A format that is read, in a mode that is not and that only the decoder has words for.
     #[error("this kind of {format} is not read: convert it to 8-bit RGB or grey")]
     UnsupportedMode {
         /// The format found.

@@ -58,16 +58,16 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
     let frame = decoder.header();
     let (width, height, components) = (u32::from(frame.width), u32::from(frame.height), frame.components.len());
     if frame.precision != 8 {
-        let source = format!("{} bits per sample", frame.precision).into();
-        return Err(Error::UnsupportedMode { format: FORMAT, source });
+        let kind = format!("{} bits per sample", frame.precision);
+        return Err(Error::UnreadKind { format: FORMAT, kind });
     }
     decoder.set_output_format(match components {
         1 => PixelFormat::Grayscale,
         3 => PixelFormat::Rgb,
         4 => PixelFormat::Cmyk,
         _ => {
-            let source = format!("{components} components").into();
-            return Err(Error::UnsupportedMode { format: FORMAT, source });
+            let kind = format!("{components} components");
+            return Err(Error::UnreadKind { format: FORMAT, kind });
         }
     });
     let orientation = orientation_of(&decoder);

@@ -7,17 +7,24 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-// Numbers of tags (TIFF 6.0, sections 3 to 5 and 8).
+use crate::Error;
+
+// Numbers of tags (TIFF 6.0, sections 3 to 5, 8 and 19).
 const NEW_SUBFILE_TYPE: u64 = 254;
 const IMAGE_WIDTH: u64 = 256;
 const BITS_PER_SAMPLE: u64 = 258;
+const COMPRESSION: u64 = 259;
 const PHOTOMETRIC: u64 = 262;
 const SAMPLES_PER_PIXEL: u64 = 277;
 const COLOUR_MAP: u64 = 320;
+const SAMPLE_FORMAT: u64 = 339;
 
 /// What [`PHOTOMETRIC`] calls greys of which 0 is black, and numbers of colours.
 const GREY: u16 = 1;
 const PALETTE: u64 = 3;
+
+/// Kinds of [`COMPRESSION`] that are read: none, CCITT's, LZW, JPEG, Deflate by both of its numbers, PackBits.
+const COMPRESSIONS: [u64; 7] = [1, 4, 5, 7, 8, 32_946, 32_773];
 
 /// Bytes of a tag whose values are of no known type, as the decoder skips it: of BigTIFF too, whose tags are longer.
 const UNKNOWN_TAG_LEN: usize = 12;
@@ -42,6 +49,15 @@ pub(crate) fn overlong_tag(bytes: &[u8]) -> Option<String> {
 /// Whether a file is a BigTIFF, which the `image` crate decodes but does not know by its first bytes.
 pub(crate) fn is_big(bytes: &[u8]) -> bool {
     bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b")
+}
+
+/// An error of the decoder, which calls what it does not read by numbers of its own, in words for what the tags say.
+pub(crate) fn in_own_words(error: Error, bytes: &[u8]) -> Error {
+    let Error::UnsupportedMode { format, .. } = error else { return error };
+    match directory(bytes).and_then(|tags| tags.unread()) {
+        Some(kind) => Error::UnreadKind { format, kind },
+        None => error,
+    }
 }
 
 /// Whether another picture follows the first, among the first pages.
@@ -170,6 +186,24 @@ impl<'a> Directory<'a> {
         &rest[..usize::try_from(len).unwrap_or(usize::MAX).min(rest.len())]
     }
 
+    /// What the picture has that is not read; none where the tags do not tell.
+    fn unread(&self) -> Option<String> {
+        let (bits, channels) = (self.number_or(BITS_PER_SAMPLE, 1)?, self.number_or(SAMPLES_PER_PIXEL, 1)?);
+        let (colours, format) = (self.number(PHOTOMETRIC, 0)?, self.number_or(SAMPLE_FORMAT, 1)?);
+        let compression = self.number_or(COMPRESSION, 1)?;
+        match (colours, channels, bits, format) {
+            (0 | 1, 1, 1 | 8 | 16, 1) | (2, 3 | 4, 8 | 16, 1) | (PALETTE, 1, 8, 1) | (5, 4, 8 | 16, 1) => {
+                let is_read = COMPRESSIONS.contains(&compression);
+                (!is_read).then(|| format!("compression {compression} (not LZW, Deflate, PackBits or JPEG)"))
+            }
+            (0..=2 | 5, ..) => Some(format!("{bits}-bit {}samples in {}", adjective(format), in_words(channels))),
+            (PALETTE, ..) => Some(format!("a palette of {} colours", self.values(COLOUR_MAP) / 3)),
+            (6, ..) => Some("YCbCr colours".to_owned()),
+            (8..=10, ..) => Some("CIELAB colours".to_owned()),
+            _ => Some(format!("colours of kind {colours} (tag {PHOTOMETRIC})")),
+        }
+    }
+
     /// The tags of the next page; none where they are more than any page has.
     fn next(&self) -> Option<Self> {
         let start = self.next?;
@@ -193,6 +227,21 @@ impl<'a> Directory<'a> {
         }
         usize::try_from(self.file.number(tag.at, self.lens.offset)?).ok()
     }
+}
+
+/// What [`SAMPLE_FORMAT`] calls samples.
+fn adjective(format: u64) -> &'static str {
+    match format {
+        1 => "",
+        2 => "signed ",
+        3 => "floating-point ",
+        5 | 6 => "complex ",
+        _ => "untyped ",
+    }
+}
+
+fn in_words(channels: u64) -> String {
+    if channels == 1 { "one channel".to_owned() } else { format!("{channels} channels") }
 }
 
 /// A type of values, how many there are, and where in the file they or their offset lie.
@@ -304,6 +353,45 @@ mod tests {
             assert_eq!(has_more_pages(&pages(tags)), expected, "{tags:?}");
         }
         assert!(!has_more_pages(b"II"));
+    }
+
+    #[test]
+    fn what_is_not_read_is_said_in_words() {
+        let check = |tags: &[(u16, u16)], expected: Option<&str>| {
+            let bytes = pages(&[tags]);
+            assert_eq!(directory(&bytes).expect("tags").unread().as_deref(), expected, "{tags:?}");
+        };
+        check(&[(258, 32), (262, 1), (339, 3)], Some("32-bit floating-point samples in one channel"));
+        check(&[(258, 16), (262, 1), (339, 2)], Some("16-bit signed samples in one channel"));
+        check(&[(258, 16), (262, 1), (277, 5)], Some("16-bit samples in 5 channels"));
+        check(&[(258, 12), (262, 1)], Some("12-bit samples in one channel"));
+        check(&[(258, 8), (262, 6), (277, 3)], Some("YCbCr colours"));
+        check(&[(258, 8), (262, 8), (277, 3)], Some("CIELAB colours"));
+        check(&[(258, 16), (262, 32_803)], Some("colours of kind 32803 (tag 262)"));
+        check(&[(258, 8), (259, 50_000), (262, 1)], Some("compression 50000 (not LZW, Deflate, PackBits or JPEG)"));
+        check(&[(258, 8), (262, 2), (277, 3)], None);
+        check(&[(258, 8)], None);
+
+        let mut palette = include_bytes!("../tests/goldens/palette.tif").to_vec();
+        let unread = |bytes: &[u8]| directory(bytes).expect("tags").unread();
+        assert_eq!(unread(&palette), None);
+        let bits = directory(&palette).expect("tags").tags[&BITS_PER_SAMPLE].at;
+        palette[bits] = 4;
+        assert_eq!(unread(&palette).as_deref(), Some("a palette of 256 colours"));
+    }
+
+    #[test]
+    fn a_kind_that_is_not_read_is_told_with_what_to_do() {
+        let told = |bytes: &[u8]| crate::decode(bytes, &crate::Limits::default()).expect_err("not read").to_string();
+        let remedy = "is not read: save it as 8- or 16-bit grey or RGB";
+        let float = told(include_bytes!("../tests/goldens/float.tif"));
+        assert_eq!(float, format!("TIFF with 32-bit floating-point samples in one channel {remedy}"));
+        let size = [(256, 1), (257, 1), (258, 8)];
+        let five = pages(&[&[&size[..], &[(262, 1), (273, 8), (277, 5), (279, 5)]].concat()]);
+        assert_eq!(told(&five), format!("TIFF with 8-bit samples in 5 channels {remedy}"));
+        // In colour the decoder takes them, to no use.
+        let colour = pages(&[&[(256, 1), (257, 1), (258, 32), (262, 2), (273, 8), (277, 3), (279, 12), (339, 3)]]);
+        assert_eq!(told(&colour), format!("TIFF with 32-bit floating-point samples in 3 channels {remedy}"));
     }
 
     #[test]
