@@ -148,6 +148,23 @@ fn what_has_no_evidence_says_why() {
 }
 
 #[test]
+fn all_stages_are_typed_as_such() {
+    let scratch = Scratch::new();
+    let (pictures, store) = (scratch.two_classes(3), scratch.text("store"));
+    let commands = |taps: &[&str]| {
+        run(extract(&pictures, &store, taps)).ok();
+        run(tapline(&["report", &store, "--folds", "3", "--json"])).json()["provenance"]["commands"].to_string()
+    };
+    let some = commands(&["--taps", "pool1,fire2@max"]);
+    assert!(some.contains("--taps pool1@mean,fire2@max"), "{some}");
+    let others = commands(&[]);
+    assert!(others.contains(",fire2@max,"), "one more than the stages: {others}");
+    std::fs::remove_dir_all(&store).expect("a folder");
+    let all = commands(&[]);
+    assert!(all.contains("--taps stages"), "{all}");
+}
+
+#[test]
 fn the_protocol_is_that_of_compare() {
     let scratch = Scratch::new();
     let (_, store) = stored(&scratch, 12);

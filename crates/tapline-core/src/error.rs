@@ -75,7 +75,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Samples that are neither a folder nor a table nor a shard.
-    #[error("{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file: give one of these")]
+    #[error("{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file, nor a picture by its name: give one of these")]
     UnknownSamples {
         /// What was asked.
         path: PathBuf,

@@ -84,8 +84,8 @@ pub fn check(groups: &Groups, data: &Labelled, config: &ProtocolConfig) -> anyho
     };
     match spread(config.seed) {
         Err(Error::ClassInFewFolds { class, found, least }) => {
-            let seeds = (1..=SEEDS).map(|more| config.seed.wrapping_add(more));
-            let seed = seeds.into_iter().find(|&seed| spread(seed).is_ok()).map(|seed| format!("--seed {seed}"));
+            let mut seeds = (1..=SEEDS).map(|more| config.seed.wrapping_add(more));
+            let seed = seeds.find(|&seed| spread(seed).is_ok()).map(|seed| format!("--seed {seed}"));
             Err(in_few_folds((class, found, least), (groups, data), (config.folds, seed)))
         }
         other => other.with_context(|| format!("--group {}", groups.column)),

@@ -1,8 +1,10 @@
 //! Command lines that a user can type, made of what was typed before or of what a store was made with.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use tapline_core::{Dtype, FeatureSpace, Resize, Store, Views};
+use tapline_core::{Dtype, FeatureSpace, Pooling, Resize, Store, Views};
+use tapline_onnx::{Card, Stage};
 use tapline_probe::{ProtocolConfig, Solver};
 
 use crate::args::{ComparedArgs, DesignArgs, ProtocolArgs, TransformArg};
@@ -13,14 +15,30 @@ pub fn extraction(pictures: &str, store: &Store) -> String {
     let manifest = store.manifest();
     let taps = manifest.taps.iter().map(|tap| format!("{}@{}", tap.info.name, tap.info.tap.pooling));
     let taps: Vec<String> = taps.collect();
+    let is_all = stages(&manifest.space) == taps.iter().cloned().collect();
+    let taps = if is_all { vec!["stages".to_owned()] } else { taps };
     extraction_of((pictures, &taps), &manifest.space, &word_of(store.dir()))
+}
+
+/// The card of a space's network, if there is one.
+fn card_of(space: &FeatureSpace) -> Option<Card> {
+    let cards = project::cards().unwrap_or_default();
+    cards.into_iter().find(|card| card.sha256 == space.model.sha256.to_string())
+}
+
+/// The taps that `stages` stands for, pooled as they are where nothing else is typed; none without a card.
+fn stages(space: &FeatureSpace) -> BTreeSet<String> {
+    let pooled = |stage: &Stage| {
+        let pooling = if stage.reduction.is_some() { Pooling::Mean } else { Pooling::Flatten };
+        format!("{}@{pooling}", stage.name)
+    };
+    card_of(space).map(|card| card.stages.iter().map(pooled).collect()).unwrap_or_default()
 }
 
 /// The extraction of these taps into the store typed as `store`. Where the network is no card's, what only its user knows is
 /// left to be filled in.
 pub fn extraction_of((pictures, taps): (&str, &[String]), space: &FeatureSpace, store: &str) -> String {
-    let cards = project::cards().unwrap_or_default();
-    let (model, resize) = match cards.iter().find(|card| card.sha256 == space.model.sha256.to_string()) {
+    let (model, resize) = match card_of(space) {
         Some(card) => (word(&space.model.name), resize_flag(&card.preprocess().resize, &space.preprocess.resize)),
         None => (word(&format!("{}.onnx", space.model.name)) + " --preprocess PREPROCESSING", String::new()),
     };

@@ -29,6 +29,7 @@ use tapline_onnx::{DeviceRequest, Layout};
                  (GOOGLE_, AZURE_) where they speak http, and SSL_CERT_FILE where no known
                  authority vouches for them. Pictures are fetched ahead of the work within
                  --prefetch-bytes
+  pictures       one by one (photos/*.jpg), without labels
 Several shards: each as an argument, with wildcards (files alone), or with braces in quotes
 ('train-{000..146}.tar'), where all must be there. A picture of a shard is listed as \"SHARD:
 MEMBER\".
@@ -94,7 +95,7 @@ Examples:
   tapline extract photos/ --model efficientnet-lite0 --precision int8 --store photos-int8.store
   tapline extract photos/ --model efficientnet-lite0 --shard 0/4 --store photos.0.store")]
 pub struct ExtractArgs {
-    /// A folder of pictures, a .csv, .tsv or .parquet file that lists them, or .tar or .parquet shards that hold them
+    /// A folder of pictures, a .csv, .tsv or .parquet file that lists them, .tar or .parquet shards that hold them, or pictures
     #[arg(required = true)]
     pub pictures: Vec<PathBuf>,
     /// A model card's name or file, or a .onnx file
