@@ -235,19 +235,39 @@ fn a_runtime_that_is_too_old_is_told_with_the_version_it_takes() {
 fn where_there_is_no_runtime_the_places_and_the_remedy_are_named() {
     let scratch = Scratch::new();
     let file = root().join("models/squeezenet1.1.toml");
-    let mut command = Command::new(copied_program(&scratch));
-    command.current_dir(scratch.path("")).env_remove("ORT_DYLIB_PATH").env_remove("TAPLINE_MODELS");
+    let mut command = copied_program(&scratch);
     command.arg("layers").arg(file);
     let ran = run(command);
     // A machine with ONNX Runtime installed has one after all: the system's is the last place looked at.
     if ran.code != 0 {
-        ran.fails_with(&["was not found", "libonnxruntime.so", "make setup", "ORT_DYLIB_PATH"]);
+        let places = format!("no checkout of Tapline around {}", scratch.text("tapline"));
+        ran.fails_with(&[&places, "was not found", "libonnxruntime.so", "make setup", "ORT_DYLIB_PATH"]);
     }
 }
 
+#[test]
+fn where_there_are_no_cards_the_places_and_the_remedy_are_named() {
+    let scratch = Scratch::new();
+    let places = format!("no checkout of Tapline around {}", scratch.text("tapline"));
+    let mut command = copied_program(&scratch);
+    command.args(["layers", "squeezenet1.1"]);
+    run(command).fails_with(&["no model cards were found", &places, "TAPLINE_MODELS"]);
+    let mut command = copied_program(&scratch);
+    command.arg("models");
+    let listed = run(command).ok();
+    assert!(listed.contains(&places) && listed.contains("TAPLINE_MODELS"), "{listed}");
+
+    fs::create_dir(scratch.path("empty")).expect("a folder");
+    let mut command = tapline(&["layers", "squeezenet1.1"]);
+    command.env("TAPLINE_MODELS", scratch.path("empty"));
+    run(command).fails_with(&["TAPLINE_MODELS names", &scratch.text("empty"), "holds none"]);
+}
+
 /// The program outside the checkout, so that it finds nothing by itself.
-fn copied_program(scratch: &Scratch) -> std::path::PathBuf {
+fn copied_program(scratch: &Scratch) -> Command {
     let copy = scratch.path("tapline");
     fs::copy(env!("CARGO_BIN_EXE_tapline"), &copy).expect("copies");
-    copy
+    let mut command = Command::new(copy);
+    command.current_dir(scratch.path("")).env_remove("ORT_DYLIB_PATH").env_remove("TAPLINE_MODELS");
+    command
 }

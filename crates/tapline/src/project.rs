@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tapline_onnx::{Card, Device, DeviceRequest, Runtime, read_cards};
+use tapline_onnx::{Card, Device, DeviceRequest, Error, Runtime, read_cards};
 
 /// Turns off what ONNX Runtime tells its makers. Its official builds for Linux do so from 1.29 on, with the names and digests of models
 /// and a number kept in the user's cache folder for the machine, unless this is set before the library is loaded.
@@ -18,11 +18,21 @@ pub fn forbid_telemetry() {
 /// The Tapline checkout: above the program where it was built, else the working folder or one above it. Other folders
 /// with the same names are never looked into: what is loaded from there is run.
 fn checkout() -> Option<PathBuf> {
-    let program = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
-    let starts = program.into_iter().chain(env::current_dir().ok());
     let is_checkout =
         |folder: &&Path| folder.join("crates/tapline/Cargo.toml").is_file() && folder.join("models").is_dir();
-    starts.into_iter().find_map(|start| start.ancestors().find(is_checkout).map(Path::to_owned))
+    starts().iter().find_map(|start| start.ancestors().find(is_checkout).map(Path::to_owned))
+}
+
+/// Around what a checkout is looked for: the program, then the working folder.
+fn starts() -> Vec<PathBuf> {
+    let program = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    program.into_iter().chain(env::current_dir().ok()).collect()
+}
+
+/// That there is no checkout, with the places where it was looked for.
+fn no_checkout() -> String {
+    let places: Vec<String> = starts().iter().map(|start| start.display().to_string()).collect();
+    format!("there is no checkout of Tapline around {}", places.join(" or "))
 }
 
 /// The folder for what may be lost: `tapline` in `XDG_CACHE_HOME`, else in `.cache` at home; none where neither is known.
@@ -43,6 +53,16 @@ pub fn cards() -> anyhow::Result<Vec<Card>> {
     }
 }
 
+/// Where no cards were found, and what to do.
+pub fn no_cards() -> String {
+    let place = match (env::var_os("TAPLINE_MODELS"), checkout()) {
+        (Some(folder), _) => format!("TAPLINE_MODELS names {}, which holds none", Path::new(&folder).display()),
+        (None, Some(checkout)) => format!("{} holds none", checkout.join("models").display()),
+        (None, None) => no_checkout(),
+    };
+    format!("{place}; set TAPLINE_MODELS to a folder of cards (*.toml) with the .onnx files beside them")
+}
+
 /// The card a name stands for.
 pub fn card_named(name: &str) -> anyhow::Result<Card> {
     let cards = cards()?;
@@ -50,9 +70,7 @@ pub fn card_named(name: &str) -> anyhow::Result<Card> {
     match cards.into_iter().find(|card| card.name == name) {
         Some(card) => Ok(card),
         None if names.is_empty() => {
-            bail!(
-                "{name:?} is neither a file nor a model card (no model cards were found; set TAPLINE_MODELS to a folder of them)"
-            )
+            bail!("{name:?} is neither a file nor a model card, for no model cards were found: {}", no_cards())
         }
         None => bail!("{name:?} is neither a file nor a model card; the cards are {}", names.join(", ")),
     }
@@ -79,7 +97,18 @@ pub fn runtime(device: DeviceRequest) -> anyhow::Result<Runtime> {
         .collect();
     candidates.push(PathBuf::from("libonnxruntime.so"));
     candidates.push(PathBuf::from("libonnxruntime.so.1"));
-    Ok(Runtime::load(&candidates)?)
+    Runtime::load(&candidates).map_err(|error| match error {
+        Error::NoRuntime { .. } => anyhow::Error::from(error).context(no_environment(checkout.as_deref())),
+        other => other.into(),
+    })
+}
+
+/// Why no environment has a runtime library.
+fn no_environment(checkout: Option<&Path>) -> String {
+    match checkout {
+        Some(checkout) => format!("neither .venv nor .venv-cuda in {} holds ONNX Runtime", checkout.display()),
+        None => no_checkout(),
+    }
 }
 
 /// The runtime libraries in a Python environment.

@@ -32,9 +32,7 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<Outcome> {
     if args.json {
         output::json(&rows)?;
     } else if rows.is_empty() {
-        output::text(
-            "No model cards were found: run this inside the project, or set TAPLINE_MODELS to a folder of cards.",
-        )?;
+        output::text(&format!("No model cards were found: {}.", project::no_cards()))?;
     } else {
         let cells = rows.iter().map(|row| {
             let installed = if row.installed { "yes" } else { "no: make setup" };
