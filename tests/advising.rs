@@ -152,7 +152,7 @@ fn the_loss_of_the_layer_can_be_bounded() {
     assert_eq!(high(&[]), high(&["--max-loss", "2"]));
     let text = run(tapline(&["advise", &store])).ok();
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cheaper = format!("not shown to be worse: {shallow}.");
+    let cheaper = format!("not shown to be worse: {shallow}, with ");
     assert!(words.contains(&cheaper) && words.contains("--max-loss 100 names it"), "{text}");
     let compared = run(tapline(&["compare", &store, "--json"])).json();
     let cheapest = compared["comparison"]["cheapest"].as_u64().expect("a tap") as usize;

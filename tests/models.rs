@@ -249,8 +249,9 @@ fn where_there_is_no_runtime_the_places_and_the_remedy_are_named() {
 fn where_there_are_no_cards_the_places_and_the_remedy_are_named() {
     let scratch = Scratch::new();
     let places = format!("no checkout of Tapline around {}", scratch.text("tapline"));
+    let (pictures, store) = (scratch.two_classes(1), scratch.text("store"));
     let mut command = copied_program(&scratch);
-    command.args(["layers", "squeezenet1.1"]);
+    command.args(["extract", &pictures, "--model", "squeezenet1.1", "--store", &store]);
     run(command).fails_with(&["no model cards were found", &places, "TAPLINE_MODELS"]);
     let mut command = copied_program(&scratch);
     command.arg("models");

@@ -1,7 +1,11 @@
 //! `tapline predict`: a saved probe says of other pictures what it says in NumPy, and of other features nothing.
 
 use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
+use crate::signals::{ended, signal};
 use crate::util::{Scratch, extract, python, ran, run, tapline};
 
 /// A store of six dark and six light pictures.
@@ -52,7 +56,7 @@ fn pictures_are_predicted_without_a_store_of_them() {
         let ranges = if extracted.contains(&"int8") { &["--ranges", store.as_str()][..] } else { &[] };
         assert_eq!(run(extract(&pictures, &new, &[extracted, ranges, &["--batch", "1"]].concat())).code, 3);
         let predicted = |from: &str| {
-            let ran = run(tapline(&["predict", &probe, from, "--out", "-"]));
+            let ran = run(tapline(&["predict", &probe, from, "--out", "-", "--device", "cpu"]));
             assert_eq!(ran.code, 3, "{}", ran.stderr);
             ran.stdout
         };
@@ -69,14 +73,64 @@ fn pictures_are_predicted_one_by_one_and_need_their_network() {
     let store = stored(&scratch, "store", &["--taps", "pool1"]);
     let probe = saved(&scratch, &store, "pool1", &[]);
     let files = ["dark/0.png", "light/1.png"].map(|name| scratch.text(&format!("pictures/{name}")));
-    let report = run(tapline(&["predict", &probe, &files[0], &files[1], "--json"])).json();
-    assert_eq!(report["from"], serde_json::json!(files));
+    let typed = ["predict", &probe, &files[0], &files[1], &files[0], "--device", "cpu"];
+    let report = run(tapline(&[&typed[..], &["--json"]].concat())).json();
+    assert_eq!(report["from"], serde_json::json!([files[0], files[1], files[0]]));
+    assert_eq!(report["not_listed"], serde_json::json!([{"path": files[0], "reason": "given twice"}]));
     assert_eq!(report["predicted"], serde_json::json!({"dark": 1, "light": 1}));
     assert_eq!(report.get("store"), None);
     let other = ["predict", &probe, &files[0], "--model", "efficientnet-lite0"];
     run(tapline(&other)).fails_with(&["not the network that the features were made with"]);
     run(tapline(&["predict", &probe, &store, "--model", "squeezenet1.1"])).fails_with(&["leave it out for a store"]);
     run(tapline(&["predict", &probe, &scratch.text("absent")])).fails_with(&["absent does not exist"]);
+    scratch.write("pictures/dark/photo.heic", "");
+    let text = run(tapline(&["predict", &probe, &scratch.text("pictures"), "--device", "cpu"])).ok();
+    assert!(text.contains("not listed dark/photo.heic: not a picture file by its name"), "{text}");
+}
+
+#[test]
+fn a_stopped_prediction_leaves_nothing() {
+    let scratch = Scratch::new();
+    let store = stored(&scratch, "store", &["--taps", "fire9"]);
+    let probe = saved(&scratch, &store, "fire9", &[]);
+    let (pictures, out, temporary) = (scratch.two_classes(600), scratch.text("out"), scratch.text("temporary"));
+    let begun = |folder: &str| {
+        let made = fs::read_dir(folder).expect("a folder").flatten();
+        made.map(|entry| entry.path()).find(|path| path.join("building").exists())
+    };
+    [&out, &temporary].into_iter().for_each(|folder| fs::create_dir(folder).expect("a folder"));
+    let file = format!("{out}/new.csv");
+    let mut command = tapline(&["predict", &probe, &pictures, "--out", &file, "--device", "cpu"]);
+    let mut child =
+        command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    while begun(&temporary).is_none() {
+        assert!(child.try_wait().expect("a state").is_none(), "it ended before it began");
+        sleep(Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    let ended = ended(child);
+    assert_eq!((ended.code, ended.stdout.as_str()), (130, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stopped by SIGINT; not all was predicted, and nothing is kept"), "{}", ended.stderr);
+    for folder in [out, temporary] {
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0, "{folder}");
+    }
+}
+
+/// A probe from elsewhere is held against the network before this runs.
+#[test]
+fn probes_whose_features_the_network_does_not_make_are_refused() {
+    let scratch = Scratch::new();
+    let (store, picture) = (stored(&scratch, "store", &["--taps", "pool1"]), scratch.text("pictures/dark/0.png"));
+    let probe = saved(&scratch, &store, "pool1", &[]);
+    let text = fs::read_to_string(&probe).expect("a probe");
+    let check = |from: &str, to: &str, words: &[&str]| {
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(&probe, text.replace(from, to)).expect("write");
+        run(tapline(&["predict", &probe, &picture, "--device", "cpu"])).fails_with(words);
+    };
+    check("\"height\":224", "\"height\":0", &["height"]);
+    check("\"channels\":\"bgr\"", "\"channels\":\"grey\"", &["mean"]);
+    check("\"name\":\"squeezenet1.1\"", "\"name\":\"\\u001b[31mred\"", &["the network  [31mred cannot be opened"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::util::{Ran, Scratch, contents, extract, ran, run};
 
 /// Sends a signal by name.
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let kill = Command::new("bash").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
     assert!(kill.expect("bash starts").success());
 }

@@ -123,20 +123,35 @@ pub fn verdict(config: &Resampling, outcomes: &Outcomes<'_>, costs: &[Cost]) -> 
     adjust(&mut against, leader)?;
     let set: Vec<usize> = (0..taps).filter(|&tap| against[tap].p >= config.level).collect();
     let cost = |tap: usize| costs[tap].multiply_adds;
-    // The set allows for all pairs at once, and so keeps taps that a test of this one pair would not: a choice that is to lose
-    // nothing takes both.
-    let as_good = |tap: &usize| *tap == leader || against[*tap].bootstrap.low <= 0.0;
-    let chosen = || set.iter().copied().filter(as_good);
-    let cheapest = chosen().min_by_key(|&tap| (cost(tap), Reverse(right[tap])));
-    let smallest = chosen().min_by_key(|&tap| (costs[tap].features, cost(tap), Reverse(right[tap])));
-    Ok(Verdict {
-        leader,
-        cheapest: cheapest.unwrap_or(leader),
-        smallest: smallest.unwrap_or(leader),
-        taps: against,
-        set,
-        guess_p,
-    })
+    let mut found = Verdict { leader, cheapest: leader, smallest: leader, taps: against, set, guess_p };
+    found.cheapest = found.cheapest_within(f64::INFINITY, costs);
+    let size = |&tap: &usize| (costs[tap].features, cost(tap), Reverse(right[tap]));
+    found.smallest = found.as_good_within(f64::INFINITY).min_by_key(size).unwrap_or(leader);
+    Ok(found)
+}
+
+impl Verdict {
+    /// The tap with the fewest multiply-adds of those in the set that the bootstrap alone does not call worse either, and whose
+    /// loss against the leader ends at `most` or below, by its interval; of equals the one with most right pictures, of these
+    /// the shallowest. The leader is always one of them.
+    ///
+    /// # Panics
+    /// If there is not one of `costs` for each tap.
+    pub fn cheapest_within(&self, most: f64, costs: &[Cost]) -> usize {
+        assert_eq!(costs.len(), self.taps.len(), "a cost for each tap");
+        let cost = |&tap: &usize| (costs[tap].multiply_adds, Reverse(self.taps[tap].right));
+        self.as_good_within(most).min_by_key(cost).unwrap_or(self.leader)
+    }
+
+    /// The set allows for all pairs at once, and so keeps taps that a test of this one pair would not: a choice that is to lose
+    /// nothing takes both.
+    fn as_good_within(&self, most: f64) -> impl Iterator<Item = usize> + '_ {
+        let as_good = move |&tap: &usize| {
+            let found = &self.taps[tap].bootstrap;
+            tap == self.leader || found.low <= 0.0 && found.high <= most
+        };
+        self.set.iter().copied().filter(as_good)
+    }
 }
 
 pub(crate) fn check_length(what: &'static str, found: usize, of: &'static str, expected: usize) -> Result<(), Error> {
@@ -240,6 +255,21 @@ mod tests {
         assert!(worst.p < 0.01 && worst.sign_p.unwrap() < 1e-9 && worst.bootstrap_holm < 0.01, "{worst:?}");
         assert!(worst.bootstrap.low > 0.2 && worst.bootstrap.high < 0.4);
         assert_eq!(found.taps[1].t_test.unwrap().p, 1.0);
+    }
+
+    #[test]
+    fn the_cheapest_is_not_one_that_its_own_interval_calls_worse() {
+        // 62 right at the second alone, 38 at the first alone: not significant where folds take turns, but so by itself.
+        let right = Array2::from_shape_fn((2, 500), |(tap, picture)| picture >= 100 || (picture < 62) == (tap == 1));
+        let fold_of: Vec<usize> = (0..500).map(|picture| picture % 5).collect();
+        let found = verdict(&Resampling::default(), &Outcomes::of(right.view(), &fold_of), &costs(2)).unwrap();
+        assert_eq!((found.leader, found.set.clone()), (1, vec![0, 1]), "{found:?}");
+        assert!(found.taps[0].bootstrap.low > 0.0, "{found:?}");
+        assert_eq!((found.cheapest, found.smallest), (1, 1));
+
+        let (right, fold_of) = outcomes(&[8, 8], 200);
+        let found = verdict(&Resampling::default(), &Outcomes::of(right.view(), &fold_of), &costs(2)).unwrap();
+        assert_eq!((found.cheapest, found.cheapest_within(0.0, &costs(2))), (0, 0));
     }
 
     #[test]

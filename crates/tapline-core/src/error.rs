@@ -75,7 +75,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// Samples that are neither a folder nor a table nor a shard.
-    #[error("{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file, nor a picture by its name: give one of these")]
+    #[error(
+        "{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file, nor a picture by its name: give one of these"
+    )]
     UnknownSamples {
         /// What was asked.
         path: PathBuf,
@@ -122,8 +124,11 @@ pub enum Error {
         /// Why.
         what: String,
     },
-    /// One of several sources that is no shard.
-    #[error("{path} is neither a .tar nor a .parquet file: only these can be given several at a time")]
+    /// One of several sources that is neither a picture nor a shard, or not what the others are.
+    #[error(
+        "{path} is neither a picture by its name nor a .tar or .parquet file like the others: several pictures, or several shards, \
+         can be given at a time"
+    )]
     NotAShard {
         /// The file or folder.
         path: PathBuf,

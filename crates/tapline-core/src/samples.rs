@@ -84,9 +84,13 @@ pub fn scan_all(typed: &[PathBuf]) -> Result<Listing, Error> {
         [] => panic!("something to scan"),
         pictures if pictures.iter().all(|path| is_picture(path) && path.is_file()) => Ok(one_by_one(pictures)),
         [path] => scan(path),
-        several => match several.iter().find(|path| !path.exists()) {
-            Some(absent) => Err(Error::NoSamples { path: absent.clone() }),
-            None => read_shards(several),
+        several => match (several.iter().find(|path| !path.exists()), several.iter().any(|path| is_picture(path))) {
+            (Some(absent), _) => Err(Error::NoSamples { path: absent.clone() }),
+            (None, true) => {
+                let other = several.iter().find(|path| !is_picture(path) || !path.is_file());
+                Err(Error::NotAShard { path: other.expect("not all are picture files").clone() })
+            }
+            (None, false) => read_shards(several),
         },
     }
 }
@@ -153,6 +157,9 @@ mod tests {
         assert_eq!(pattern.samples.len(), 1);
         let absent = scan_all(&[files[0].clone(), folder.path().join("c.png")]).expect_err("absent").to_string();
         assert!(absent.contains("c.png does not exist"), "{absent}");
+        std::fs::write(folder.path().join("Thumbs.db"), "").expect("write");
+        let other = scan_all(&[files[0].clone(), folder.path().join("Thumbs.db")]).expect_err("no picture").to_string();
+        assert!(other.contains("Thumbs.db is neither a picture by its name nor a .tar"), "{other}");
     }
 
     #[cfg(unix)]

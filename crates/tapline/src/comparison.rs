@@ -283,7 +283,7 @@ impl Comparison {
             return format!("It is significantly better than the {others} (level {level} %).");
         }
         let all = match set.len() == taps.len() {
-            true => format!("No other tap is significantly worse (level {level} %)"),
+            true => format!("No other tap is significantly worse (level {level} %, allowing for all pairs)"),
             false => format!(
                 "{} of {} are not significantly worse (=, level {level} %, allowing for all pairs)",
                 count(set.len()),
@@ -360,7 +360,7 @@ impl Comparison {
             .filter(|tap| of_network(tap) && tap.is_stage() && tap.position < self.taps[found.top].position)
             .count();
         let but = match found.p < self.config.level && self.is_in_set(found.top) {
-            true => " Its = allows for all pairs of taps, not for this choice alone, and so asks for more.",
+            true => " That it is not called worse above allows for all pairs of taps, and so asks for more.",
             false => "",
         };
         format!(

@@ -139,7 +139,7 @@ pub fn hint(listing: &StoredListing, data: &Labelled) -> Option<String> {
     let (column, names) = likely(listing, data)?;
     Some(format!(
         "the column {column:?} has {} in {} pictures, and all pictures of each are of one class: if they belong together (one \
-         animal, one module), --group {} keeps them on one side of every fold; otherwise accuracies come out too high",
+         animal, one module), --group {} keeps them on one side of every fold; without it accuracies come out too high",
         counted(names, "value"),
         count(data.rows.len()),
         word(column)

@@ -18,7 +18,7 @@ pub fn hinted(reason: String, place: &Place) -> String {
 fn hint(path: &Path) -> Option<&'static str> {
     let text = path.to_str()?;
     if text.contains('\\') && Path::new(&text.replace('\\', "/")).exists() {
-        return Some("; with / for \\ there is one");
+        return Some("; it is there when its path is written with / instead of \\");
     }
     looks_there(path).then_some("; one is there whose name looks the same, but is written with other code points")
 }

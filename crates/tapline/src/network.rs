@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tapline_core::{ModelRef, Preprocess, Resize};
+use tapline_core::{FeatureSpace, Preprocess, Resize};
 use tapline_onnx::{
     Card, InputSize, Layer, Layout, Model, PictureInput, Runtime, Stage, list_layers, read_preprocessing, torchvision,
 };
 
-use crate::args::PreprocessingArgs;
-use crate::project;
+use crate::args::{LayoutArg, PreprocessingArgs};
+use crate::{output, project};
 
 /// A network ready to be listed or tapped.
 pub struct Network {
@@ -58,20 +58,24 @@ impl Network {
         }
     }
 
-    /// The network of `expected`, that features were made with: MODEL as typed, or the card of its name.
-    pub fn of(typed: &str, expected: &ModelRef) -> anyhow::Result<Self> {
-        let network = Self::open(typed, None).with_context(|| {
-            format!("the network {} cannot be opened; give its card or file with --model", expected.name)
-        })?;
+    /// The network that features of `space` were made with: MODEL as typed, or the card of its name; it takes what the space's
+    /// preprocessing makes.
+    pub fn of((typed, layout): (&str, Option<LayoutArg>), space: &FeatureSpace) -> anyhow::Result<Self> {
+        let expected = &space.model;
+        let name = || output::short(&expected.name);
+        let network = Self::open(typed, layout.map(Layout::from))
+            .with_context(|| format!("the network {} cannot be opened; give its card or file with --model", name()))?;
         if network.model.sha256 != expected.sha256.to_string() {
             bail!(
                 "{} is not the network that the features were made with: its digest is {}, theirs {}; give the right one \
                  with --model",
-                network.name,
+                output::short(&network.name),
                 network.model.sha256,
                 expected.sha256
             );
         }
+        space.check()?;
+        fits(&network.model.input, &space.preprocess, false)?;
         Ok(network)
     }
 

@@ -125,12 +125,11 @@ impl Stamps {
         if !self.path.parent().is_some_and(Path::is_dir) {
             return Ok(());
         }
-        let mut len = 0;
-        self.each_piece(|piece| {
-            len += piece.len() as u64;
-            Ok(())
-        })
-        .expect("counting does not fail");
+        let rows = self.rows();
+        let records =
+            self.places.iter().zip(rows.iter()).filter(|(place, row)| place.is_some() && row.is_some()).count();
+        drop(rows);
+        let len = (MAGIC.len() + RECORD * records + size_of::<Digest>()) as u64;
         if len > MAX_BYTES {
             let what = format!("its {len} bytes are more than the limit of {MAX_BYTES}");
             return Err(Error::Write { path: self.path.clone(), source: io::Error::other(what) });

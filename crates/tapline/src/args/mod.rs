@@ -29,7 +29,7 @@ pub use self::stored::*;
 
 Exit codes: 0 done, 1 failed or not one picture could be used, 2 a command line that cannot be
 read, 3 done but some pictures were skipped and listed, 130 or 143 an extraction was stopped by
-SIGINT (Ctrl-C) or SIGTERM and can be continued."
+SIGINT (Ctrl-C) or SIGTERM and can be continued (of `predict` nothing is kept)."
 )]
 pub struct Args {
     #[command(subcommand)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use tapline_onnx::DeviceRequest;
 
+use super::LayoutArg;
+
 /// Arguments of `tapline merge`.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -90,7 +92,7 @@ pub struct InfoArgs {
     after_help = "Pictures are a folder, a table, shards or files, as `tapline extract` takes them. Their features are
 computed as those that the probe learned from, by its own network, preprocessing, views, decoding,
 bits and precision, and are gone when all is predicted (until then they take room in the folder for
-temporary files, TMPDIR). A store whose features are to be kept must hold the taps of the probe,
+temporary files, TMPDIR); nothing of a run that is stopped is kept. A store whose features are to be kept must hold the taps of the probe,
 extracted in the same way.
 
 The CSV has a line for each picture of the listing: path, label, the columns below, and last
@@ -115,9 +117,12 @@ pub struct PredictArgs {
     /// Pictures, or the folder of a store with their features
     #[arg(required = true, value_name = "PICTURES|STORE")]
     pub pictures: Vec<PathBuf>,
-    /// The card or .onnx file of the probe's network, where it is no card's or moved [default: the card of its name]
+    /// The card or .onnx file of the probe's network, where it has no model card or was moved [default: the card of its name]
     #[arg(long, short)]
     pub model: Option<String>,
+    /// Order of the axes of the network's input, where it cannot be seen from the file
+    #[arg(long)]
+    pub layout: Option<LayoutArg>,
     /// Where to run the network: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,

@@ -129,8 +129,8 @@ fn class_named(name: &str, names: &[String]) -> anyhow::Result<usize> {
 
 /// The store's network: the one typed, or the card of its name.
 fn network(args: &ExplainArgs, store: &Store) -> anyhow::Result<Network> {
-    let expected = &store.manifest().space.model;
-    Network::of(args.model.as_deref().unwrap_or(&expected.name), expected)
+    let space = &store.manifest().space;
+    Network::of((args.model.as_deref().unwrap_or(&space.model.name), None), space)
 }
 
 /// A picture as its features are computed from it, or why that cannot be; `of_new` bounds those that the store does not know.

@@ -9,13 +9,16 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use ndarray::{ArrayView1, ArrayView2};
 use serde::Serialize;
-use tapline_core::{Decode, FeatureSpace, Precision, Skipped, Store, is_store};
+use tapline_core::{Decode, FeatureSpace, Listing, Precision, Skipped, Store, is_store};
 use tapline_probe::Score;
+use tempfile::TempDir;
 
-use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs};
+use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs, PreprocessingArgs};
 use crate::commands::extract::of_taps;
 use crate::features::gathered;
+use crate::interrupt::{Interrupt, Signal};
 use crate::output::{count, counted, percent};
+use crate::reading::Sources;
 use crate::replacement::{Replacement, is_stdout};
 use crate::saved_probe::{Outputs, SavedProbe};
 use crate::target_scores::probabilities;
@@ -56,6 +59,9 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     skipped: Vec<Skipped>,
+    /// What was passed over where the pictures are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_listed: Vec<Skipped>,
     /// The first pictures, as people see them.
     #[serde(skip)]
     first: (Vec<String>, Vec<Vec<String>>),
@@ -75,23 +81,34 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let saved = SavedProbe::read(&args.probe)?;
     let outputs = saved.outputs().context("checked when it was read")?;
     let to_stdout = args.out.as_deref().is_some_and(is_stdout);
-    let file = destination(args)?;
     let is_stored = matches!(&args.pictures[..], [dir] if is_store(dir));
     if let (true, Some(model)) = (is_stored, &args.model) {
         bail!("--model {model} is for pictures whose features are to be computed: leave it out for a store");
     }
-    let made = if is_stored { None } else { Some(tempfile::Builder::new().prefix("tapline-").tempdir()?) };
-    if let Some(folder) = &made
-        && let Some(signal) = of_taps(&extraction(args, &saved, folder.path()), &saved.own_space(), &saved.taps)?
-    {
-        eprintln!("tapline: stopped by {}; nothing was predicted", signal.name());
-        return Ok(Outcome::Stopped(signal));
+    // Before anything is made that a signal would leave behind.
+    let scanned = if is_stored { None } else { Some(Sources::scan(&extraction(args, &saved, Path::new("")))?) };
+    let interrupt = Interrupt::watch()?;
+    let stopped = |signal: Signal| {
+        eprintln!("tapline: stopped by {}; not all was predicted, and nothing is kept", signal.name());
+        Ok(Outcome::Stopped(signal))
+    };
+    let file = destination(args)?;
+    let made = scanned.map(|scanned| extracted(args, &saved, (scanned, &interrupt))).transpose()?;
+    if let Some(signal) = interrupt.caught() {
+        return stopped(signal);
     }
-    let store = Store::open(made.as_ref().map_or(&args.pictures[0], |folder| folder.path()))?;
+    let (dir, not_listed) = match &made {
+        Some((folder, not_listed)) => (folder.path(), not_listed.clone()),
+        None => (args.pictures[0].as_path(), Vec::new()),
+    };
+    let store = Store::open(dir)?;
     let found = places(&saved, &store, args)?;
     let mut sums = Sums::new(&outputs);
     let table = file.as_ref().map(|file| csv::Writer::from_writer(&file.file));
-    apply((&saved, &outputs), (&store, &found), (&mut sums, table))?;
+    apply((&saved, &outputs), (&store, &found), (&mut sums, table), &interrupt)?;
+    if let Some(signal) = interrupt.caught() {
+        return stopped(signal);
+    }
     file.into_iter().try_for_each(Replacement::put_in_place)?;
     let listing = store.listing();
     let skipped = listing.path.iter().zip(&listing.skipped);
@@ -114,6 +131,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
             .collect(),
+        not_listed,
         first: (short_headers(&outputs), sums.first),
     };
     if to_stdout {
@@ -126,6 +144,23 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         (0, _) => Outcome::Nothing,
         _ => Outcome::Skipped,
     })
+}
+
+/// The features of the scanned pictures in a store of a temporary folder, and what was passed over.
+fn extracted(
+    args: &PredictArgs,
+    saved: &SavedProbe,
+    (scanned, interrupt): ((Listing, Sources), &Interrupt),
+) -> anyhow::Result<(TempDir, Vec<Skipped>)> {
+    let place = || format!("features in the folder for temporary files, {}", std::env::temp_dir().display());
+    let folder = tempfile::Builder::new().prefix("tapline-").tempdir().with_context(place)?;
+    let extraction = extraction(args, saved, folder.path());
+    let passed_over = of_taps(&extraction, (scanned, interrupt), (&saved.own_space(), &saved.taps));
+    let passed_over = passed_over.map_err(|error| match error.downcast_ref() {
+        Some(tapline_core::Error::Write { .. }) => error.context(place() + " (nothing of them is kept)"),
+        _ => error,
+    })?;
+    Ok((folder, passed_over))
 }
 
 /// The extraction of the typed pictures, with the options that the probe's features were made with, into `store`.
@@ -155,6 +190,9 @@ fn extraction(args: &PredictArgs, saved: &SavedProbe, store: &Path) -> ExtractAr
         },
         device: args.device,
         max_megapixels: args.max_megapixels,
+        // Nothing is known of them from another run.
+        verify: true,
+        preprocessing: PreprocessingArgs { layout: args.layout, ..usual.preprocessing },
         ..usual
     }
 }
@@ -199,6 +237,7 @@ fn apply<W: Write>(
     (saved, outputs): (&SavedProbe, &Outputs),
     (store, taps): (&Store, &[usize]),
     (sums, mut table): (&mut Sums<'_>, Option<csv::Writer<W>>),
+    interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let (probe, listing) = (saved.probe(), store.listing());
     if let Some(table) = &mut table {
@@ -208,6 +247,9 @@ fn apply<W: Write>(
     let bar = progress::bar("predicting", listing.rows(), "pictures");
     let all: Vec<usize> = (0..listing.rows()).collect();
     for block in all.chunks(BLOCK) {
+        if interrupt.caught().is_some() {
+            break;
+        }
         let good: Vec<usize> = block.iter().copied().filter(|&row| listing.skipped[row].is_none()).collect();
         let features = gathered(store, taps, &good)?;
         let features = ArrayView2::from_shape((good.len(), probe.weights.nrows()), &features)?;
@@ -398,6 +440,7 @@ fn render(report: &Report) -> String {
         .as_ref()
         .map_or("--json lists all of them".to_owned(), |store| format!("`tapline info {store}` lists all of them"));
     text += &output::list("skipped", &report.skipped, &all);
+    text += &output::list("not listed", &report.not_listed, "--json lists all of them");
     if let Some(file) = &report.file {
         text += &format!("Written: {file}\n");
     }

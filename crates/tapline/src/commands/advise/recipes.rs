@@ -1,8 +1,7 @@
 //! What the table says to do, which layer to do it with, and what to type.
 
-use std::cmp::Reverse;
-
 use serde::Serialize;
+use tapline_compare::Cost;
 
 use super::amount::{self, Amount, Slope};
 use super::likeness;
@@ -88,7 +87,7 @@ pub struct Recommended {
     pub loss_interval: (f64, f64),
     /// The end that interval had to have at most, 0 to 1.
     pub max_loss: f64,
-    /// The cheapest tap that is not called worse, where that is another one: it may lose more.
+    /// The cheapest tap that is not called worse, where that is cheaper: it may lose more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cheaper: Option<Cheaper>,
 }
@@ -100,6 +99,8 @@ pub struct Cheaper {
     pub name: String,
     /// Share of its network's multiply-adds, 0 to 1.
     pub cost_share: f64,
+    /// Multiply-adds for one picture, all its views together.
+    pub multiply_adds: u64,
     /// What it loses against the best, −1 to 1.
     pub loss: f64,
     /// 95 % interval of that, by a bootstrap of the pictures.
@@ -116,12 +117,9 @@ impl Recommended {
             return None;
         }
         let verdict = &comparison.verdict;
-        let as_good = |tap: &usize| {
-            let found = &verdict.taps[*tap].bootstrap;
-            *tap == verdict.leader || found.low <= 0.0 && found.high <= max_loss
-        };
-        let cost = |&tap: &usize| (comparison.taps[tap].cost.multiply_adds, Reverse(verdict.taps[tap].right));
-        let tap = verdict.set.iter().copied().filter(as_good).min_by_key(cost)?;
+        let costs: Vec<Cost> = comparison.taps.iter().map(|tap| tap.cost).collect();
+        let tap = verdict.cheapest_within(max_loss, &costs);
+        let is_cheaper = costs[verdict.cheapest].multiply_adds < costs[tap].multiply_adds;
         let (this, found) = (&comparison.taps[tap], &verdict.taps[tap].bootstrap);
         Some(Self {
             tap,
@@ -136,7 +134,7 @@ impl Recommended {
             loss: found.difference,
             loss_interval: (found.low, found.high),
             max_loss,
-            cheaper: (verdict.cheapest != tap).then(|| Cheaper::of(comparison, verdict.cheapest)),
+            cheaper: is_cheaper.then(|| Cheaper::of(comparison, verdict.cheapest)),
         })
     }
 }
@@ -144,8 +142,13 @@ impl Recommended {
 impl Cheaper {
     fn of(comparison: &Comparison, tap: usize) -> Self {
         let (this, found) = (&comparison.taps[tap], &comparison.verdict.taps[tap].bootstrap);
-        let loss_interval = (found.low, found.high);
-        Self { name: this.name.clone(), cost_share: this.cost_share, loss: found.difference, loss_interval }
+        Self {
+            name: this.name.clone(),
+            cost_share: this.cost_share,
+            multiply_adds: this.cost.multiply_adds,
+            loss: found.difference,
+            loss_interval: (found.low, found.high),
+        }
     }
 }
 

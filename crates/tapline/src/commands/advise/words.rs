@@ -93,10 +93,10 @@ fn layer(advice: &Advice) -> String {
     let Recommended { name, best, .. } = found;
     let mut text = format!("\nLayer: {name}\n");
     text += &item(&format!(
-        "{} % of the pictures right, with {} % of the network's arithmetic ({} million multiply-adds) and {}.",
+        "{} % of the pictures right, with {} % of the network's arithmetic ({} multiply-adds) and {}.",
         percent(found.accuracy),
         percent(found.cost_share),
-        count(((found.multiply_adds as f64) / 1e6).round() as usize),
+        millions(found.multiply_adds),
         counted(found.features, "feature")
     ));
     text += &item(&match (name == best, &found.cheaper) {
@@ -105,25 +105,31 @@ fn layer(advice: &Advice) -> String {
         (false, _) => format!(
             "The best, {best}, has {} % right: {}, for more arithmetic.",
             percent(found.best_accuracy),
-            interval(found.loss, "more", found.loss_interval)
+            interval(found.loss, " more", found.loss_interval)
         ),
     });
     if let Some(cheaper) = &found.cheaper {
         text += &item(&format!(
-            "Cheaper, with {} % of the arithmetic, and not shown to be worse: {}. It has {} right than the best, so that it may \
-             lose more than {} points; --max-loss 100 names it.",
-            percent(cheaper.cost_share),
+            "Cheaper and not shown to be worse: {}, with {} % of its network's arithmetic ({} multiply-adds). It loses {} \
+             against the best, so that more than {} points are not ruled out; --max-loss 100 names it.",
             cheaper.name,
-            interval(cheaper.loss, "fewer", cheaper.loss_interval),
+            percent(cheaper.cost_share),
+            millions(cheaper.multiply_adds),
+            interval(cheaper.loss, "", cheaper.loss_interval),
             points(found.max_loss)
         ));
     }
     text
 }
 
+/// `63 million`.
+fn millions(multiply_adds: u64) -> String {
+    format!("{} million", count((multiply_adds as f64 / 1e6).round() as usize))
+}
+
 /// `1.0 points more (95 % interval -0.3 to 2.2)`.
 fn interval(loss: f64, which: &str, (low, high): (f64, f64)) -> String {
-    format!("{} points {which} (95 % interval {} to {})", points(loss), points(low), points(high))
+    format!("{} points{which} (95 % interval {} to {})", points(loss), points(low), points(high))
 }
 
 fn amount(data: &Amount) -> Vec<String> {

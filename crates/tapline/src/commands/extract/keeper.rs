@@ -11,6 +11,8 @@ use super::report::Report;
 use crate::output::{count, counted};
 use crate::pipeline::Finished;
 
+/// Dark pictures are told where they are at least one of so many.
+const FEW: usize = 10;
 /// How often a run that computes features writes the stamps of what it has read.
 const STAMPS_EVERY: Duration = Duration::from_secs(60);
 
@@ -98,6 +100,10 @@ impl Deep {
 
     fn dark(&self, bits: usize) -> Option<String> {
         let used = (8..=bits - 2).rfind(|&used| self.0[used] > 0)?;
+        let (dark, all): (usize, usize) = (self.0[8..=used].iter().sum(), self.0.iter().sum());
+        if dark * FEW < all {
+            return None;
+        }
         let levels = 256 >> (bits - used);
         Some(format!(
             "{} no more than {used} bits, so that the network has seen {levels} of its 256 levels there: if they are of {used} bits, \
@@ -156,6 +162,9 @@ mod tests {
         assert_eq!(warnings(&[12, 11], 12), [""; 0]);
         assert_eq!(warnings(&[0], 16), [""; 0]);
         assert_eq!(warnings(&[8], 8), [""; 0]);
+        // A dim one among many of true 16 bits is no sign of a detector.
+        assert_eq!(warnings(&[&[12][..], &[16; 10]].concat(), 16), [""; 0]);
+        assert_eq!(warnings(&[&[12][..], &[16; 9]].concat(), 16).len(), 1);
     }
 
     #[test]

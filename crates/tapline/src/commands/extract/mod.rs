@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tapline_core::{
-    Dtype, FeatureSpace, Listing, ModelRef, Plan, Precision, Run, Stamps, Store, StoreWriter, Tap, TapInfo,
+    Dtype, FeatureSpace, Listing, ModelRef, Plan, Precision, Run, Skipped, Stamps, Store, StoreWriter, Tap, TapInfo,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, in_precision, select_taps, tap_model};
 
@@ -18,7 +18,7 @@ use self::dropping::{refuse_to_drop, refuse_to_drop_left_over};
 use self::keeper::{Deep, Keeper, keep};
 use self::report::{Report, how_to_go_on, only_the_first, render};
 use crate::args::{DtypeArg, ExtractArgs, PrecisionArg};
-use crate::interrupt::{Interrupt, Signal};
+use crate::interrupt::Interrupt;
 use crate::network::Network;
 use crate::noted::Noted;
 use crate::output::counted;
@@ -58,7 +58,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     if let Some(trunk) = &trunk {
         plan.space.precision = trunk.precision.clone();
         report.precision = trunk.precision.clone();
-        let means = Means { settled: &settled, trunk: &trunk.model, interrupt: &interrupt };
+        let means = Means { settled: &settled, trunk: &trunk.model, interrupt: &interrupt, is_passing: false };
         fill(args, plan, &means, &mut report)?;
     }
     if let (Some(signal), false) = (interrupt.caught(), report.is_complete) {
@@ -73,27 +73,37 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Extracts into `args.store` what a probe takes of `args.pictures`: these taps, in this space whatever the options say; the
-/// signal, where one stopped it.
+/// Extracts into `args.store` what a probe takes of the scanned pictures, these taps in this space whatever the options say, and
+/// gives what was passed over. The store is to be read once and is gone then, so that nothing is said of how to go on with it.
 ///
 /// # Errors
-/// As the command's own, and for another network than the space's.
-pub fn of_taps(args: &ExtractArgs, space: &FeatureSpace, taps: &[TapInfo]) -> anyhow::Result<Option<Signal>> {
-    let (listing, sources) = Sources::scan(args)?;
-    let interrupt = Interrupt::watch()?;
-    let network = Network::of(&args.model, &space.model)?;
+/// As the command's own, and where the space and the taps are none of the network.
+pub fn of_taps(
+    args: &ExtractArgs,
+    ((listing, sources), interrupt): ((Listing, Sources), &Interrupt),
+    (space, taps): (&FeatureSpace, &[TapInfo]),
+) -> anyhow::Result<Vec<Skipped>> {
+    let network = Network::of((&args.model, args.preprocessing.layout), space)?;
     let mut settled = settle_with(args, sources, (network, (space.preprocess.clone(), "the probe".to_owned())))?;
-    let taps: Vec<&Tap> = taps.iter().map(|info| &info.tap).collect();
+    let wanted: Vec<&Tap> = taps.iter().map(|info| &info.tap).collect();
     let trunk = in_precision(&settled.network.model, &space.precision)?;
-    let tapped = tap_model(&trunk, &requests_of(&taps, &settled.layers, "the probe takes")?, settled.size)?;
+    let tapped = tap_model(&trunk, &requests_of(&wanted, &settled.layers, "the probe takes")?, settled.size)?;
+    if let Some((tap, has)) = taps.iter().zip(&tapped.taps).find(|(tap, has)| tap.features != has.features) {
+        bail!(
+            "the probe takes {} of {}, which has {}",
+            counted(tap.features, "feature"),
+            output::short(&tap.name),
+            has.features
+        );
+    }
     if settled.chosen.device == Device::Cpu && space.precision.is_float32() {
         let views = listing.samples.len() * args.views.count();
         settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, views);
     }
     let mut report = Report::of(args, &settled, &tapped.taps, &listing);
     let plan = Plan { space: space.clone(), ..plan(args, &settled, tapped.taps, listing)? };
-    fill(args, plan, &Means { settled: &settled, trunk: &trunk, interrupt: &interrupt }, &mut report)?;
-    Ok(interrupt.caught().filter(|_| !report.is_complete))
+    fill(args, plan, &Means { settled: &settled, trunk: &trunk, interrupt, is_passing: true }, &mut report)?;
+    Ok(report.not_listed)
 }
 
 fn requests(args: &ExtractArgs, network: &Network) -> anyhow::Result<Vec<String>> {
@@ -165,11 +175,13 @@ struct Means<'a> {
     /// The network that runs: the one that was read, or what precision made of it.
     trunk: &'a Model,
     interrupt: &'a Interrupt,
+    /// Whether the store is gone once it has been read.
+    is_passing: bool,
 }
 
 /// Opens the store, takes over what it has, computes the rest; after a signal the report stays incomplete.
 fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
-    let &Means { settled, trunk, interrupt } = means;
+    let &Means { settled, trunk, interrupt, is_passing } = means;
     let total = plan.listing.samples.len();
     let stamps = Stamps::read(&args.store, &plan.listing, !args.verify);
     let hash = |listing: &Listing| {
@@ -247,8 +259,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     report.stored_taps = store.taps().len();
     let Noted { classes, next, oddities } = Noted::of(store.listing(), &report.store, args.pictures[0].is_dir());
     (report.labels, report.next) = (classes, next);
-    oddities.iter().for_each(|oddity| eprintln!("tapline: {oddity}"));
-    deep.warnings(args.bits).iter().for_each(|warning| eprintln!("tapline: {warning}"));
+    if !is_passing {
+        oddities.iter().chain(&deep.warnings(args.bits)).for_each(|warning| eprintln!("tapline: {warning}"));
+    }
     only_the_first(report.first_of_several).iter().for_each(|warning| eprintln!("tapline: {warning}"));
     if gone > 0 {
         tell_absent_files(args, gone);
