@@ -9,7 +9,12 @@ use tapline_core::Bits;
 /// What is written over a picture takes at most one in so many of its samples,
 const WRITTEN: u64 = 50;
 
-/// and at most one in so many of them lies in the next bit: it is far brighter, where the bright parts of a picture tail off.
+/// and at most one in so many of what is written is of another value than the rest, as the soft edges of letters are: bright
+/// objects in a dark field differ.
+const EDGES: u64 = 5;
+
+/// At most one in so many samples is a stray one. No more lie in the next bit: what is written is far brighter, where the bright
+/// parts of a picture tail off.
 const STRAY: u64 = 1000;
 
 /// The bits that a picture with 16 for each sample uses; none of others. Alpha does not count: it is full at any depth.
@@ -24,23 +29,42 @@ pub(crate) fn depth(decoded: &DynamicImage) -> Option<Bits> {
     Some(in_use(&lengths))
 }
 
-/// How many samples have 0 to 16 bits up to their highest that is set, of the first `colours` in pixels of `each`.
-fn lengths(samples: &[u16], each: usize, colours: usize) -> [u64; 17] {
-    let mut lengths = [0; 17];
+/// Samples by how many bits they have up to their highest that is set, 0 to 16.
+#[derive(Default)]
+struct Lengths {
+    /// How many there are,
+    counts: [u64; 17],
+    /// and how many have the value that is most frequent among them.
+    peaks: [u64; 17],
+}
+
+/// The lengths of the first `colours` samples in pixels of `each`.
+fn lengths(samples: &[u16], each: usize, colours: usize) -> Lengths {
+    let mut values = vec![0; 1 << 16];
     for pixel in samples.chunks_exact(each) {
-        for sample in &pixel[..colours] {
-            lengths[16 - sample.leading_zeros() as usize] += 1;
+        for &sample in &pixel[..colours] {
+            values[usize::from(sample)] += 1;
         }
+    }
+    let mut lengths = Lengths::default();
+    for (value, count) in values.into_iter().enumerate() {
+        let length = (usize::BITS - value.leading_zeros()) as usize;
+        lengths.counts[length] += count;
+        lengths.peaks[length] = lengths.peaks[length].max(count);
     }
     lengths
 }
 
-/// The fewest bits, 8 at least, beyond which few samples lie, and next to none of these in the next bit.
-fn in_use(lengths: &[u64; 17]) -> Bits {
-    let all: u64 = lengths.iter().sum();
+/// The fewest bits, 8 at least, beyond which there is nothing but what is written over the picture, and stray samples.
+fn in_use(lengths: &Lengths) -> Bits {
+    let all: u64 = lengths.counts.iter().sum();
+    let is_stray = |count: u64| count * STRAY <= all;
     let is_enough = |bits: &u8| {
-        let beyond = &lengths[usize::from(*bits) + 1..];
-        beyond.iter().sum::<u64>() * WRITTEN <= all && beyond[0] * STRAY <= all
+        let from = usize::from(*bits) + 1;
+        let beyond: u64 = lengths.counts[from..].iter().sum();
+        let others = beyond - lengths.peaks[from..].iter().max().expect("16 at least");
+        let is_of_one_value = is_stray(others) || others * EDGES <= beyond;
+        beyond * WRITTEN <= all && is_of_one_value && is_stray(lengths.counts[from])
     };
     (8..16).find(is_enough).map_or(Bits::ALL, |bits| Bits::try_from(bits).expect("8 to 15"))
 }
@@ -74,6 +98,19 @@ mod tests {
         check(&[(4095, 90_000), (65_535, 2001)], 16);
         // The soft edges of letters.
         check(&[(4095, 90_000), (5000, 100), (10_000, 100), (30_000, 100), (65_535, 1500)], 12);
+        // A bar in light grey, and stray pixels that are brighter.
+        check(&[(4095, 90_000), (60_000, 1500), (64_000, 50), (65_535, 50)], 12);
+    }
+
+    #[test]
+    fn bright_objects_in_a_dark_field_count() {
+        check(&[(150, 98_600), (40_000, 700), (50_000, 700)], 16);
+        check(&[(150, 98_600), (4000, 1400)], 8);
+        let objects: Vec<(u16, usize)> = (0..1400).map(|i| (20_000 + 25 * i, 1)).collect();
+        check(&[&[(150, 98_600)][..], &objects].concat(), 16);
+        check(&[&[(150, 98_600)][..], &objects[..400]].concat(), 15);
+        // Too few to be told from stray ones.
+        check(&[&[(150, 99_900)][..], &objects[..100]].concat(), 8);
     }
 
     #[test]

@@ -25,12 +25,14 @@ pub enum Error {
         format: String,
     },
     /// A format that is read, of a kind that is not.
-    #[error("{format} with {kind} is not read: save it as 8- or 16-bit grey or RGB")]
+    #[error("{format} with {kind} is not read: save it {remedy}")]
     UnreadKind {
         /// The format found.
         format: &'static str,
         /// What it has, such as `32-bit floating-point samples in one channel`.
         kind: String,
+        /// How to save it instead, such as `as 8- or 16-bit grey or RGB`.
+        remedy: &'static str,
     },
     /// A format that is read, in a mode that is not and that only the decoder has words for.
     #[error("this kind of {format} is not read: convert it to 8-bit RGB or grey")]

@@ -59,7 +59,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
     let (width, height, components) = (u32::from(frame.width), u32::from(frame.height), frame.components.len());
     if frame.precision != 8 {
         let kind = format!("{} bits per sample", frame.precision);
-        return Err(Error::UnreadKind { format: FORMAT, kind });
+        return Err(Error::UnreadKind { format: FORMAT, kind, remedy: "with 8 bits per sample" });
     }
     decoder.set_output_format(match components {
         1 => PixelFormat::Grayscale,
@@ -67,7 +67,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, shrink: Shrink) -> Result<Pi
         4 => PixelFormat::Cmyk,
         _ => {
             let kind = format!("{components} components");
-            return Err(Error::UnreadKind { format: FORMAT, kind });
+            return Err(Error::UnreadKind { format: FORMAT, kind, remedy: "as grey or RGB" });
         }
     });
     let orientation = orientation_of(&decoder);
@@ -188,6 +188,20 @@ mod tests {
             assert_eq!(most_scans(pixels, true), 20, "{pixels} pixels, arithmetic");
         }
         assert_eq!(most_scans(0, false), 500);
+    }
+
+    #[test]
+    fn kinds_that_are_not_read_are_told_with_what_to_do() {
+        // Pictures of 64 × 64 with samples of so many bits in one or two channels, and no data.
+        let told = |bits: u8, channels: &[u8]| {
+            let frame = [&[0xff, 0xd8, 0xff, 0xc1, 0, 7 + channels.len() as u8, bits, 0, 64, 0, 64], channels].concat();
+            let scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0xff, 0xd9];
+            crate::decode(&[&frame[..], &scan].concat(), &Limits::default()).expect_err("not read").to_string()
+        };
+        let deep = told(12, &[1, 1, 0x11, 0]);
+        assert_eq!(deep, "JPEG with 12 bits per sample is not read: save it with 8 bits per sample");
+        let two = told(8, &[2, 1, 0x11, 0, 2, 0x11, 0]);
+        assert_eq!(two, "JPEG with 2 components is not read: save it as grey or RGB");
     }
 
     #[test]

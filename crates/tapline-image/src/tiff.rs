@@ -26,6 +26,10 @@ const PALETTE: u64 = 3;
 /// Kinds of [`COMPRESSION`] that are read: none, CCITT's, LZW, JPEG, Deflate by both of its numbers, PackBits.
 const COMPRESSIONS: [u64; 7] = [1, 4, 5, 7, 8, 32_946, 32_773];
 
+/// How to save what is not read.
+const AS_SAMPLES: &str = "as 8- or 16-bit grey or RGB";
+const UNCOMPRESSED: &str = "without compression, or with LZW";
+
 /// Bytes of a tag whose values are of no known type, as the decoder skips it: of BigTIFF too, whose tags are longer.
 const UNKNOWN_TAG_LEN: usize = 12;
 
@@ -55,7 +59,7 @@ pub(crate) fn is_big(bytes: &[u8]) -> bool {
 pub(crate) fn in_own_words(error: Error, bytes: &[u8]) -> Error {
     let Error::UnsupportedMode { format, .. } = error else { return error };
     match directory(bytes).and_then(|tags| tags.unread()) {
-        Some(kind) => Error::UnreadKind { format, kind },
+        Some((kind, remedy)) => Error::UnreadKind { format, kind, remedy },
         None => error,
     }
 }
@@ -186,22 +190,25 @@ impl<'a> Directory<'a> {
         &rest[..usize::try_from(len).unwrap_or(usize::MAX).min(rest.len())]
     }
 
-    /// What the picture has that is not read; none where the tags do not tell.
-    fn unread(&self) -> Option<String> {
+    /// What the picture has that is not read, and how to save it instead; none where the tags do not tell.
+    fn unread(&self) -> Option<(String, &'static str)> {
         let (bits, channels) = (self.number_or(BITS_PER_SAMPLE, 1)?, self.number_or(SAMPLES_PER_PIXEL, 1)?);
         let (colours, format) = (self.number(PHOTOMETRIC, 0)?, self.number_or(SAMPLE_FORMAT, 1)?);
         let compression = self.number_or(COMPRESSION, 1)?;
-        match (colours, channels, bits, format) {
+        let kind = match (colours, channels, bits, format) {
             (0 | 1, 1, 1 | 8 | 16, 1) | (2, 3 | 4, 8 | 16, 1) | (PALETTE, 1, 8, 1) | (5, 4, 8 | 16, 1) => {
                 let is_read = COMPRESSIONS.contains(&compression);
-                (!is_read).then(|| format!("compression {compression} (not LZW, Deflate, PackBits or JPEG)"))
+                let kind = || format!("compression {compression} (not LZW, Deflate, PackBits or JPEG)");
+                return (!is_read).then(|| (kind(), UNCOMPRESSED));
             }
-            (0..=2 | 5, ..) => Some(format!("{bits}-bit {}samples in {}", adjective(format), in_words(channels))),
-            (PALETTE, ..) => Some(format!("a palette of {} colours", self.values(COLOUR_MAP) / 3)),
-            (6, ..) => Some("YCbCr colours".to_owned()),
-            (8..=10, ..) => Some("CIELAB colours".to_owned()),
-            _ => Some(format!("colours of kind {colours} (tag {PHOTOMETRIC})")),
-        }
+            (0..=2 | 5, ..) => format!("{bits}-bit {}samples in {}", adjective(format), in_words(channels)),
+            (PALETTE, 1, ..) => format!("a palette for {bits}-bit {}samples", adjective(format)),
+            (PALETTE, ..) => "a palette beside other channels".to_owned(),
+            (6, ..) => "YCbCr colours".to_owned(),
+            (8..=10, ..) => "CIELAB colours".to_owned(),
+            _ => format!("colours of kind {colours} (tag {PHOTOMETRIC})"),
+        };
+        Some((kind, AS_SAMPLES))
     }
 
     /// The tags of the next page; none where they are more than any page has.
@@ -359,7 +366,8 @@ mod tests {
     fn what_is_not_read_is_said_in_words() {
         let check = |tags: &[(u16, u16)], expected: Option<&str>| {
             let bytes = pages(&[tags]);
-            assert_eq!(directory(&bytes).expect("tags").unread().as_deref(), expected, "{tags:?}");
+            let unread = directory(&bytes).expect("tags").unread();
+            assert_eq!(unread.as_ref().map(|(kind, _)| kind.as_str()), expected, "{tags:?}");
         };
         check(&[(258, 32), (262, 1), (339, 3)], Some("32-bit floating-point samples in one channel"));
         check(&[(258, 16), (262, 1), (339, 2)], Some("16-bit signed samples in one channel"));
@@ -369,15 +377,16 @@ mod tests {
         check(&[(258, 8), (262, 8), (277, 3)], Some("CIELAB colours"));
         check(&[(258, 16), (262, 32_803)], Some("colours of kind 32803 (tag 262)"));
         check(&[(258, 8), (259, 50_000), (262, 1)], Some("compression 50000 (not LZW, Deflate, PackBits or JPEG)"));
+        check(&[(258, 8), (262, 3), (277, 2)], Some("a palette beside other channels"));
         check(&[(258, 8), (262, 2), (277, 3)], None);
         check(&[(258, 8)], None);
 
         let mut palette = include_bytes!("../tests/goldens/palette.tif").to_vec();
-        let unread = |bytes: &[u8]| directory(bytes).expect("tags").unread();
+        let unread = |bytes: &[u8]| directory(bytes).expect("tags").unread().map(|(kind, _)| kind);
         assert_eq!(unread(&palette), None);
         let bits = directory(&palette).expect("tags").tags[&BITS_PER_SAMPLE].at;
         palette[bits] = 4;
-        assert_eq!(unread(&palette).as_deref(), Some("a palette of 256 colours"));
+        assert_eq!(unread(&palette).as_deref(), Some("a palette for 4-bit samples"));
     }
 
     #[test]
@@ -389,6 +398,9 @@ mod tests {
         let size = [(256, 1), (257, 1), (258, 8)];
         let five = pages(&[&[&size[..], &[(262, 1), (273, 8), (277, 5), (279, 5)]].concat()]);
         assert_eq!(told(&five), format!("TIFF with 8-bit samples in 5 channels {remedy}"));
+        let zstd = pages(&[&[&size[..], &[(259, 50_000), (262, 2), (273, 8), (277, 3), (279, 3)]].concat()]);
+        let other = "TIFF with compression 50000 (not LZW, Deflate, PackBits or JPEG) is not read: save it without compression, or with LZW";
+        assert_eq!(told(&zstd), other);
         // In colour the decoder takes them, to no use.
         let colour = pages(&[&[(256, 1), (257, 1), (258, 32), (262, 2), (273, 8), (277, 3), (279, 12), (339, 3)]]);
         assert_eq!(told(&colour), format!("TIFF with 32-bit floating-point samples in 3 channels {remedy}"));

@@ -55,7 +55,7 @@ mod tests {
         check("K\u{e4}fer/a.png", code_points);
         check("K\u{e4}fer/e\u{301}.png", code_points);
         check("Ka\u{308}fer/e\u{301}.png", code_points);
-        check("Ka\u{308}fer\\a.png", "; with / for \\ there is one");
+        check("Ka\u{308}fer\\a.png", "; it is there when its path is written with / instead of \\");
         check("K\u{e4}fer/b.png", "");
         check("Kafer/a.png", "");
         // What is there has another fault.

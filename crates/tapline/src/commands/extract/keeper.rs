@@ -11,7 +11,7 @@ use super::report::Report;
 use crate::output::{count, counted};
 use crate::pipeline::Finished;
 
-/// Dark pictures are told where they are at least one of so many.
+/// Dark pictures are told where they are at least one of so many, by the bits that all of them but one of so many use.
 const FEW: usize = 10;
 /// How often a run that computes features writes the stamps of what it has read.
 const STAMPS_EVERY: Duration = Duration::from_secs(60);
@@ -99,16 +99,19 @@ impl Deep {
     }
 
     fn dark(&self, bits: usize) -> Option<String> {
-        let used = (8..=bits - 2).rfind(|&used| self.0[used] > 0)?;
-        let (dark, all): (usize, usize) = (self.0[8..=used].iter().sum(), self.0.iter().sum());
-        if dark * FEW < all {
+        let within = |used: usize| -> usize { self.0[8..=used].iter().sum() };
+        let (dark, all) = (within((bits - 2).max(7)), self.0.iter().sum::<usize>());
+        if dark == 0 || dark * FEW < all {
             return None;
         }
+        // By the deepest of them the others might stay dark, and by most of them the bright pictures of a camera be clipped.
+        let used = (8..=bits - 2).find(|&used| (dark - within(used)) * FEW <= dark)?;
         let levels = 256 >> (bits - used);
         Some(format!(
-            "{} no more than {used} bits, so that the network has seen {levels} of its 256 levels there: if they are of {used} bits, \
-             extract with --bits {used} into another --store",
-            self.which_use(8..=used)
+            "{} no more than {used} bits{}, so that the network has seen at most {levels} of its 256 levels there: if they are of \
+             {used} bits, extract with --bits {used} into another --store",
+            self.which_use(8..=used),
+            self.and_more(used + 1..=bits - 2)
         ))
     }
 
@@ -124,9 +127,20 @@ impl Deep {
     /// How many use so many bits, as the start of a sentence.
     fn which_use(&self, bits: RangeInclusive<usize>) -> String {
         let (some, all): (usize, usize) = (self.0[bits].iter().sum(), self.0.iter().sum());
-        let verb = if some == 1 { "uses" } else { "use" };
-        format!("{} of {} with 16 bits per sample {verb}", count(some), counted(all, "picture"))
+        format!("{} of {} with 16 bits per sample {}", count(some), counted(all, "picture"), use_of(some))
     }
+
+    /// How many more use so many bits, in brackets; nothing where none does.
+    fn and_more(&self, mut bits: RangeInclusive<usize>) -> String {
+        let some: usize = self.0[bits.clone()].iter().sum();
+        let last = bits.rfind(|&used| self.0[used] > 0);
+        last.map_or(String::new(), |last| format!(" ({} more {} up to {last})", count(some), use_of(some)))
+    }
+}
+
+/// The verb for so many pictures.
+fn use_of(pictures: usize) -> &'static str {
+    if pictures == 1 { "uses" } else { "use" }
 }
 
 fn concerns_one_picture(error: &Error) -> bool {
@@ -153,8 +167,8 @@ mod tests {
 
     #[test]
     fn deep_pictures_that_leave_the_upper_bits_empty_are_counted() {
-        let expected = "2 of 3 pictures with 16 bits per sample use no more than 12 bits, so that the network has seen 16 of its 256 \
-            levels there: if they are of 12 bits, extract with --bits 12 into another --store";
+        let expected = "2 of 3 pictures with 16 bits per sample use no more than 12 bits, so that the network has seen at most 16 of \
+            its 256 levels there: if they are of 12 bits, extract with --bits 12 into another --store";
         assert_eq!(warnings(&[12, 0, 10, 16], 16), [expected]);
         let told = warnings(&[14], 16).concat();
         assert!(told.starts_with("1 of 1 picture with 16 bits per sample uses no more than 14 bits"), "{told}");
@@ -165,6 +179,18 @@ mod tests {
         // A dim one among many of true 16 bits is no sign of a detector.
         assert_eq!(warnings(&[&[12][..], &[16; 10]].concat(), 16), [""; 0]);
         assert_eq!(warnings(&[&[12][..], &[16; 9]].concat(), 16).len(), 1);
+    }
+
+    #[test]
+    fn the_depth_of_nine_in_ten_dark_pictures_is_told_and_how_many_are_deeper() {
+        let expected = "9 of 10 pictures with 16 bits per sample use no more than 10 bits (1 more uses up to 14), so that the network \
+            has seen at most 4 of its 256 levels there: if they are of 10 bits, extract with --bits 10 into another --store";
+        assert_eq!(warnings(&[&[14][..], &[10; 9]].concat(), 16), [expected]);
+        let told = warnings(&[9, 10, 10, 10, 12, 14, 16], 16).concat();
+        assert!(told.starts_with("6 of 7") && told.contains("no more than 14 bits, so"), "{told}");
+        let told = warnings(&[&[10; 27][..], &[12, 13, 14]].concat(), 16).concat();
+        assert!(told.starts_with("27 of 30") && told.contains("10 bits (3 more use up to 14), so"), "{told}");
+        assert_eq!(warnings(&[&[12, 14][..], &[16; 18]].concat(), 16).len(), 1);
     }
 
     #[test]
