@@ -122,7 +122,7 @@ fn what_several_sources_must_be_is_said() {
     let scratch = packed(2);
     let (pictures, store) = (scratch.text("pictures"), scratch.text("store"));
     let shard = scratch.text("packed/web-000.tar");
-    run(extract(&pictures, &store, &[&shard])).fails_with(&["pictures is neither a .tar nor a .parquet file"]);
+    run(extract(&pictures, &store, &[&shard])).fails_with(&["pictures is neither a picture by its name nor a .tar"]);
     run(extract(&shard, &store, &[&shard])).fails_with(&["web-000.tar is given twice"]);
     run(extract(&scratch.text("packed/web-{000..003}.tar"), &store, &[])).fails_with(&["web-003.tar does not exist"]);
     run(extract(&scratch.text("packed/none-*.tar"), &store, &[])).fails_with(&["nothing is named like"]);

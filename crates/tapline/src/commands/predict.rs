@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs, PreprocessingArgs};
 use crate::commands::extract::of_taps;
 use crate::features::gathered;
-use crate::interrupt::{Interrupt, Signal};
+use crate::interrupt::Interrupt;
 use crate::output::{count, counted, percent};
 use crate::reading::Sources;
 use crate::replacement::{Replacement, is_stdout};
@@ -79,43 +79,65 @@ struct Labelled {
 
 pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let saved = SavedProbe::read(&args.probe)?;
-    let outputs = saved.outputs().context("checked when it was read")?;
-    let to_stdout = args.out.as_deref().is_some_and(is_stdout);
-    let is_stored = matches!(&args.pictures[..], [dir] if is_store(dir));
-    if let (true, Some(model)) = (is_stored, &args.model) {
+    let stored = match &args.pictures[..] {
+        [dir] if is_store(dir) => Some(dir.as_path()),
+        _ => None,
+    };
+    if let (Some(_), Some(model)) = (stored, &args.model) {
         bail!("--model {model} is for pictures whose features are to be computed: leave it out for a store");
     }
     // Before anything is made that a signal would leave behind.
-    let scanned = if is_stored { None } else { Some(Sources::scan(&extraction(args, &saved, Path::new("")))?) };
-    let interrupt = Interrupt::watch()?;
-    let stopped = |signal: Signal| {
-        eprintln!("tapline: stopped by {}; not all was predicted, and nothing is kept", signal.name());
-        Ok(Outcome::Stopped(signal))
+    let scanned = match stored {
+        Some(_) => None,
+        None => Some(Sources::scan(&extraction(args, &saved, Path::new("")))?),
     };
+    let interrupt = Interrupt::watch()?;
     let file = destination(args)?;
     let made = scanned.map(|scanned| extracted(args, &saved, (scanned, &interrupt))).transpose()?;
-    if let Some(signal) = interrupt.caught() {
-        return stopped(signal);
-    }
-    let (dir, not_listed) = match &made {
-        Some((folder, not_listed)) => (folder.path(), not_listed.clone()),
-        None => (args.pictures[0].as_path(), Vec::new()),
+    let report = match (&made, stored, interrupt.caught()) {
+        (Some((folder, not_listed)), _, None) => {
+            let from = args.pictures.iter().map(|path| output::path(path)).collect();
+            let found = predicted(args, &saved, (folder.path(), file), &interrupt)?;
+            found.map(|report| Report { from, not_listed: not_listed.clone(), ..report })
+        }
+        (None, Some(dir), None) => {
+            let found = predicted(args, &saved, (dir, file), &interrupt)?;
+            found.map(|report| Report { store: Some(output::path(dir)), ..report })
+        }
+        _ => None,
     };
+    match (report, interrupt.caught()) {
+        (Some(report), _) => print(args, &report),
+        (None, Some(signal)) => {
+            eprintln!("tapline: stopped by {}; not all was predicted, and nothing is kept", signal.name());
+            Ok(Outcome::Stopped(signal))
+        }
+        (None, None) => unreachable!("only a signal stops it"),
+    }
+}
+
+/// What the probe says of a store's pictures, all of it in `file`; none where a signal stopped it.
+fn predicted(
+    args: &PredictArgs,
+    saved: &SavedProbe,
+    (dir, file): (&Path, Option<Replacement>),
+    interrupt: &Interrupt,
+) -> anyhow::Result<Option<Report>> {
+    let outputs = saved.outputs().context("checked when it was read")?;
     let store = Store::open(dir)?;
-    let found = places(&saved, &store, args)?;
+    let found = places(saved, &store, args)?;
     let mut sums = Sums::new(&outputs);
     let table = file.as_ref().map(|file| csv::Writer::from_writer(&file.file));
-    apply((&saved, &outputs), (&store, &found), (&mut sums, table), &interrupt)?;
-    if let Some(signal) = interrupt.caught() {
-        return stopped(signal);
+    apply((saved, &outputs), (&store, &found), (&mut sums, table), interrupt)?;
+    if interrupt.caught().is_some() {
+        return Ok(None);
     }
     file.into_iter().try_for_each(Replacement::put_in_place)?;
     let listing = store.listing();
     let skipped = listing.path.iter().zip(&listing.skipped);
-    let typed = || args.pictures.iter().map(|path| output::path(path)).collect();
-    let report = Report {
-        store: is_stored.then(|| output::path(&args.pictures[0])),
-        from: if is_stored { Vec::new() } else { typed() },
+    Ok(Some(Report {
+        store: None,
+        from: Vec::new(),
         probe: output::path(&args.probe),
         tap: format!("{} ({})", taps::names(&saved.taps), taps::poolings(&saved.taps)),
         pictures: sums.pictures,
@@ -127,17 +149,24 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             interval: sums.known.interval(),
         }),
         unknown_labels: sums.unknown,
-        file: args.out.as_deref().map(|path| if to_stdout { "standard output".to_owned() } else { output::path(path) }),
+        file: args.out.as_deref().map(|path| match is_stdout(path) {
+            true => "standard output".to_owned(),
+            false => output::path(path),
+        }),
         skipped: skipped
             .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
             .collect(),
-        not_listed,
+        not_listed: Vec::new(),
         first: (short_headers(&outputs), sums.first),
-    };
-    if to_stdout {
-        eprintln!("{}", render(&report).trim_end());
+    }))
+}
+
+/// Prints the report, on standard error where the predictions are on standard output.
+fn print(args: &PredictArgs, report: &Report) -> anyhow::Result<Outcome> {
+    if args.out.as_deref().is_some_and(is_stdout) {
+        eprintln!("{}", render(report).trim_end());
     } else {
-        output::either(args.json, &report, render)?;
+        output::either(args.json, report, render)?;
     }
     Ok(match (report.pictures, report.skipped.as_slice()) {
         (_, []) => Outcome::Done,
