@@ -55,9 +55,9 @@ megapixels; smaller ones and other formats are decoded as ever. Features are nea
 decoding and not the same, so a store holds one or the other.
 
 Depth: networks see 8 bits. Of pictures with 16 bits per sample (TIFF, PNG, PNM) the upper 8 are
-used; cameras and detectors of 10, 12 or 14 bits leave some of these empty. The number of such
-pictures is told, scale bars and stray bright pixels aside, and `--bits 12` takes the upper 8 of 12
-instead. A store holds one or the other. Of a TIFF stack or an animation the first picture is used,
+used; cameras and detectors of 10, 12 or 14 bits leave some of these empty. Where that is so for one
+picture in ten, their number is told, scale bars and stray bright pixels aside, and `--bits 12`
+takes the upper 8 of 12 instead. A store holds one or the other. Of a TIFF stack or an animation the first picture is used,
 which is told; floating-point TIFF is skipped.
 
 Precision: `--precision int8` quantises the network to 8 bits, after calibrating the ranges of its

@@ -92,8 +92,8 @@ pub struct InfoArgs {
     after_help = "Pictures are a folder, a table, shards or files, as `tapline extract` takes them. Their features are
 computed as those that the probe learned from, by its own network, preprocessing, views, decoding,
 bits and precision, and are gone when all is predicted (until then they take room in the folder for
-temporary files, TMPDIR); nothing of a run that is stopped is kept. A store whose features are to be kept must hold the taps of the probe,
-extracted in the same way.
+temporary files, TMPDIR); nothing of a run that is stopped is kept. A store that is named instead
+must hold the taps of the probe, extracted in the same way.
 
 The CSV has a line for each picture of the listing: path, label, the columns below, and last
 skipped (why there are no features; the columns between are empty then):
