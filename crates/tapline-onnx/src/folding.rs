@@ -42,9 +42,10 @@ impl Weights {
         let bias = self.bias.take().unwrap_or_else(|| vec![0.0; outputs]);
         let moved = |o: usize| (f64::from(bias[o]) - f64::from(mean[o])) * factor(o) + f64::from(beta[o]);
         self.bias = Some((0..outputs).map(|o| moved(o) as f32).collect());
-        for index in 0..self.values.len() {
-            let output = self.output_of(index);
-            self.values[index] = (f64::from(self.values[index]) * factor(output)) as f32;
+        let (outputs, run) = (self.outputs(), self.run());
+        for (index, values) in self.values.chunks_mut(run).enumerate() {
+            let factor = factor(index % outputs);
+            values.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         }
         Some(self)
     }
@@ -54,10 +55,15 @@ impl Weights {
         self.dims[self.axis] as usize
     }
 
-    /// The output that weight `index` belongs to.
-    pub fn output_of(&self, index: usize) -> usize {
-        let inner: usize = self.dims[self.axis + 1..].iter().map(|&size| size as usize).product();
-        index / inner % self.outputs()
+    /// The weights in runs that belong to one output, each with that output, in their order.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let outputs = self.outputs();
+        self.values.chunks(self.run()).enumerate().map(move |(index, values)| (index % outputs, values))
+    }
+
+    /// How many weights of one output lie side by side.
+    fn run(&self) -> usize {
+        self.dims[self.axis + 1..].iter().map(|&size| size as usize).product()
     }
 }
 
