@@ -16,6 +16,7 @@ mod joined;
 mod labels;
 mod layers;
 mod models;
+mod operating;
 mod predicting;
 mod probing;
 mod reference;

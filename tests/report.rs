@@ -57,7 +57,7 @@ fn the_same_stores_give_the_same_bytes() {
     };
     let first = all("1");
     assert!(first == all("3"), "pages differ");
-    assert_eq!(first.1.len(), 12, "five figures twice and two tables");
+    assert_eq!(first.1.len(), 14, "six figures twice and two tables");
     let text = String::from_utf8(first.0).expect("UTF-8");
     assert!(
         text.contains("class=\"thumb t0\"") && text.contains("data:image/jpeg;base64,/9j/"),

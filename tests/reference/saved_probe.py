@@ -38,12 +38,16 @@ def main() -> None:
     classes = np.array(probe["classes"])
     if len(classes) == 2:
         said = np.hstack([np.zeros_like(said), said])
-    print((classes[said.argmax(1)] == listing.label).sum(), "of", len(listing))
+    odds = np.exp(said - said.max(axis=1, keepdims=True))
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    predicted = classes[said.argmax(1)]
+    if point := probe.get("operating_point"):
+        own = list(classes).index(point["class"])
+        predicted = np.where(expected[:, own] >= point["threshold"], classes[own], classes[1 - own])
+    print((predicted == listing.label).sum(), "of", len(listing))
     if len(sys.argv) > 3:
-        odds = np.exp(said - said.max(axis=1, keepdims=True))
-        expected = odds / odds.sum(axis=1, keepdims=True)
         written = pandas.read_csv(sys.argv[3])
-        assert (written.predicted == classes[said.argmax(1)]).all()
+        assert (written.predicted == predicted).all()
         print(np.abs(written[[f"probability of {name}" for name in classes]].to_numpy() - expected).max())
 
 

@@ -288,6 +288,20 @@ pub enum Error {
         /// What was asked.
         what: &'static str,
     },
+    /// An operating point of more than two classes.
+    #[error("an operating point parts two classes, and there are {classes}: evaluate a class against the rest")]
+    TwoClasses {
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A class with too few rows to promise how many of it are found.
+    #[error("{rows} rows of the class cannot promise this recall: use at least {least}, or ask for less")]
+    FewToFind {
+        /// Its rows to choose a threshold by.
+        rows: usize,
+        /// How many it takes.
+        least: usize,
+    },
     /// A choice between no layers.
     #[error("there is no layer to choose from: evaluate at least one")]
     NoLayer,

@@ -46,7 +46,8 @@ pub use evidence::tint;
 pub use figures::{Figure, figures};
 pub use model::{
     Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
-    LearningPoint, MapLayer, MapPoint, Picture, Provenance, Report, Scores, Skipped, Sprite, TapRow, Thumbnails,
+    LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped, Sprite,
+    TapRow, Thumbnails,
 };
 pub use page::page;
 pub use table::{Table, table};

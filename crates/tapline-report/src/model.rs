@@ -188,6 +188,9 @@ pub struct Layer {
     pub confusion: Confusion,
     /// Reliability of the probabilities: bins of equal width over 0 to 1.
     pub calibration: Vec<Bin>,
+    /// Of two classes, what it costs to find more of the rarer one; none of more classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roc: Option<Roc>,
     /// Wrong pictures, the surest first.
     pub mistakes: Vec<Picture>,
     /// Right pictures, the least sure first.
@@ -229,6 +232,32 @@ pub struct Bin {
     pub total: usize,
     /// 95 % interval of the share right, 0 to 1.
     pub interval: (f64, f64),
+}
+
+/// Of two classes, what it costs to find more of one: the receiver operating characteristic.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Roc {
+    /// The class to be found, by number.
+    pub class: usize,
+    /// Corners of the curve, from (0, 0) to (1, 1): share of the other class's pictures called so, share of its own.
+    pub curve: Vec<(f64, f64)>,
+    /// Some points near it, ascending in recall; empty where no threshold could be chosen without the pictures that are called.
+    pub points: Vec<OperatingPoint>,
+}
+
+/// A class of two, called from some probability of it on.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct OperatingPoint {
+    /// The share of its pictures that was to be found, 0 to 1.
+    pub wanted_recall: f64,
+    /// The probability from which on it is called, 0 to 1.
+    pub threshold: f64,
+    /// Pictures of the class called so.
+    pub recall: Accuracy,
+    /// Pictures of the other class called so.
+    pub specificity: Accuracy,
+    /// Pictures called so that are of the class; none where none is called.
+    pub precision: Option<Accuracy>,
 }
 
 /// One picture and what its probe said.

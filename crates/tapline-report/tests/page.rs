@@ -7,8 +7,8 @@ use std::path::Path;
 
 use tapline_report::{
     Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
-    LearningPoint, MapLayer, MapPoint, Picture, Provenance, Report, Scores, Skipped, Sprite, TapRow, Thumbnails,
-    figures, page, table,
+    LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped, Sprite,
+    TapRow, Thumbnails, figures, page, table,
 };
 
 const ATTACK: &str = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
@@ -83,6 +83,17 @@ fn layer(tap: usize, path: &str) -> Layer {
             Bin { probability: 0.6, correct: 10, total: 20, interval: (0.3, 0.7) },
             Bin { probability: 0.9, correct: 19, total: 20, interval: (0.8, 1.0) },
         ],
+        roc: has_map.then(|| Roc {
+            class: 0,
+            curve: vec![(0.0, 0.0), (0.0, 0.5), (0.25, 0.75), (1.0, 1.0)],
+            points: vec![OperatingPoint {
+                wanted_recall: 0.9,
+                threshold: 0.25,
+                recall: Accuracy { correct: 18, total: 20, accuracy: 0.9, interval: (0.7, 0.97) },
+                specificity: Accuracy { correct: 10, total: 20, accuracy: 0.5, interval: (0.3, 0.7) },
+                precision: None,
+            }],
+        }),
         mistakes: vec![Picture { evidence: has_map.then_some(evidence), ..picture(0, 1, Some(0)) }],
         hits: vec![picture(1, 1, None)],
         no_evidence: (!has_map).then(|| format!("{path} is pooled by max")),
@@ -229,7 +240,7 @@ fn of_too_many_lines_the_best_are_drawn() {
 fn every_figure_becomes_a_png_with_something_in_it() {
     let figures = figures(&report("cat"));
     let names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
-    assert_eq!(names, ["layers", "similarity", "learning", "confusion", "calibration", "map"]);
+    assert_eq!(names, ["layers", "similarity", "learning", "confusion", "calibration", "roc", "map"]);
     for figure in figures {
         let (png, unknown) = figure.png().expect("a PNG");
         assert!(unknown.iter().all(|&letter| letter == '🐈'), "{}: {unknown:?}", figure.name);

@@ -21,6 +21,7 @@ mod learning;
 mod missing;
 mod network;
 mod noted;
+mod operating;
 mod output;
 mod pipeline;
 mod plan;

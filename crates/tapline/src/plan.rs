@@ -165,6 +165,11 @@ impl Plan {
         Ok(Self { shuffles: Some(Shuffles { count: count.into(), test_share: share }), ..self })
     }
 
+    /// The plan of folds that take turns over the pictures that a probe to keep learns from.
+    pub fn learning(&self) -> Self {
+        Self { data: self.data.to_learn_from(), config: self.config.clone(), shuffles: None, control: false }
+    }
+
     /// How the pictures are parted into those learned from and those scored.
     pub fn splits(&self) -> Splits<'_> {
         match (&self.shuffles, &self.data.split) {

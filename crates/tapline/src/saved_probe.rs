@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tapline_core::{Bits, Decode, Dtype, FeatureSpace, ModelRef, Precision, Preprocess, Store, TapInfo, Views};
 use tapline_probe::{Probe, Standardisation, Transform};
 
+use crate::operating::OperatingPoint;
 use crate::output::{counted, quoted};
 use crate::replacement::Replacement;
 use crate::taps;
@@ -21,8 +22,9 @@ const MAX_BYTES: u64 = 1 << 30;
 /// What a probe's outputs are.
 #[derive(Debug, Clone)]
 pub enum Outputs {
-    /// Classes that exclude each other: one output, the log-odds of the second, for two; else one for each.
-    Classes(Vec<String>),
+    /// Classes that exclude each other: one output, the log-odds of the second, for two; else one for each. One of two may be
+    /// called from another probability than one half on.
+    Classes(Vec<String>, Option<OperatingPoint>),
     /// Labels that do not: the log-odds of each.
     Labels(Vec<String>),
     /// Numbers, in their own units.
@@ -33,14 +35,14 @@ impl Outputs {
     /// The classes, labels or targets.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::Classes(names) | Self::Labels(names) | Self::Targets(names) => names,
+            Self::Classes(names, _) | Self::Labels(names) | Self::Targets(names) => names,
         }
     }
 
     /// How many outputs the probe has.
     fn count(&self) -> usize {
         match self {
-            Self::Classes(names) if names.len() == 2 => 1,
+            Self::Classes(names, _) if names.len() == 2 => 1,
             _ => self.names().len(),
         }
     }
@@ -78,6 +80,9 @@ pub struct SavedProbe {
     labels: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<String>>,
+    /// From which probability on one of two classes is called; not written where the more probable one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operating_point: Option<OperatingPoint>,
     strength: f64,
     converged: bool,
     /// What is done to each row of features first: `l2` divides it by its Euclidean length, `sqrt` takes signed square roots,
@@ -118,6 +123,7 @@ pub fn write(
         classes: None,
         labels: None,
         targets: None,
+        operating_point: None,
         strength,
         converged,
         transform: probe.transform,
@@ -127,7 +133,10 @@ pub fn write(
         intercept: probe.intercept.to_vec(),
     };
     match outputs {
-        Outputs::Classes(names) => saved.classes = Some(names),
+        Outputs::Classes(names, point) => {
+            saved.classes = Some(names);
+            saved.operating_point = point;
+        }
         Outputs::Labels(names) => saved.labels = Some(names),
         Outputs::Targets(names) => saved.targets = Some(names),
     }
@@ -160,13 +169,22 @@ impl SavedProbe {
         let outputs = self.outputs().context("it has not one of classes, labels and targets")?;
         let (names, count) = (outputs.names(), outputs.count());
         ensure!(
-            names.len() >= if matches!(outputs, Outputs::Classes(_)) { 2 } else { 1 },
+            names.len() >= if matches!(outputs, Outputs::Classes(..)) { 2 } else { 1 },
             "it has {} alone",
             counted(names.len(), "name")
         );
         let mut seen = HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             bail!("it names {} twice", quoted(twice));
+        }
+        if let Some(OperatingPoint { class, wanted_recall, threshold }) = &self.operating_point {
+            let is_of_two = names.len() == 2 && matches!(outputs, Outputs::Classes(..)) && names.contains(class);
+            ensure!(is_of_two, "its operating point is not of one of two classes");
+            let is_share = |share: &f64| (0.0..=1.0).contains(share);
+            ensure!(
+                is_share(wanted_recall) && is_share(threshold),
+                "a number of its operating point is not between 0 and 1"
+            );
         }
         ensure!(
             self.intercept.len() == count && self.weights.iter().all(|row| row.len() == count),
@@ -189,7 +207,7 @@ impl SavedProbe {
     /// What the outputs are; none where not one of the three is there.
     pub fn outputs(&self) -> Option<Outputs> {
         match (&self.classes, &self.labels, &self.targets) {
-            (Some(names), None, None) => Some(Outputs::Classes(names.clone())),
+            (Some(names), None, None) => Some(Outputs::Classes(names.clone(), self.operating_point.clone())),
             (None, Some(names), None) => Some(Outputs::Labels(names.clone())),
             (None, None, Some(names)) => Some(Outputs::Targets(names.clone())),
             _ => None,

@@ -6,12 +6,14 @@ mod frame;
 mod layers;
 mod learning;
 mod map;
+mod roc;
 
 pub(crate) use calibration::calibration;
 pub(crate) use confusion::confusion;
 pub(crate) use layers::{layers, similarity};
 pub(crate) use learning::learning;
 pub(crate) use map::{SIDE as MAP_SIDE, class_series, map, place};
+pub(crate) use roc::roc;
 
 use std::collections::BTreeSet;
 
@@ -76,6 +78,7 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     if let Some(layer) = report.layers.first() {
         found.extend(confusion(report, layer));
         found.extend(calibration(report, layer));
+        found.extend(roc(report, layer));
     }
     if let Some(map_layer) = report.map.as_ref().and_then(|map| map.layers.first()) {
         found.extend(map(report, map_layer));

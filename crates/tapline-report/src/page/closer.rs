@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::{map, overview, shown_taps};
 use crate::escape::{html, name, shortened, shortened_to};
 use crate::evidence;
-use crate::figures::{calibration, confusion};
+use crate::figures::{calibration, confusion, roc};
 use crate::numbers::{count, percent};
-use crate::{Layer, Picture, Report};
+use crate::{Accuracy, Layer, Picture, Report};
 
 /// Nothing where nothing was looked at closely and nothing is mapped.
 pub(super) fn section(report: &Report) -> String {
@@ -63,6 +63,7 @@ fn panel(report: &Report, layer: &Layer, index: usize) -> String {
         out += "</div>\n";
     }
     out += "</div>\n";
+    out += &operating_part(report, layer);
     out += &evidence_part(layer);
     let galleries = [
         ("Most confident mistakes", "Wrong, and sure of it.", MISTAKE, &layer.mistakes),
@@ -129,6 +130,60 @@ fn evidence_part(layer: &Layer) -> String {
             html(&shortened_to(reason, 400))
         )
     })
+}
+
+/// What it costs to find more of a class of two: the curve, and points near it as a table.
+fn operating_part(report: &Report, layer: &Layer) -> String {
+    let (Some(curve), Some(found)) = (roc(report, layer), &layer.roc) else { return String::new() };
+    let class = name(report.class_name(found.class));
+    let diamonds = match found.points.is_empty() {
+        true => "",
+        false => "; diamonds are the points of the table",
+    };
+    let caption = format!(
+        "How many pictures of the class {class} are found, and how many false alarms that costs, for every probability from \
+         which on it is called. \
+         The circle is where the more probable class is called{diamonds}."
+    );
+    let curve = overview::figure(&curve, &caption);
+    let mut out = format!("<h3>Finding more of the class {class}</h3>\n<div class=\"pair\">\n<div>\n{curve}</div>\n");
+    if !found.points.is_empty() {
+        let heads = ["wanted", "called from", "found (recall)", "specificity", "precision"];
+        let heads: String = heads.iter().map(|head| format!("<th scope=\"col\" class=\"num\">{head}</th>")).collect();
+        let cell = |found: &Accuracy| {
+            format!(
+                "<td class=\"num\" title=\"{} of {}\">{} %<br><small>{} to {}</small></td>",
+                count(found.correct),
+                count(found.total),
+                percent(found.accuracy),
+                percent(found.interval.0),
+                percent(found.interval.1)
+            )
+        };
+        let rows: String = found
+            .points
+            .iter()
+            .map(|point| {
+                format!(
+                    "<tr><th scope=\"row\" class=\"num\">{} %</th><td class=\"num\" title=\"{}\">{:.3}</td>{}{}{}</tr>",
+                    percent(point.wanted_recall),
+                    point.threshold,
+                    point.threshold,
+                    cell(&point.recall),
+                    cell(&point.specificity),
+                    point.precision.as_ref().map_or("<td class=\"num\">–</td>".to_owned(), cell)
+                )
+            })
+            .collect();
+        out += &format!(
+            "<div><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Operating points\"><table><caption>By the \
+             probability from which {class} is called, which was chosen for each fold on the others; below, 95 % \
+             intervals</caption><thead><tr>{heads}</tr></thead>\
+             <tbody>{rows}</tbody></table></div>\n<p><code>tapline probe --recall</code> chooses a threshold for any share, and saves a probe that \
+             goes by it.</p></div>\n"
+        );
+    }
+    out + "</div>\n"
 }
 
 fn confusion_part(report: &Report, layer: &Layer) -> String {

@@ -1,6 +1,7 @@
 //! What is asked of probes: which taps, which protocol, which renderings.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 use tapline_probe::Solver;
@@ -84,6 +85,27 @@ pub struct DesignArgs {
     pub control: bool,
 }
 
+/// The share of a class's pictures that is to be found, typed as `CLASS=SHARE`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recall {
+    /// The class.
+    pub class: String,
+    /// The share, between 0 and 1.
+    pub share: f64,
+}
+
+impl FromStr for Recall {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let parted = typed.rsplit_once('=').and_then(|(class, share)| Some((class, share.parse::<f64>().ok()?)));
+        match parted {
+            Some((class, share)) if share > 0.0 && share < 1.0 => Ok(Self { class: class.to_owned(), share }),
+            _ => Err("give a class and a share of its pictures between 0 and 1, such as defective=0.95".to_owned()),
+        }
+    }
+}
+
 /// Arguments of `tapline probe`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Scores:
@@ -119,6 +141,7 @@ Examples:
   tapline probe birds.store --regression --target-table word-vectors.csv --target 'v*'
   tapline probe cells.store --tap head --save head.probe.json --json
   tapline probe cells.store --tap head --split --predictions head.csv
+  tapline probe cells.store --tap head --recall defective=0.95 --save head.probe.json
   tapline probe cells.store --tap blocks.10+blocks.11@mean+max+head
   tapline probe cells.store --tap head --shuffles 10 --test-share 0.25
   tapline probe cells.store --tap head --shots 1,2,5,10,30 --repeats 10")]
@@ -157,6 +180,10 @@ pub struct ProbeArgs {
     /// Draws for each number of --shots
     #[arg(long, value_name = "N", default_value_t = 10, requires = "shots", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
+    /// Find at least this share of a class's pictures, of two classes: choose the probability from which on it is called, and
+    /// show what that costs (recall, specificity, precision). A saved probe keeps it, and `predict` goes by it
+    #[arg(long, value_name = "CLASS=SHARE", conflicts_with_all = ["multi_label", "regression", "shuffles"])]
+    pub recall: Option<Recall>,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

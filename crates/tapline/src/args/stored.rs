@@ -97,7 +97,8 @@ must hold the taps of the probe, extracted in the same way.
 
 The CSV has a line for each picture of the listing: path, label, the columns below, and last
 skipped (why there are no features; the columns between are empty then):
-  of classes   predicted, and the probability of each class
+  of classes   predicted (the most probable, or what the probe's --recall calls), and the
+               probability of each class
   of labels    predicted (those above one half, parted by |), and the probability of each
   of numbers   a column \"predicted NAME\" for each
 Where pictures have labels, those of the probe's classes are compared with what it says, and those

@@ -17,6 +17,7 @@ use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs, Preprocessi
 use crate::commands::extract::of_taps;
 use crate::features::gathered;
 use crate::interrupt::Interrupt;
+use crate::operating::{OperatingPoint, probability};
 use crate::output::{count, counted, percent};
 use crate::reading::Sources;
 use crate::replacement::{Replacement, is_stdout};
@@ -49,6 +50,9 @@ struct Report {
     /// The classes or labels, with the pictures they were predicted for; none for numbers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     predicted: BTreeMap<String, usize>,
+    /// From which probability on one of two classes is predicted, where it is not the more probable one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operating_point: Option<OperatingPoint>,
     /// How the labels of the listing compare, where these are of the probe's classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     labelled: Option<Labelled>,
@@ -142,6 +146,10 @@ fn predicted(
         tap: format!("{} ({})", taps::names(&saved.taps), taps::poolings(&saved.taps)),
         pictures: sums.pictures,
         predicted: sums.predicted,
+        operating_point: match &outputs {
+            Outputs::Classes(_, point) => point.clone(),
+            Outputs::Labels(_) | Outputs::Targets(_) => None,
+        },
         labelled: (sums.known.total > 0).then(|| Labelled {
             correct: sums.known.correct,
             total: sums.known.total,
@@ -283,7 +291,7 @@ fn apply<W: Write>(
         let features = gathered(store, taps, &good)?;
         let features = ArrayView2::from_shape((good.len(), probe.weights.nrows()), &features)?;
         let said = match outputs {
-            Outputs::Classes(_) => probe.probabilities(features)?,
+            Outputs::Classes(..) => probe.probabilities(features)?,
             Outputs::Labels(_) => probabilities(probe.scores(features)?.view()),
             Outputs::Targets(_) => probe.scores(features)?,
         };
@@ -326,11 +334,11 @@ struct Sums<'a> {
 impl<'a> Sums<'a> {
     fn new(outputs: &'a Outputs) -> Self {
         let classes = match outputs {
-            Outputs::Classes(names) => names.iter().map(String::as_str).collect(),
+            Outputs::Classes(names, _) => names.iter().map(String::as_str).collect(),
             Outputs::Labels(_) | Outputs::Targets(_) => HashSet::new(),
         };
         let predicted = match outputs {
-            Outputs::Classes(names) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
+            Outputs::Classes(names, _) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
             Outputs::Targets(_) => BTreeMap::new(),
         };
         let (known, unknown) = (Score::default(), BTreeMap::new());
@@ -358,7 +366,7 @@ impl<'a> Sums<'a> {
 /// The columns of the table that the probe fills.
 fn headers(outputs: &Outputs) -> impl Iterator<Item = String> {
     let (first, what) = match outputs {
-        Outputs::Classes(_) | Outputs::Labels(_) => (Some("predicted".to_owned()), "probability of"),
+        Outputs::Classes(..) | Outputs::Labels(_) => (Some("predicted".to_owned()), "probability of"),
         Outputs::Targets(_) => (None, "predicted"),
     };
     first.into_iter().chain(outputs.names().iter().map(move |name| format!("{what} {name}")))
@@ -367,7 +375,7 @@ fn headers(outputs: &Outputs) -> impl Iterator<Item = String> {
 /// The columns that are shown.
 fn short_headers(outputs: &Outputs) -> Vec<String> {
     match outputs {
-        Outputs::Classes(_) => ["picture", "predicted", ">probability %"].map(str::to_owned).to_vec(),
+        Outputs::Classes(..) => ["picture", "predicted", ">probability %"].map(str::to_owned).to_vec(),
         Outputs::Labels(_) => ["picture", "predicted"].map(str::to_owned).to_vec(),
         Outputs::Targets(names) => {
             let names = names.iter().take(NUMBERS).map(|name| format!(">{}", output::cell(name)));
@@ -387,7 +395,7 @@ impl Said<'_> {
     fn cells(&self) -> Vec<String> {
         let numbers = self.said.iter().map(f64::to_string).collect();
         match self.outputs {
-            Outputs::Classes(_) | Outputs::Labels(_) => [vec![self.names().join("|")], numbers].concat(),
+            Outputs::Classes(..) | Outputs::Labels(_) => [vec![self.names().join("|")], numbers].concat(),
             Outputs::Targets(_) => numbers,
         }
     }
@@ -396,24 +404,39 @@ impl Said<'_> {
     fn short(&self) -> Vec<String> {
         let predicted = || output::cell(&self.names().join("|"));
         match self.outputs {
-            Outputs::Classes(_) => vec![predicted(), percent(self.said.fold(0.0, |highest, &p| highest.max(p)))],
+            Outputs::Classes(names, point) => {
+                vec![predicted(), percent(self.said[class_of(names, point.as_ref(), self.said)])]
+            }
             Outputs::Labels(_) => vec![predicted()],
             Outputs::Targets(_) => self.said.iter().take(NUMBERS).map(|number| format!("{number:.4}")).collect(),
         }
     }
 
-    /// The first of the most probable classes, or the labels whose probability is above one half.
+    /// The class, or the labels whose probability is above one half.
     fn names(&self) -> Vec<&str> {
         let said = self.said;
         match self.outputs {
-            Outputs::Classes(names) => {
-                vec![&names[(1..said.len()).fold(0, |best, class| if said[class] > said[best] { class } else { best })]]
-            }
+            Outputs::Classes(names, point) => vec![&names[class_of(names, point.as_ref(), said)]],
             Outputs::Labels(names) => {
                 names.iter().zip(said).filter(|(_, p)| **p > 0.5).map(|(name, _)| name.as_str()).collect()
             }
             Outputs::Targets(_) => Vec::new(),
         }
+    }
+}
+
+/// The first of the most probable classes, or with an operating point the class that this calls.
+fn class_of(names: &[String], point: Option<&OperatingPoint>, said: ArrayView1<'_, f64>) -> usize {
+    let wanted = point.and_then(|point| Some((names.iter().position(|name| *name == point.class)?, point.threshold)));
+    match wanted {
+        Some((class, threshold)) => {
+            if said[class] >= threshold {
+                class
+            } else {
+                1 - class
+            }
+        }
+        None => (1..said.len()).fold(0, |best, class| if said[class] > said[best] { class } else { best }),
     }
 }
 
@@ -445,6 +468,14 @@ fn render(report: &Report) -> String {
     }
     if !report.predicted.is_empty() {
         text += &format!("\nPredicted: {}\n", frequent(&report.predicted, SHOWN));
+    }
+    if let Some(OperatingPoint { class, wanted_recall, threshold }) = &report.operating_point {
+        text += &format!(
+            "A picture is {} where that has a probability of {} or more, by which {} % of them were to be found.\n",
+            output::short(class),
+            probability(*threshold),
+            percent(*wanted_recall)
+        );
     }
     if let Some(Labelled { correct, total, accuracy, interval: (low, high) }) = &report.labelled {
         text += &format!(

@@ -16,6 +16,7 @@ use crate::classes::{Class, LeftOut};
 use crate::control::{Control, sentence};
 use crate::features::Features;
 use crate::groups::{GroupSizes, Groups};
+use crate::operating::{self, Operated, OperatingPoint};
 use crate::output::{count, percent};
 use crate::plan::Plan;
 use crate::replacement::Replacement;
@@ -55,6 +56,9 @@ struct Report {
     folds: Vec<Fold>,
     /// Counts: true classes in rows, predicted ones in columns.
     confusion: Vec<Vec<usize>>,
+    /// From which probability on a class is called, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operating_point: Option<Operated>,
     /// Rules that learn nothing but where the training pictures are; empty where they were not asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     baselines: Vec<BaselineScore>,
@@ -89,6 +93,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     let plan = Plan::of(store.listing(), &args.protocol)?.with_design(&args.design)?;
     let data = &plan.data;
     let shots = shots::check(args, &plan)?;
+    let wanted = operating::check(args.recall.as_ref(), &plan)?;
     let bar = progress::bar("probing", plan.fits()?, "fits");
     let (mut file, predictions) = outputs(args)?;
     let scored = score_taps(&store, &taps, &plan, &|| bar.inc(1))?;
@@ -96,6 +101,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let shots = shots.map(|shots| FewShots::of(&store, &taps, (&shots, &plan))).transpose()?;
     let evaluation = &scored.evaluation;
+    let operated = wanted.map(|wanted| Operated::of(&store, (&taps, &plan), evaluation, wanted)).transpose()?;
     let baselines = if args.baselines { baselines::score(&store, &taps, (&plan, evaluation))? } else { Vec::new() };
     let folds = evaluation.folds.iter().enumerate().map(|(index, fold)| Fold {
         strength: fold.choice.c,
@@ -115,6 +121,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         scores: Scores::of(evaluation, control, &plan),
         folds: folds.collect(),
         confusion: evaluation.confusion().outer_iter().map(|row| row.to_vec()).collect(),
+        operating_point: operated,
         baselines,
         shots,
         fits: evaluation.fits,
@@ -128,7 +135,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         protocol: plan.config.clone(),
     };
     if let Some(file) = file.as_mut() {
-        save(file, &store, &taps, &plan)?;
+        let point = report.operating_point.as_ref().map(|operated| operated.point.clone());
+        save(file, (&store, &taps), &plan, point)?;
     }
     if let Some(predictions) = &predictions {
         predictions::write(predictions, &store, &plan, evaluation)?;
@@ -148,13 +156,18 @@ pub fn outputs(args: &ProbeArgs) -> anyhow::Result<(Option<Replacement>, Option<
     Ok((create(&args.save, "json")?, create(&args.predictions, "csv")?))
 }
 
-fn save(file: &mut Replacement, store: &Store, taps: &[usize], plan: &Plan) -> anyhow::Result<()> {
+fn save(
+    file: &mut Replacement,
+    (store, taps): (&Store, &[usize]),
+    plan: &Plan,
+    point: Option<OperatingPoint>,
+) -> anyhow::Result<()> {
     let data = plan.data.to_learn_from();
     let features = Features::of(store, taps, (&data, plan.config.max_bytes))?;
     let bar = progress::bar("fitting the probe to keep", plan.config.holdout_fits()?, "fits");
     let FinalFit { fit, choice, .. } = features.with(|rows| fit_final(&plan.config, rows, &|| bar.inc(1)))?;
     bar.finish_and_clear();
-    let outputs = Outputs::Classes(data.names.clone());
+    let outputs = Outputs::Classes(data.names.clone(), point);
     saved_probe::write(file, (store, taps), (&fit.probe, outputs), (choice.c, fit.converged))
 }
 
@@ -212,6 +225,7 @@ fn render(report: &Report) -> String {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         text += &format!("\n{}", output::table(&headers, rows));
     }
+    text += &report.operating_point.as_ref().map_or(String::new(), Operated::text);
     if !report.baselines.is_empty() {
         text += &baselines::table(&report.baselines);
     }

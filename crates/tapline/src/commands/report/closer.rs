@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use tapline_probe::{CALIBRATION_BINS, Evaluation, calibration_bin};
-use tapline_report::{Bin, Confused, Confusion, Layer, Picture, Report};
+use tapline_probe::{CALIBRATION_BINS, Evaluation, calibration_bin, roc};
+use tapline_report::{Bin, Confused, Confusion, Layer, OperatingPoint, Picture, Report, Roc};
 
+use super::probed::plain;
 use super::thumbnails::Wanted;
 use crate::accuracy::Accuracy;
+use crate::operating::Operated;
+use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::stores::Stores;
 
@@ -17,6 +20,8 @@ const MATRIX: usize = 20;
 /// Pairs of classes and pictures of each kind that are shown.
 const PAIRS: usize = 20;
 const PICTURES: usize = 12;
+/// Shares of a class to be found that are looked at, where there are pictures enough.
+const RECALLS: &[f64] = &[0.8, 0.9, 0.95, 0.99];
 
 /// Taps worth a closer look: the best, those that were joined, the top of its network, best and top of the others, the shallowest
 /// of its network.
@@ -61,6 +66,7 @@ pub fn layers(report: &Report, shown: &[usize], scored: &Probes, stores: &Stores
                 tap,
                 confusion: confusion(evaluation, report.classes.len()),
                 calibration: calibration(evaluation, scored),
+                roc: found_at_a_price(evaluation, &scored.plan),
                 mistakes: pictures(evaluation, scored, stores, (false, wanted)),
                 hits: pictures(evaluation, scored, stores, (true, wanted)),
                 no_evidence: None,
@@ -96,6 +102,27 @@ fn calibration(evaluation: &Evaluation, scored: &Probes) -> Vec<Bin> {
         Bin { correct, total, interval, probability: sum / total as f64 }
     };
     inside.into_iter().map(bin).collect()
+}
+
+/// Of two classes, what it costs to find more of the rarer one.
+fn found_at_a_price(evaluation: &Evaluation, plan: &Plan) -> Option<Roc> {
+    let sizes = plan.data.sizes();
+    let class = if sizes.first() < sizes.get(1) { 0 } else { 1 };
+    let curve = roc(evaluation, class).ok()?;
+    // By a split or shuffles, thresholds would be chosen by the pictures that they call.
+    let recalls = if plan.data.split.is_none() && plan.shuffles.is_none() { RECALLS } else { &[] };
+    let points = recalls.iter().filter_map(|&recall| {
+        let Operated { point, recall, specificity, precision, .. } =
+            Operated::across((evaluation, plan), (class, recall)).ok()?;
+        Some(OperatingPoint {
+            wanted_recall: point.wanted_recall,
+            threshold: point.threshold,
+            recall: plain(&recall),
+            specificity: plain(&specificity),
+            precision: precision.as_ref().map(plain),
+        })
+    });
+    Some(Roc { class, curve, points: points.collect() })
 }
 
 /// Positions among the scored pictures of those in a gallery: right ones, the least sure first, or wrong ones, the surest first.

@@ -134,7 +134,7 @@ fn notes(probes: &Probes, stores: &Stores) -> Vec<String> {
 }
 
 /// An accuracy in the words of the report.
-fn plain(found: &Accuracy) -> tapline_report::Accuracy {
+pub fn plain(found: &Accuracy) -> tapline_report::Accuracy {
     tapline_report::Accuracy {
         correct: found.correct,
         total: found.total,
