@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::util::{Scratch, extract, python, ran, root, run, tapline};
+use crate::util::{Scratch, extract, made, python, ran, root, run, tapline};
 
 /// Of probabilities: probes are fitted again in another batch, and maps are averaged in another order.
 const EVIDENCE_TOLERANCE: f64 = 2e-3;
@@ -348,4 +348,28 @@ fn the_page_works_in_a_browser() {
         }
         _ => drop(tested.ok()),
     }
+}
+
+/// The page says the same as `advise`.
+#[test]
+fn a_report_marks_the_field_of_the_table_that_advise_names() {
+    let scratch = Scratch::new();
+    let store = made(&scratch, "made", &["--rows", "240", "--taps", "3", "--columns", "8"]);
+    let page = scratch.text("report.html");
+    let report = run(tapline(&["report", &store, "--out", &page, "--json"])).json();
+    let advice = run(tapline(&["advise", &store, "--json"])).json();
+    let field = &report["field"];
+    let cells = [("little", 0), ("a-lot", 1)].iter().flat_map(|&(data, row)| {
+        [("similar", 0), ("different", 1)]
+            .map(|(similarity, column)| (data, similarity, field["may_be"][row][column].clone()))
+    });
+    for (data, similarity, may_be) in cells {
+        let recipes = advice["recipes"].as_array().expect("recipes");
+        let is_named = recipes.iter().any(|recipe| recipe["data"] == data && recipe["similarity"] == similarity);
+        assert_eq!(may_be, is_named, "{data} {similarity}");
+    }
+    let layer = format!("Layer: {}", advice["recommended"]["name"].as_str().expect("a layer"));
+    assert_eq!(field["evidence"][0][0], layer.as_str());
+    let html = fs::read_to_string(&page).expect("a page");
+    assert!(html.contains(&layer) && html.contains("<h2 id=\"field-h\">What to do</h2>"), "{layer}");
 }

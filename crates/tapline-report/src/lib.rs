@@ -45,9 +45,9 @@ pub use escape::{line, shortened, shortened_to};
 pub use evidence::tint;
 pub use figures::{Figure, figures};
 pub use model::{
-    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
-    LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped, Sprite,
-    TapRow, Thumbnails,
+    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Field, Layer, LearningCurve,
+    LearningFit, LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped,
+    Sprite, TapRow, Thumbnails,
 };
 pub use page::page;
 pub use table::{Table, table};

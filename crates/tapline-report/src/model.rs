@@ -13,6 +13,8 @@ pub struct Report {
     pub title: String,
     /// What was found, in a few sentences.
     pub verdict: Vec<String>,
+    /// Which field of the table of transfer learning the pictures are in; none where nothing was probed.
+    pub field: Option<Field>,
     /// What a reader must know to trust it: pictures left out, copies, fits that did not converge.
     pub notes: Vec<String>,
     /// Pictures scored, or mapped where nothing was probed.
@@ -45,6 +47,20 @@ pub struct Report {
     pub thumbnails: Thumbnails,
     /// Where everything comes from.
     pub provenance: Provenance,
+}
+
+/// Which field of the table of transfer learning the pictures are in, and why: rows by the amount of data (little, quite a lot),
+/// columns by likeness to the pretraining set (similar, very different).
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Field {
+    /// The field in words; where it may be several, they are to follow.
+    pub sentence: String,
+    /// Whether it may be this one `[row][column]`.
+    pub may_be: [[bool; 2]; 2],
+    /// What the table says to do `[row][column]`.
+    pub recipes: [[String; 2]; 2],
+    /// The layer to use and the evidence of each axis: a heading, and sentences.
+    pub evidence: Vec<(String, Vec<String>)>,
 }
 
 /// One network with one preprocessing.
@@ -370,6 +386,18 @@ pub struct Skipped {
     pub path: String,
     /// Why.
     pub reason: String,
+}
+
+impl Field {
+    /// Whether it is one field of the four.
+    pub fn is_certain(&self) -> bool {
+        self.may_be.iter().flatten().filter(|may_be| **may_be).count() == 1
+    }
+
+    /// The sentence, to its end.
+    pub fn text(&self) -> String {
+        format!("Field of the table: {}{}", self.sentence, if self.is_certain() { "." } else { " those marked." })
+    }
 }
 
 impl Report {

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use tapline_report::{
-    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Layer, LearningCurve, LearningFit,
-    LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped, Sprite,
-    TapRow, Thumbnails, figures, page, table,
+    Accuracy, Backbone, Bin, Comparison, Confused, Confusion, Evidence, FeatureMap, Field, Layer, LearningCurve,
+    LearningFit, LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped,
+    Sprite, TapRow, Thumbnails, figures, page, table,
 };
 
 const ATTACK: &str = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
@@ -114,6 +114,12 @@ fn report(name: &str) -> Report {
     let mut report = Report {
         title: format!("A report on {name}"),
         verdict: vec!["The deep tap is best.".to_owned(), "Expect 80 %.".to_owned()],
+        field: Some(Field {
+            sentence: "little data; how similar is uncertain, so one of".to_owned(),
+            may_be: [[true, true], [false, false]],
+            recipes: [["the top", "a stage"], ["few layers", "more layers"]].map(|row| row.map(str::to_owned)),
+            evidence: vec![(format!("Layer: {name}"), vec![format!("{name} is right.")])],
+        }),
         notes: vec![format!("{name} was left out.")],
         training: None,
         pictures: 40,

@@ -5,7 +5,7 @@ use crate::figures::{Figure, layers, learning, similarity};
 use crate::numbers::{count, counted, interval, percent};
 use crate::svg::Svg;
 use crate::table::{Cell, Column, table};
-use crate::{Report, TapRow};
+use crate::{Field, Report, TapRow};
 
 /// Title, verdict, key figures, notes, contents.
 pub(super) fn header(report: &Report) -> String {
@@ -68,6 +68,9 @@ fn key_figures(report: &Report) -> String {
 
 fn contents(report: &Report) -> String {
     let mut entries = Vec::new();
+    if report.field.is_some() {
+        entries.push(("field", "What to do"));
+    }
     if report.is_probed() {
         entries.push(("depth", "By depth"));
     }
@@ -86,9 +89,9 @@ fn contents(report: &Report) -> String {
     format!("<nav aria-label=\"Contents\"><ul>{links}</ul></nav>\n")
 }
 
-/// Layer curve, table and learning curve.
+/// The table of transfer learning with the pictures' field, layer curve, table and learning curve.
 pub(super) fn sections(report: &Report) -> String {
-    let mut out = String::new();
+    let mut out = report.field.as_ref().map_or(String::new(), fields);
     if let Some(curve) = layers(report) {
         out += "<section id=\"depth\" aria-labelledby=\"depth-h\">\n<h2 id=\"depth-h\">By depth</h2>\n";
         out += &figure(
@@ -116,6 +119,42 @@ pub(super) fn sections(report: &Report) -> String {
         out += "</section>\n";
     }
     out
+}
+
+/// Rows and columns of the table of transfer learning.
+const AMOUNTS: [&str; 2] = ["little data", "quite a lot of data"];
+const LIKENESSES: [&str; 2] = ["similar to the pretraining set", "very different from it"];
+
+/// The table with the fields marked that the pictures may be in, and why.
+fn fields(field: &Field) -> String {
+    let cell = |(&may_be, recipe): (&bool, &String)| match may_be {
+        true => {
+            let tag = if field.is_certain() { "your pictures" } else { "maybe" };
+            format!("<td class=\"mine\"><span class=\"tag\">{tag}</span> {}</td>", html(recipe))
+        }
+        false => format!("<td>{}</td>", html(recipe)),
+    };
+    let heads: String = LIKENESSES.iter().map(|text| format!("<th scope=\"col\">{text}</th>")).collect();
+    let rows: String = AMOUNTS
+        .iter()
+        .zip(field.may_be.iter().zip(&field.recipes))
+        .map(|(amount, (may_be, recipes))| {
+            let cells: String = may_be.iter().zip(recipes).map(cell).collect();
+            format!("<tr><th scope=\"row\">{amount}</th>{cells}</tr>")
+        })
+        .collect();
+    let mut out = format!(
+        "<section id=\"field\" aria-labelledby=\"field-h\">\n<h2 id=\"field-h\">What to do</h2>\n<p>{}</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table of transfer learning\"><table \
+         class=\"fields\"><caption>Transfer learning by the amount of data and its likeness to the pretraining set (Stanford's \
+         course CS231n)</caption><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>\n",
+        html(&field.text())
+    );
+    for (heading, lines) in &field.evidence {
+        let lines: String = lines.iter().map(|line| format!("<li>{}</li>", html(line))).collect();
+        let list = if lines.is_empty() { lines } else { format!("<ul>{lines}</ul>\n") };
+        out += &format!("<h3>{}</h3>\n{list}", html(heading));
+    }
+    out + "</section>\n"
 }
 
 /// A drawing with its caption, which is HTML.

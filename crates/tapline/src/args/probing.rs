@@ -245,6 +245,9 @@ pub struct CompareArgs {
     pub compared: ComparedArgs,
 }
 
+/// Points of accuracy that the layer `advise` names may lose against the best, unless said otherwise.
+pub const MAX_LOSS: f64 = 2.0;
+
 /// Arguments of `tapline advise`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "The table (Stanford's course CS231n):
@@ -276,7 +279,7 @@ Examples:
 pub struct AdviseArgs {
     /// Name a layer only if it loses at most so many points of accuracy against the best, by the 95 % interval of its loss; 100 to
     /// name any that is not shown to be worse
-    #[arg(long, value_name = "POINTS", value_parser = points, default_value = "2")]
+    #[arg(long, value_name = "POINTS", value_parser = points, default_value_t = MAX_LOSS)]
     pub max_loss: f64,
     /// Print JSON
     #[arg(long)]

@@ -8,6 +8,8 @@ pub mod likeness;
 mod recipes;
 mod words;
 
+pub use words::field;
+
 use serde::Serialize;
 
 use self::amount::Amount;
@@ -33,6 +35,24 @@ struct Advice {
     pictures: usize,
     classes: usize,
     left_out: LeftOut,
+    #[serde(flatten)]
+    found: Found,
+    /// The probes on shuffled labels; none where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    controls: Vec<Control>,
+    /// What was probed, and how.
+    #[serde(skip)]
+    heading: String,
+    /// What a reader must know to trust the scores: fits that did not converge, a strength at the grid's edge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// Commands to type next.
+    next: Vec<String>,
+}
+
+/// The field of the table and the layer to use, with the evidence.
+#[derive(Debug, Serialize)]
+pub struct Found {
     /// Little or a lot of data.
     data: Amount,
     /// How like the pretraining set's the pictures are, all networks together.
@@ -48,17 +68,31 @@ struct Advice {
     /// What that guess is called.
     #[serde(skip)]
     guess: &'static str,
-    /// The probes on shuffled labels; none where they were not asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    controls: Vec<Control>,
-    /// What was probed, and how.
-    #[serde(skip)]
-    heading: String,
-    /// What a reader must know to trust the scores: fits that did not converge, a strength at the grid's edge.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-    /// Commands to type next.
-    next: Vec<String>,
+}
+
+impl Found {
+    /// What the probes and the stores say; the layer to use loses at most `max_loss` points by its interval.
+    pub fn of(stores: &Stores, probes: &Probes, max_loss: f64) -> anyhow::Result<Self> {
+        let comparison = &probes.comparison;
+        let recommended = Recommended::of(stores, comparison, max_loss / 100.0);
+        let data = Amount::of(stores, probes, tap_of(recommended.as_ref(), probes))?;
+        let evidence = likeness::of_all(stores, probes)?;
+        let similarity = likeness::together(&evidence);
+        Ok(Self {
+            recipes: recipes::of_cell(data.reading, similarity),
+            data,
+            similarity,
+            evidence,
+            recommended,
+            guess_p: comparison.guess_p,
+            guess: comparison.guess_words(),
+        })
+    }
+}
+
+/// The tap to use, or where none can be recommended the one with most right pictures.
+fn tap_of(recommended: Option<&Recommended>, probes: &Probes) -> usize {
+    recommended.map_or(probes.comparison.verdict.leader, |found| found.tap)
 }
 
 pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
@@ -71,31 +105,20 @@ pub fn run(args: &AdviseArgs) -> anyhow::Result<Outcome> {
 }
 
 fn advice((stores, args): (&Stores, &AdviseArgs), probes: &Probes) -> anyhow::Result<Advice> {
-    let comparison = &probes.comparison;
-    let recommended = Recommended::of(stores, comparison, args.max_loss / 100.0);
-    let tap = recommended.as_ref().map_or(comparison.verdict.leader, |found| found.tap);
-    let data = Amount::of(stores, probes, tap)?;
-    let evidence = likeness::of_all(stores, probes)?;
-    let similarity = likeness::together(&evidence);
-    let recipes = recipes::of_cell(data.reading, similarity);
+    let found = Found::of(stores, probes, args.max_loss)?;
+    let Found { recommended, recipes, data, .. } = &found;
     let typed: Vec<String> = stores.stores.iter().map(|store| store.dir().display().to_string()).collect();
     Ok(Advice {
-        warnings: warnings(probes, tap),
-        next: recipes::next((stores, &args.compared), comparison, (recommended.as_ref(), &recipes, &data)),
+        warnings: warnings(probes, tap_of(recommended.as_ref(), probes)),
+        next: recipes::next((stores, &args.compared), &probes.comparison, (recommended.as_ref(), recipes, data)),
         stores: typed,
         models: stores.names(),
         pictures: probes.plan.data.rows.len(),
         classes: probes.plan.data.names.len(),
         left_out: probes.plan.data.left_out.clone(),
-        data,
-        similarity,
-        evidence,
-        recipes,
-        recommended,
-        guess_p: comparison.guess_p,
-        guess: comparison.guess_words(),
         controls: probes.controls.iter().flatten().cloned().collect(),
         heading: heading(stores, &probes.plan),
+        found,
     })
 }
 

@@ -1,9 +1,9 @@
 //! The advice as text.
 
-use super::Advice;
 use super::amount::{self, Amount};
 use super::likeness::{self, Likeness};
-use super::recipes::Recommended;
+use super::recipes::{self, Recommended};
+use super::{Advice, Found};
 use crate::comparison::p_text;
 use crate::control::sentence;
 use crate::output::{count, counted, percent, points};
@@ -12,25 +12,23 @@ use crate::output::{count, counted, percent, points};
 const WIDTH: usize = 100;
 
 pub fn render(advice: &Advice) -> String {
-    let mut text = format!("{}\n\n{}\n", advice.heading, cell(advice));
-    for recipe in &advice.recipes {
+    let found = &advice.found;
+    let mut text = format!("{}\n\nField of the table: {}\n", advice.heading, cell(found));
+    for recipe in &found.recipes {
         let today = if recipe.supported { "Tapline does this today" } else { "Tapline does not do this yet" };
-        let which = if advice.recipes.len() > 1 {
+        let which = if found.recipes.len() > 1 {
             format!("{}, {}: ", amount_words(recipe.data), likeness_words(recipe.similarity))
         } else {
             String::new()
         };
         text += &item(&format!("{which}{} ({today}).", recipe.text));
     }
-    if advice.recipes.iter().all(|recipe| !recipe.supported) {
+    if found.recipes.iter().all(|recipe| !recipe.supported) {
         text += &item("Until then a linear classifier on the layer below is the baseline to beat.");
     }
-    text += &layer(advice);
-    text += &format!("\nHow much data: {}\n", amount_words(advice.data.reading));
-    amount(&advice.data).iter().for_each(|line| text += &item(line));
-    for network in &advice.evidence {
-        text += &format!("\nHow similar, seen by {}: {}\n", network.model, likeness_words(network.reading));
-        likeness(network).iter().for_each(|line| text += &item(line));
+    for (heading, lines) in evidence(found) {
+        text += &format!("\n{heading}\n");
+        lines.iter().for_each(|line| text += &item(line));
     }
     text += &control(advice);
     if !advice.warnings.is_empty() {
@@ -42,6 +40,41 @@ pub fn render(advice: &Advice) -> String {
     text + &advice.left_out.sentence()
 }
 
+/// The same for the page of a report.
+pub fn field(found: &Found) -> tapline_report::Field {
+    let cells = [amount::Reading::Little, amount::Reading::ALot]
+        .map(|data| [likeness::Reading::Similar, likeness::Reading::Different].map(|similarity| (data, similarity)));
+    let is_mine =
+        |(data, similarity)| found.recipes.iter().any(|recipe| recipe.data == data && recipe.similarity == similarity);
+    let text = |(data, similarity)| {
+        let recipes = recipes::of_cell(data, similarity);
+        recipes.first().map_or(String::new(), |recipe| {
+            format!("{}{}", recipe.text, if recipe.supported { "" } else { " (not yet done by Tapline)" })
+        })
+    };
+    let mut evidence = evidence(found);
+    if found.recommended.is_some() && found.recipes.iter().all(|recipe| !recipe.supported) {
+        evidence[0].1.push("Until Tapline finetunes, a linear classifier on it is the baseline to beat.".to_owned());
+    }
+    tapline_report::Field {
+        sentence: cell(found),
+        may_be: cells.map(|row| row.map(is_mine)),
+        recipes: cells.map(|row| row.map(text)),
+        evidence,
+    }
+}
+
+/// The layer to use and both axes, each with a heading.
+fn evidence(found: &Found) -> Vec<(String, Vec<String>)> {
+    let amount_of = (format!("How much data: {}", amount_words(found.data.reading)), amount(&found.data));
+    let mut parts = vec![layer(found), amount_of];
+    parts.extend(found.evidence.iter().map(|network| {
+        let reading = likeness_words(network.reading);
+        (format!("How similar, seen by {}: {reading}", network.model), likeness(network))
+    }));
+    parts
+}
+
 /// What probes on shuffled labels found, where that was asked for.
 fn control(advice: &Advice) -> String {
     let controls: Vec<_> = advice.controls.iter().collect();
@@ -51,18 +84,14 @@ fn control(advice: &Advice) -> String {
     }
 }
 
-/// The field of the table in a sentence.
-fn cell(advice: &Advice) -> String {
-    let (data, similarity) = (amount_words(advice.data.reading), likeness_words(advice.similarity));
-    match (advice.data.reading, advice.similarity) {
-        (amount::Reading::Uncertain, likeness::Reading::Uncertain) => {
-            "Field of the table: uncertain on both axes, so any of".to_owned()
-        }
-        (amount::Reading::Uncertain, _) => {
-            format!("Field of the table: {similarity}; how much data is uncertain, so one of")
-        }
-        (_, likeness::Reading::Uncertain) => format!("Field of the table: {data}; how similar is uncertain, so one of"),
-        _ => format!("Field of the table: {data}, {similarity}"),
+/// The field of the table in a sentence; where it is not certain, the fields it may be are to follow.
+fn cell(found: &Found) -> String {
+    let (data, similarity) = (amount_words(found.data.reading), likeness_words(found.similarity));
+    match (found.data.reading, found.similarity) {
+        (amount::Reading::Uncertain, likeness::Reading::Uncertain) => "uncertain on both axes, so any of".to_owned(),
+        (amount::Reading::Uncertain, _) => format!("{similarity}; how much data is uncertain, so one of"),
+        (_, likeness::Reading::Uncertain) => format!("{data}; how similar is uncertain, so one of"),
+        _ => format!("{data}, {similarity}"),
     }
 }
 
@@ -82,24 +111,21 @@ fn likeness_words(reading: likeness::Reading) -> &'static str {
     }
 }
 
-fn layer(advice: &Advice) -> String {
-    let Some(found) = &advice.recommended else {
-        return format!(
-            "\nLayer: none can be recommended: no tap is significantly better than {} (p = {}).\n",
-            advice.guess,
-            p_text(advice.guess_p)
-        );
+fn layer(found: &Found) -> (String, Vec<String>) {
+    let (guess, p) = (found.guess, found.guess_p);
+    let Some(found) = &found.recommended else {
+        let why = format!("no tap is significantly better than {guess} (p = {})", p_text(p));
+        return (format!("Layer: none can be recommended: {why}."), Vec::new());
     };
     let Recommended { name, best, .. } = found;
-    let mut text = format!("\nLayer: {name}\n");
-    text += &item(&format!(
+    let what = format!(
         "{} % of the pictures right, with {} % of the network's arithmetic ({} multiply-adds) and {}.",
         percent(found.accuracy),
         percent(found.cost_share),
         millions(found.multiply_adds),
         counted(found.features, "feature")
-    ));
-    text += &item(&match (name == best, &found.cheaper) {
+    );
+    let against = match (name == best, &found.cheaper) {
         (true, None) => "It is the best of all, and none cheaper is as good.".to_owned(),
         (true, Some(_)) => "It is the best of all.".to_owned(),
         (false, _) => format!(
@@ -107,19 +133,19 @@ fn layer(advice: &Advice) -> String {
             percent(found.best_accuracy),
             interval(found.loss, " more", found.loss_interval)
         ),
-    });
-    if let Some(cheaper) = &found.cheaper {
-        text += &item(&format!(
+    };
+    let cheaper = found.cheaper.as_ref().map(|cheaper| {
+        format!(
             "Cheaper and not shown to be worse: {}, with {} % of its network's arithmetic ({} multiply-adds). It loses {} \
-             against the best, so that more than {} points are not ruled out; --max-loss 100 names it.",
+             against the best, so that more than {} points are not ruled out; tapline advise --max-loss 100 names it.",
             cheaper.name,
             percent(cheaper.cost_share),
             millions(cheaper.multiply_adds),
             interval(cheaper.loss, "", cheaper.loss_interval),
             points(found.max_loss)
-        ));
-    }
-    text
+        )
+    });
+    (format!("Layer: {name}"), [what, against].into_iter().chain(cheaper).collect())
 }
 
 /// `63 million`.

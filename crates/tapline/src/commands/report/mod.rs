@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use tapline_report::{Report, figures, page, table};
+use tapline_report::{Field, Report, figures, page, table};
 
 use self::probed::Probed;
 use self::thumbnails::Files;
@@ -95,7 +95,9 @@ fn write_figures(folder: &Path, report: &Report) -> anyhow::Result<usize> {
 }
 
 fn summary(args: &ReportArgs, report: &Report, (size, written): (Option<usize>, Option<usize>)) -> String {
-    let mut text: String = report.verdict.iter().chain(&report.notes).map(|line| format!("{line}\n")).collect();
+    let field = report.field.as_ref().filter(|field| field.is_certain()).map(Field::text);
+    let lines = report.verdict.iter().chain(&field).chain(&report.notes);
+    let mut text: String = lines.map(|line| format!("{line}\n")).collect();
     if let (Some(out), Some(size)) = (&args.out, size) {
         text += &format!("Written: {} ({:.1} MB)\n", out.display(), size as f64 / 1e6);
     }

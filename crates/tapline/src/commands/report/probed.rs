@@ -7,9 +7,10 @@ use tapline_report::{Comparison, Report, Scores};
 
 use super::verdict;
 use crate::accuracy::{Accuracy, Interval};
+use crate::args::MAX_LOSS;
 use crate::args::{ComparedArgs, ProtocolArgs};
 use crate::classes::Labelled;
-use crate::commands::advise::likeness;
+use crate::commands::advise::{Found, field, likeness};
 use crate::commands::compare::usual_strength;
 use crate::learning;
 use crate::output::{counted, percent};
@@ -81,6 +82,7 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     report.expected = Some(plain(&expected));
     report.verdict = verdict::with_probes(probes, report)?;
     report.notes = notes(probes, stores);
+    report.field = Some(field(&Found::of(stores, probes, MAX_LOSS)?));
     let shifts = likeness::shifts(stores, probes)?;
     if shifts.iter().any(Option::is_some) {
         report.similarity = Some(SIMILARITY.to_owned());
