@@ -87,7 +87,7 @@ fn a_threshold_for_a_split_is_chosen_on_its_training_pictures() {
         let mut table = "path,label,split\n".to_owned();
         for (class, seed) in ["dark", "light"].iter().flat_map(|class| (0..9).map(move |seed| (class, seed))) {
             let part = if seed < 6 { "train" } else { "test" };
-            if parts.contains(&part) {
+            if parts.contains(&part) || parts.contains(class) {
                 table += &format!("pictures/{class}/{seed}.png,{class},{part}\n");
             }
         }
@@ -104,6 +104,9 @@ fn a_threshold_for_a_split_is_chosen_on_its_training_pictures() {
     let of_training = point(&list("train.csv", &["train"]), &[]);
     assert_eq!(of_split["threshold"], of_training["threshold"]);
     assert_eq!((&of_split["recall"]["total"], &of_split["specificity"]["total"]), (&3.into(), &3.into()));
+    // Where no picture of a class is scored, nothing is said of it.
+    let of_dark = point(&list("dark.csv", &["train", "dark"]), &["--split"]);
+    assert_eq!((&of_dark["recall"]["total"], &of_dark["specificity"]), (&3.into(), &Value::Null));
 }
 
 #[test]

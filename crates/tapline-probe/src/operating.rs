@@ -9,7 +9,8 @@ use crate::{Error, Evaluation};
 ///
 /// Of the class's `n` scored rows the k-th highest probability of it, `k = ⌈(n + 1) · recall⌉`: a new row of the class,
 /// exchangeable with these, has at least as high a one with a chance of at least `recall` (the split conformal bound; Lei,
-/// G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-free predictive inference for regression", JASA 2018).
+/// G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-free predictive inference for regression", JASA 2018). Rows of one group
+/// count one by one; where groups differ, less may be found in a new one.
 ///
 /// # Errors
 /// [`Error::TwoClasses`] for an evaluation of more than two, [`Error::FewToFind`] where `n` is too small to promise it.

@@ -34,10 +34,10 @@ pub struct Operated {
     /// Whether the threshold was chosen on training pictures alone; else that of each fold on the other folds.
     #[serde(skip)]
     is_split: bool,
-    /// Pictures of the class that are called so (sensitivity).
-    pub recall: Accuracy,
-    /// Pictures of the other class that are called so.
-    pub specificity: Accuracy,
+    /// Pictures of the class that are called so (sensitivity); none where none was scored.
+    pub recall: Option<Accuracy>,
+    /// Pictures of the other class that are called so; none where none was scored.
+    pub specificity: Option<Accuracy>,
     /// Pictures called so that are of the class; none where none is called.
     pub precision: Option<Accuracy>,
 }
@@ -95,7 +95,7 @@ impl Operated {
     ) -> Self {
         let of = |is_chosen: &dyn Fn(usize) -> bool| {
             let chosen: Vec<usize> = (0..called.len()).filter(|&row| is_chosen(row)).collect();
-            Accuracy::of_those(evaluation, called, (&chosen, plan))
+            (!chosen.is_empty()).then(|| Accuracy::of_those(evaluation, called, (&chosen, plan)))
         };
         let names = &plan.data.names;
         Self {
@@ -104,7 +104,7 @@ impl Operated {
             is_split: plan.data.split.is_some(),
             recall: of(&|row| evaluation.labels[row] == class),
             specificity: of(&|row| evaluation.labels[row] != class),
-            precision: called.contains(&class).then(|| of(&|row| called[row] == class)),
+            precision: of(&|row| called[row] == class),
         }
     }
 
@@ -120,11 +120,12 @@ impl Operated {
                 found.interval_text(),
             ]
         };
-        let mut rows = vec![
-            row(format!("recall (sensitivity): {class} called so"), &self.recall),
-            row(format!("specificity: {other} called so"), &self.specificity),
+        let parts = [
+            (format!("recall (sensitivity): {class} called so"), &self.recall),
+            (format!("specificity: {other} called so"), &self.specificity),
+            (format!("precision: called {class} rightly"), &self.precision),
         ];
-        rows.extend(self.precision.as_ref().map(|found| row(format!("precision: called {class} rightly"), found)));
+        let rows = parts.into_iter().filter_map(|(what, found)| Some(row(what, found.as_ref()?)));
         let chosen = match self.is_split {
             true => "it was chosen on folds of the training pictures",
             false => "the table calls each fold's pictures by one chosen on the other folds",

@@ -117,8 +117,8 @@ fn found_at_a_price(evaluation: &Evaluation, plan: &Plan) -> Option<Roc> {
         Some(OperatingPoint {
             wanted_recall: point.wanted_recall,
             threshold: point.threshold,
-            recall: plain(&recall),
-            specificity: plain(&specificity),
+            recall: plain(&recall?),
+            specificity: plain(&specificity?),
             precision: precision.as_ref().map(plain),
         })
     });
