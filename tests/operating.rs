@@ -24,7 +24,7 @@ fn thresholds_and_what_they_cost_are_those_of_the_reference() {
         let args = ["probe", &store, "--tap", "stage0", "--recall", &typed, "--predictions", &predictions];
         let report = run(tapline(&[&args[..], &["--json"]].concat())).json();
         let found = ran(python("tests/reference/operating.py", &[&predictions, class, recall])).ok();
-        let [threshold, counts, area] = found.lines().collect::<Vec<_>>().try_into().expect("three lines");
+        let [threshold, counts, area, interval] = found.lines().collect::<Vec<_>>().try_into().expect("four lines");
         let point = &report["operating_point"];
         assert_eq!(point["class"], class);
         let off = number(&point["threshold"]) - threshold.parse::<f64>().expect("a number");
@@ -38,8 +38,14 @@ fn thresholds_and_what_they_cost_are_those_of_the_reference() {
         assert!(reached.abs() < 0.03, "{reached}");
         let off = number(&report["auroc"]) - area.parse::<f64>().expect("a number");
         assert!(off.abs() < 1e-6, "{off}");
+        // The reference draws pictures by another generator, 1,000 times.
+        let ends = interval.split(' ').map(|end| end.parse::<f64>().expect("a number"));
+        for (end, expected) in ends.enumerate() {
+            let off = number(&point["specificity"]["interval"][end]) - expected;
+            assert!(off.abs() < 0.02, "{class} {end}: {off}");
+        }
         let text = run(tapline(&args)).ok();
-        assert!(text.contains(&format!("recall (sensitivity): {class} called so")), "{text}");
+        assert!(text.contains(&format!("recall (sensitivity): {class} called {class}")), "{text}");
     }
 }
 
@@ -50,7 +56,7 @@ fn a_saved_probe_is_applied_at_its_operating_point() {
     let args = ["probe", &store, "--tap", "stage0", "--recall", "class 1=0.9", "--save", &saved];
     run(tapline(&args)).ok();
     let text = run(tapline(&["predict", &saved, &store, "--out", &out])).ok();
-    assert!(text.contains("A picture is class 1 where that has a probability of 0."), "{text}");
+    assert!(text.contains("A picture is predicted class 1 from a probability of 0."), "{text}");
     // The reference in NumPy calls by the same threshold, which is far below one half.
     let scored = ran(python("tests/reference/saved_probe.py", &[&store, &saved, &out])).ok();
     assert!(scored.lines().last().is_some_and(|off| off.parse::<f64>().is_ok_and(|off| off < 1e-12)), "{scored}");
@@ -61,6 +67,12 @@ fn a_saved_probe_is_applied_at_its_operating_point() {
         number(&report["predicted"]["class 1"])
     };
     assert!(predicted(&saved) > 1.2 * predicted(&plain), "{} {}", predicted(&saved), predicted(&plain));
+    // On labelled pictures it says what was asked for.
+    assert!(text.contains("chosen to find 90 % of that class") && text.contains("Recall: 1"), "{text}");
+    let labelled = run(tapline(&["predict", &saved, &store, "--json"])).json()["labelled"].clone();
+    let totals = ["recall", "specificity"].map(|part| labelled[part]["total"].as_u64());
+    assert_eq!(totals, [Some(150), Some(450)]);
+    assert!(number(&labelled["recall"]["accuracy"]) > 0.85, "{labelled}");
     // A probe from elsewhere is checked.
     let text = fs::read_to_string(&saved).expect("a probe");
     for (from, to, words) in [
@@ -70,6 +82,8 @@ fn a_saved_probe_is_applied_at_its_operating_point() {
             "not of one of two classes",
         ),
         (r#""wanted_recall":0.9"#, r#""wanted_recall":9.0"#, "not between 0 and 1"),
+        (r#""threshold":0."#, r#""threshold":-0."#, "not between 0 and 1"),
+        (r#""classes":["#, r#""labels":["#, "not of one of two classes"),
     ] {
         let bad = scratch.write("bad.json", text.replace(from, to));
         let bad = bad.to_str().expect("UTF-8");
@@ -117,8 +131,8 @@ fn what_cannot_be_found_is_refused_in_words() {
         run(tapline(&["probe", store, "--tap", "stage0", "--recall", recall])).fails_with(words);
     };
     fails(&store, "class 7=0.9", &[r#"no class "class 7", but "class 0" and "class 1""#]);
-    // Each fold's threshold is chosen on 120 pictures.
-    fails(&store, "class 1=0.999", &["cannot be promised by the 120 picture(s)", "it takes 999"]);
+    // Each fold's threshold is chosen on the pictures outside it: 1,249 leave 999.
+    fails(&store, "class 1=0.999", &[r#"takes 1,249 picture(s) of the class "class 1", and there are 150"#]);
     let many = made(&scratch, "many", &["--rows", "60", "--classes", "3", "--columns", "4"]);
     fails(&many, "class 1=0.9", &["--recall parts two classes, and there are 3"]);
     for typed in ["class 1", "class 1=95", "class 1=0", "0.95", "class 1=NaN"] {

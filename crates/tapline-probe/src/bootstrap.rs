@@ -51,11 +51,20 @@ pub(crate) fn weighted_interval(
     seed: u64,
     statistic: impl Fn(&[f64]) -> Option<f64> + Sync,
 ) -> Option<(f64, f64)> {
+    weighted_intervals(units, seed, |weights| [statistic(weights)])[0]
+}
+
+/// The same of several statistics of the same resamples.
+pub(crate) fn weighted_intervals<const N: usize>(
+    units: &[usize],
+    seed: u64,
+    statistics: impl Fn(&[f64]) -> [Option<f64>; N] + Sync,
+) -> [Option<(f64, f64)>; N] {
     let mut numbers: Vec<usize> = units.to_vec();
     numbers.sort_unstable();
     numbers.dedup();
     if numbers.len() < 2 {
-        return None;
+        return [None; N];
     }
     let unit_of: Vec<usize> =
         units.iter().map(|unit| numbers.binary_search(unit).expect("a unit of the list")).collect();
@@ -64,11 +73,14 @@ pub(crate) fn weighted_interval(
         random.set_stream(index);
         let mut drawn = vec![0.0; numbers.len()];
         numbers.iter().for_each(|_| drawn[below(numbers.len() as u64, &mut random) as usize] += 1.0);
-        statistic(&unit_of.iter().map(|&unit| drawn[unit]).collect::<Vec<f64>>())
+        statistics(&unit_of.iter().map(|&unit| drawn[unit]).collect::<Vec<f64>>())
     };
-    let mut found: Vec<f64> = (0..RESAMPLES as u64).into_par_iter().filter_map(resample).collect();
-    found.sort_by(f64::total_cmp);
-    (!found.is_empty()).then(|| (percentile(&found, 0.025), percentile(&found, 0.975)))
+    let found: Vec<[Option<f64>; N]> = (0..RESAMPLES as u64).into_par_iter().map(resample).collect();
+    std::array::from_fn(|index| {
+        let mut found: Vec<f64> = found.iter().filter_map(|values| values[index]).collect();
+        found.sort_by(f64::total_cmp);
+        (!found.is_empty()).then(|| (percentile(&found, 0.025), percentile(&found, 0.975)))
+    })
 }
 
 fn scores_of_groups(right: &[bool], groups: &[usize]) -> Vec<Score> {

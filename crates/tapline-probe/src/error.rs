@@ -294,8 +294,10 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
     },
-    /// A class with too few rows to promise how many of it are found.
-    #[error("{rows} rows of the class cannot promise this recall: use at least {least}, or ask for less")]
+    /// A class with too few rows to choose a threshold by.
+    #[error(
+        "{rows} rows of the class are too few to choose a threshold for this recall: use at least {least}, or ask for less"
+    )]
     FewToFind {
         /// Its rows to choose a threshold by.
         rows: usize,

@@ -24,6 +24,8 @@ pub struct Evaluation {
     pub true_probability: Vec<f64>,
     /// Probability the probe gave to the predicted class `[scored]`, from 0 to 1.
     pub predicted_probability: Vec<f64>,
+    /// Of two classes, log-odds of class 1 `[scored]`, which stay apart where probabilities are all 0 or 1; none of more.
+    pub log_odds: Option<Vec<f64>>,
     /// Mean over the scored rows of `−ln p(true class)`, in nats.
     pub log_loss: f64,
     /// Rows whose true class is among the five most probable; none for five classes or fewer.

@@ -65,6 +65,7 @@ mod tests {
             predicted: predicted.to_vec(),
             true_probability: vec![0.5; 4],
             predicted_probability: vec![0.5; 4],
+            log_odds: Some(vec![0.0; 4]),
             log_loss: 0.7,
             top_five: None,
             auroc: None,

@@ -87,7 +87,7 @@ pub use folds::stratified_folds;
 pub use grouped::{check_spread, grouped_folds};
 pub use labelled::{Dataset, Labelled};
 pub use layer::{LayerChoice, select_layer};
-pub use operating::{called, called_across, recall_threshold, roc};
+pub use operating::{Operated, least_to_find, operate_across, operate_beside, roc};
 pub use probe::Probe;
 pub use protocol::{FinalFit, ProtocolConfig, Role, Solver, default_grid, evaluate, fit_final, holdout};
 pub use ranking::{auroc, average_precision, classes_ahead};

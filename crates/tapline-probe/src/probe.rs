@@ -55,11 +55,14 @@ impl Probe {
     /// # Errors
     /// As [`scores`](Self::scores).
     pub fn probabilities<T: Copy + Into<f64>>(&self, rows: ArrayView2<'_, T>) -> Result<Array2<f64>, Error> {
-        let outputs = output_probabilities(self.scores(rows)?.view());
+        let scores = self.scores(rows)?;
+        let outputs = output_probabilities(scores.view());
         if outputs.ncols() > 1 {
             return Ok(outputs);
         }
-        let of_class = |(row, class)| if class == 1 { outputs[[row, 0]] } else { 1.0 - outputs[[row, 0]] };
+        // The first class by itself: 1 - p is 0 where p is nearly 1.
+        let first = output_probabilities((-scores).view());
+        let of_class = |(row, class)| if class == 1 { outputs[[row, 0]] } else { first[[row, 0]] };
         Ok(Array2::from_shape_fn((outputs.nrows(), 2), of_class))
     }
 

@@ -55,6 +55,8 @@ struct RowResult {
     true_loss: f64,
     predicted_loss: f64,
     ahead: usize,
+    /// The first output: of two classes the log-odds of class 1.
+    first: f64,
 }
 
 /// What `probe` says of the rows numbered in `rows`.
@@ -68,6 +70,7 @@ fn predict(probe: &Probe, data: &Dataset<'_>, rows: &[usize]) -> Predicted {
             true_loss: row_loss(scores, label),
             predicted_loss: row_loss(scores, predicted),
             ahead: classes_ahead(scores, label),
+            first: scores[0],
         }
     };
     let results = rows.iter().zip(scores.outer_iter()).map(result).collect();
@@ -100,6 +103,7 @@ pub(crate) fn evaluation(data: &Dataset<'_>, outer: Outer) -> Evaluation {
         predicted: rows.iter().map(|(_, result)| result.predicted).collect(),
         true_probability,
         predicted_probability,
+        log_odds: (data.classes == 2).then(|| rows.iter().map(|(_, result)| result.first).collect()),
         log_loss: rows.iter().map(|(_, result)| result.true_loss).sum::<f64>() / rows.len() as f64,
         top_five: (data.classes >= TOP_FIVE_CLASSES).then(top_five),
         auroc,

@@ -49,5 +49,6 @@ pub use model::{
     LearningFit, LearningPoint, MapLayer, MapPoint, OperatingPoint, Picture, Provenance, Report, Roc, Scores, Skipped,
     Sprite, TapRow, Thumbnails,
 };
+pub use numbers::probability;
 pub use page::page;
 pub use table::{Table, table};

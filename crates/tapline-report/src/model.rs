@@ -255,7 +255,7 @@ pub struct Bin {
 pub struct Roc {
     /// The class to be found, by number.
     pub class: usize,
-    /// Corners of the curve, from (0, 0) to (1, 1): share of the other class's pictures called so, share of its own.
+    /// Corners of the curve, from (0, 0) to (1, 1): share of the other class's pictures called this class, share of its own.
     pub curve: Vec<(f64, f64)>,
     /// Some points near it, ascending in recall; empty where no threshold could be chosen without the pictures that are called.
     pub points: Vec<OperatingPoint>,
@@ -270,7 +270,7 @@ pub struct OperatingPoint {
     pub threshold: f64,
     /// Pictures of the class called so.
     pub recall: Accuracy,
-    /// Pictures of the other class called so.
+    /// Pictures of the other class called the other class.
     pub specificity: Accuracy,
     /// Pictures called so that are of the class; none where none is called.
     pub precision: Option<Accuracy>,

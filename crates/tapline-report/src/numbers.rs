@@ -19,6 +19,16 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{ending}", count(number))
 }
 
+/// A probability with three decimals, or where these do not tell it from 0 or 1 in as many digits as it takes: `0.083`, `2.60e-5`.
+pub fn probability(value: f64) -> String {
+    match value {
+        0.0 | 1.0 => format!("{value}"),
+        small if small < 0.001 => format!("{small:.2e}"),
+        large if large > 0.999 => format!("{large}"),
+        middle => format!("{middle:.3}"),
+    }
+}
+
 /// A share as per cent with one decimal: `86.3`.
 pub fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
@@ -54,6 +64,12 @@ pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_are_told_from_0_and_1() {
+        let texts = [0.0, 1e-300, 0.000_26, 0.001, 0.0826, 0.9994, 1.0].map(probability);
+        assert_eq!(texts, ["0", "1.00e-300", "2.60e-4", "0.001", "0.083", "0.9994", "1"]);
+    }
 
     #[test]
     fn strengths_are_rounded_to_three_digits() {

@@ -70,11 +70,6 @@ impl Accuracy {
         Self::of_chosen(evaluation, &evaluation.predicted, (chosen, Interval::of(plan), plan))
     }
 
-    /// Of other predictions for some of the scores of an evaluation, by their positions.
-    pub fn of_those(evaluation: &Evaluation, predicted: &[usize], (chosen, plan): (&[usize], &Plan)) -> Self {
-        Self::of_chosen(evaluation, predicted, (chosen, Interval::of(plan), plan))
-    }
-
     /// Of one test fold.
     pub fn of_fold(evaluation: &Evaluation, fold: usize, plan: &Plan) -> Self {
         let inside: Vec<usize> = (0..evaluation.fold_of.len()).filter(|&i| evaluation.fold_of[i] == fold).collect();

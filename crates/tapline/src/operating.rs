@@ -3,7 +3,8 @@
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tapline_core::Store;
-use tapline_probe::{Error, Evaluation, called, called_across, recall_threshold};
+use tapline_probe::{Error, Evaluation, Score, grouped_interval, least_to_find, operate_across, operate_beside};
+use tapline_report::probability;
 
 use crate::accuracy::Accuracy;
 use crate::args::Recall;
@@ -24,6 +25,23 @@ pub struct OperatingPoint {
     pub threshold: f64,
 }
 
+impl OperatingPoint {
+    /// `95`, as many digits as were typed.
+    pub fn wanted_percent(&self) -> f64 {
+        (1e8 * self.wanted_recall).round() / 1e6
+    }
+}
+
+/// What thresholds were chosen on, those of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum ChosenOn {
+    /// For each fold the other folds; the point's own threshold on all of them.
+    OtherFolds,
+    /// Folds of the training pictures.
+    TrainingPictures,
+}
+
 /// An operating point and how it did.
 #[derive(Debug, Serialize)]
 pub struct Operated {
@@ -31,31 +49,61 @@ pub struct Operated {
     pub point: OperatingPoint,
     /// The other class.
     other: String,
-    /// Whether the threshold was chosen on training pictures alone; else that of each fold on the other folds.
-    #[serde(skip)]
-    is_split: bool,
+    chosen_on: ChosenOn,
     /// Pictures of the class that are called so (sensitivity); none where none was scored.
     pub recall: Option<Accuracy>,
-    /// Pictures of the other class that are called so; none where none was scored.
+    /// Pictures of the other class that are called the other class; none where none was scored.
     pub specificity: Option<Accuracy>,
-    /// Pictures called so that are of the class; none where none is called.
+    /// Pictures called so that are of the class; none where none is called, or none of the class was scored.
     pub precision: Option<Accuracy>,
+    /// The class called for each score of the evaluation, by number.
+    #[serde(skip)]
+    pub called: Vec<usize>,
 }
 
 /// What was typed, if it can be done with these pictures: the class's number, and the recall.
 pub fn check(typed: Option<&Recall>, plan: &Plan) -> anyhow::Result<Option<(usize, f64)>> {
-    let Some(Recall { class, share }) = typed else { return Ok(None) };
+    let Some(Recall { class: name, share }) = typed else { return Ok(None) };
     let names = &plan.data.names;
-    let listed = || names.iter().take(2).map(|name| quoted(name)).collect::<Vec<_>>().join(" and ");
-    match (names.iter().position(|name| name == class), names.len()) {
-        (_, 3..) => bail!(
+    let class = names.iter().position(|found| found == name);
+    match class {
+        None if plan.data.left_out.small_classes.contains(name) => {
+            bail!("--recall: --min-class leaves out the class {}", quoted(name))
+        }
+        None => {
+            let listed: Vec<String> = names.iter().take(2).map(|name| quoted(name)).collect();
+            bail!("--recall: there is no class {}, but {}", quoted(name), listed.join(" and "))
+        }
+        Some(_) if names.len() > 2 => bail!(
             "--recall parts two classes, and there are {}: label the pictures {} and anything else in another table",
             names.len(),
-            quoted(class)
+            quoted(name)
         ),
-        (None, _) => bail!("--recall {class}={share}: there is no class {}, but {}", quoted(class), listed()),
-        (Some(class), _) => Ok(Some((class, *share))),
+        Some(class) => {
+            check_enough(plan, class, *share)?;
+            Ok(Some((class, *share)))
+        }
     }
+}
+
+/// Refuses a class that has too few pictures for a threshold, before anything is fitted; how groups fall shows later.
+fn check_enough(plan: &Plan, class: usize, share: f64) -> anyhow::Result<()> {
+    let (pictures, least) = (plan.data.sizes()[class], least_to_find(share));
+    let outside = |pictures: usize| match (&plan.data.split, &plan.data.groups) {
+        (None, None) => pictures - pictures.div_ceil(plan.config.folds),
+        _ => pictures,
+    };
+    if outside(pictures) >= least {
+        return Ok(());
+    }
+    let wanted = (least..).find(|&pictures| outside(pictures) >= least).unwrap_or(least);
+    let what = if plan.data.split.is_some() { "training picture(s)" } else { "picture(s)" };
+    bail!(
+        "--recall {share} takes {} {what} of the class {}, and there are {}: ask for less, or add some",
+        count(wanted),
+        quoted(&plan.data.names[class]),
+        count(pictures)
+    )
 }
 
 impl Operated {
@@ -73,82 +121,103 @@ impl Operated {
         let bar = progress::bar("choosing the threshold", learning.fits()?, "fits");
         let scored = score_taps(store, taps, &learning, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        let (class, share) = wanted;
-        let threshold =
-            recall_threshold(&scored.evaluation, class, share).map_err(|error| in_words(error, (plan, wanted)))?;
-        Ok(Self::called((evaluation, plan), wanted, (threshold, &called(evaluation, class, threshold))))
+        let units = (&units(&scored.evaluation, &learning)[..], &units(evaluation, plan)[..]);
+        let found = operate_beside((evaluation, &scored.evaluation), wanted, (units, plan.config.seed));
+        Ok(Self::found((evaluation, plan), wanted, found.map_err(|error| in_words(error, plan))?))
     }
 
     /// The same of folds that take turns: each is called by the threshold of the others.
     pub fn across((evaluation, plan): (&Evaluation, &Plan), wanted: (usize, f64)) -> anyhow::Result<Self> {
-        let (class, share) = wanted;
-        let found = called_across(evaluation, class, share)
-            .and_then(|called| Ok((recall_threshold(evaluation, class, share)?, called)));
-        let (threshold, called) = found.map_err(|error| in_words(error, (plan, wanted)))?;
-        Ok(Self::called((evaluation, plan), wanted, (threshold, &called)))
+        let found = operate_across(evaluation, wanted, (&units(evaluation, plan), plan.config.seed));
+        Ok(Self::found((evaluation, plan), wanted, found.map_err(|error| in_words(error, plan))?))
     }
 
-    fn called(
+    fn found(
         (evaluation, plan): (&Evaluation, &Plan),
         (class, wanted_recall): (usize, f64),
-        (threshold, called): (f64, &[usize]),
+        found: tapline_probe::Operated,
     ) -> Self {
-        let of = |is_chosen: &dyn Fn(usize) -> bool| {
-            let chosen: Vec<usize> = (0..called.len()).filter(|&row| is_chosen(row)).collect();
-            (!chosen.is_empty()).then(|| Accuracy::of_those(evaluation, called, (&chosen, plan)))
+        let (called, units) = (found.called, units(evaluation, plan));
+        let of = |is_chosen: &dyn Fn(usize) -> bool, interval: Option<(f64, f64)>| {
+            let chosen: Vec<usize> = (0..called.len()).filter(|&i| is_chosen(i)).collect();
+            let correct = chosen.iter().filter(|&&i| evaluation.labels[i] == called[i]).count();
+            let score = Score { correct, total: chosen.len() };
+            // Where all resamples are alike, they say nothing of others.
+            let interval = interval.filter(|(low, high)| low < high).unwrap_or_else(|| match plan.data.groups {
+                Some(_) => {
+                    let right: Vec<bool> = chosen.iter().map(|&i| evaluation.labels[i] == called[i]).collect();
+                    let units: Vec<usize> = chosen.iter().map(|&i| units[i]).collect();
+                    grouped_interval(&right, &units, plan.config.seed)
+                }
+                None => score.interval(),
+            });
+            (score.total > 0).then(|| Accuracy { correct, total: score.total, accuracy: score.accuracy(), interval })
         };
         let names = &plan.data.names;
+        let recall = of(&|i| evaluation.labels[i] == class, None);
         Self {
-            point: OperatingPoint { class: names[class].clone(), wanted_recall, threshold },
+            point: OperatingPoint {
+                class: names[class].clone(),
+                wanted_recall,
+                threshold: 1.0 / (1.0 + (-found.threshold).exp()),
+            },
             other: names[1 - class].clone(),
-            is_split: plan.data.split.is_some(),
-            recall: of(&|row| evaluation.labels[row] == class),
-            specificity: of(&|row| evaluation.labels[row] != class),
-            precision: of(&|row| called[row] == class),
+            chosen_on: if plan.data.split.is_some() { ChosenOn::TrainingPictures } else { ChosenOn::OtherFolds },
+            specificity: of(&|i| evaluation.labels[i] != class, found.specificity),
+            precision: recall.and_then(|_| of(&|i| called[i] == class, found.precision)),
+            recall,
+            called,
         }
     }
 
     /// The table and how it came about.
     pub fn text(&self) -> String {
-        let Self { point: OperatingPoint { class, wanted_recall, threshold }, other, .. } = self;
-        let (class, other) = (output::cell(class), output::cell(other));
-        let row = |what: String, found: &Accuracy| {
-            vec![
+        let (class, other) = (output::cell(&self.point.class), output::cell(&self.other));
+        let parts = [
+            (format!("recall (sensitivity): {class} called {class}"), &self.recall),
+            (format!("specificity: {other} called {other}"), &self.specificity),
+            (format!("precision: called {class} that are"), &self.precision),
+        ];
+        let rows = parts.into_iter().map(|(what, found)| match found {
+            Some(found) => vec![
                 what,
                 format!("{} of {}", count(found.correct), count(found.total)),
                 percent(found.accuracy),
                 found.interval_text(),
-            ]
-        };
-        let parts = [
-            (format!("recall (sensitivity): {class} called so"), &self.recall),
-            (format!("specificity: {other} called so"), &self.specificity),
-            (format!("precision: called {class} rightly"), &self.precision),
-        ];
-        let rows = parts.into_iter().filter_map(|(what, found)| Some(row(what, found.as_ref()?)));
-        let chosen = match self.is_split {
-            true => "it was chosen on folds of the training pictures",
-            false => "the table calls each fold's pictures by one chosen on the other folds",
+            ],
+            None => vec![what, "none".to_owned(), String::new(), String::new()],
+        });
+        let chosen = match self.chosen_on {
+            ChosenOn::TrainingPictures => "chosen on folds of the training pictures",
+            ChosenOn::OtherFolds => {
+                "chosen on all folds; in the table each fold is called by the threshold of the others"
+            }
         };
         format!(
-            "\n{}Called {class} from a probability of {} on, to find {} % of them; {chosen}.\n",
-            output::table(&["operating point", ">pictures", ">%", "95 % interval"], rows),
-            probability(*threshold),
-            percent(*wanted_recall)
+            "\n{}A picture is called {class} from a probability of {} on, {chosen}. Intervals of specificity and precision choose \
+             thresholds anew (bootstrap). All \
+             scores above the table are of the more probable class.\n",
+            output::table(
+                &[&format!("to find {} % of {class}", self.point.wanted_percent()), ">pictures", ">%", "95 % interval"],
+                rows
+            ),
+            probability(self.point.threshold),
         )
     }
 }
 
-/// A probability in so many digits that it is told from 0 and 1.
-pub fn probability(value: f64) -> String {
-    if (0.001..=0.999).contains(&value) { format!("{value:.3}") } else { format!("{value}") }
+/// What the scored pictures are drawn in, each by itself or in groups.
+fn units(evaluation: &Evaluation, plan: &Plan) -> Vec<usize> {
+    let unit = |&row: &usize| plan.data.groups.as_ref().map_or(row, |groups| groups.of_row[row]);
+    evaluation.scored_rows.iter().map(unit).collect()
 }
 
-fn in_words(error: Error, (plan, (class, share)): (&Plan, (usize, f64))) -> anyhow::Error {
-    let Error::FewToFind { rows, least } = error else { return plan.in_words(error, plan.config.folds) };
-    let typed = format!("--recall {}={share}", plan.data.names[class]);
-    anyhow!(
-        "{typed} cannot be promised by the {rows} picture(s) of that class which a threshold is chosen on: it takes {least}; \
-         ask for less, or add pictures to it"
-    )
+fn in_words(error: Error, plan: &Plan) -> anyhow::Error {
+    match error {
+        Error::FewToFind { rows, least } => anyhow!(
+            "--recall: outside one of the folds there are {rows} picture(s) of the class to choose a threshold on, and it takes {least}: ask \
+             for less, or add some"
+        ),
+        error => plan.in_words(error, plan.config.folds),
+    }
 }

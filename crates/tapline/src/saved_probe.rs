@@ -180,7 +180,7 @@ impl SavedProbe {
         if let Some(OperatingPoint { class, wanted_recall, threshold }) = &self.operating_point {
             let is_of_two = names.len() == 2 && matches!(outputs, Outputs::Classes(..)) && names.contains(class);
             ensure!(is_of_two, "its operating point is not of one of two classes");
-            let is_share = |share: &f64| (0.0..=1.0).contains(share);
+            let is_share = |share: &f64| share.is_sign_positive() && *share <= 1.0;
             ensure!(
                 is_share(wanted_recall) && is_share(threshold),
                 "a number of its operating point is not between 0 and 1"

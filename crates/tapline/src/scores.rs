@@ -51,7 +51,7 @@ pub fn score_taps(store: &Store, taps: &[usize], plan: &Plan, progress: &(dyn Fn
 }
 
 /// Raised by hand whenever an evaluation of the same input comes out differently, or is written differently.
-const EVALUATION_VERSION: u32 = 8;
+const EVALUATION_VERSION: u32 = 9;
 
 /// Everything an evaluation depends on.
 #[derive(Serialize)]
@@ -115,6 +115,7 @@ fn fits(evaluation: &Evaluation, plan: &Plan) -> bool {
         && evaluation.scored_rows == scored
         && [evaluation.predicted.len(), evaluation.fold_of.len()] == [scored.len(); 2]
         && [evaluation.true_probability.len(), evaluation.predicted_probability.len()] == [scored.len(); 2]
+        && evaluation.log_odds.as_ref().map(Vec::len) == (classes == 2).then_some(scored.len())
         && evaluation.predicted.iter().all(|&class| class < classes)
         && evaluation.fold_of.iter().all(|&fold| fold < folds)
         && evaluation

@@ -18,9 +18,12 @@ pub(crate) fn roc(report: &Report, layer: &Layer) -> Option<Figure> {
     let frame = Frame {
         x: Scale { domain: (0.0, 1.0), range: (62.0, 386.0) },
         y: Scale { domain: (0.0, 1.0), range: (338.0, 14.0) },
-        x_name: "false alarms: share of the other class called so",
+        x_name: "false alarms: share of the other class called wrongly",
         y_name: "share found (recall)",
     };
+    for share in [0.2, 0.4, 0.6, 0.8, 1.0] {
+        svg.line("grid", frame.at(share, 0.0), frame.at(share, 1.0));
+    }
     frame.draw(&mut svg, (5, 5), [per_cent; 2]);
     svg.line("diagonal", frame.at(0.0, 0.0), frame.at(1.0, 1.0));
     let corners: Vec<_> = thinned(&found.curve).into_iter().map(|(x, y)| frame.at(x, y)).collect();

@@ -7,7 +7,7 @@ use super::{map, overview, shown_taps};
 use crate::escape::{html, name, shortened, shortened_to};
 use crate::evidence;
 use crate::figures::{calibration, confusion, roc};
-use crate::numbers::{count, percent};
+use crate::numbers::{count, percent, probability};
 use crate::{Accuracy, Layer, Picture, Report};
 
 /// Nothing where nothing was looked at closely and nothing is mapped.
@@ -136,14 +136,18 @@ fn evidence_part(layer: &Layer) -> String {
 fn operating_part(report: &Report, layer: &Layer) -> String {
     let (Some(curve), Some(found)) = (roc(report, layer), &layer.roc) else { return String::new() };
     let class = name(report.class_name(found.class));
-    let diamonds = match found.points.is_empty() {
-        true => "",
-        false => "; diamonds are the points of the table",
+    let points = match found.points.is_empty() {
+        true => {
+            " Thresholds could not be chosen here without the pictures that they call: <code>tapline probe --recall</code> does."
+        }
+        false => "; diamonds are the points of the table.",
     };
+    let area = report.taps[layer.tap].scores.as_ref().and_then(|scores| scores.auroc);
     let caption = format!(
-        "How many pictures of the class {class} are found, and how many false alarms that costs, for every probability from \
-         which on it is called. \
-         The circle is where the more probable class is called{diamonds}."
+        "How many pictures of {class}, the class with fewer of them, are found, and how many false alarms that costs, for every \
+         probability from which on it is called{}. The circle is where the more probable class is called{}{points}",
+        area.map_or(String::new(), |area| format!(" (area below the curve {area:.3})")),
+        if found.points.is_empty() { "." } else { "" }
     );
     let curve = overview::figure(&curve, &caption);
     let mut out = format!("<h3>Finding more of the class {class}</h3>\n<div class=\"pair\">\n<div>\n{curve}</div>\n");
@@ -152,12 +156,12 @@ fn operating_part(report: &Report, layer: &Layer) -> String {
         let heads: String = heads.iter().map(|head| format!("<th scope=\"col\" class=\"num\">{head}</th>")).collect();
         let cell = |found: &Accuracy| {
             format!(
-                "<td class=\"num\" title=\"{} of {}\">{} %<br><small>{} to {}</small></td>",
-                count(found.correct),
-                count(found.total),
+                "<td class=\"num\">{} %<br><small>{} to {}<br>{} of {}</small></td>",
                 percent(found.accuracy),
                 percent(found.interval.0),
-                percent(found.interval.1)
+                percent(found.interval.1),
+                count(found.correct),
+                count(found.total)
             )
         };
         let rows: String = found
@@ -165,10 +169,9 @@ fn operating_part(report: &Report, layer: &Layer) -> String {
             .iter()
             .map(|point| {
                 format!(
-                    "<tr><th scope=\"row\" class=\"num\">{} %</th><td class=\"num\" title=\"{}\">{:.3}</td>{}{}{}</tr>",
+                    "<tr><th scope=\"row\" class=\"num\">{} %</th><td class=\"num\">{}</td>{}{}{}</tr>",
                     percent(point.wanted_recall),
-                    point.threshold,
-                    point.threshold,
+                    probability(point.threshold),
                     cell(&point.recall),
                     cell(&point.specificity),
                     point.precision.as_ref().map_or("<td class=\"num\">–</td>".to_owned(), cell)

@@ -180,8 +180,9 @@ pub struct ProbeArgs {
     /// Draws for each number of --shots
     #[arg(long, value_name = "N", default_value_t = 10, requires = "shots", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
-    /// Find at least this share of a class's pictures, of two classes: choose the probability from which on it is called, and
-    /// show what that costs (recall, specificity, precision). A saved probe keeps it, and `predict` goes by it
+    /// Aim at finding this share of a class's pictures, of two classes: choose the probability from which on it is called, and
+    /// show what that costs (recall, specificity, precision). --save keeps it, and `predict` and --predictions go by it. With few
+    /// pictures of the class, more or less than this may be found of new ones
     #[arg(long, value_name = "CLASS=SHARE", conflicts_with_all = ["multi_label", "regression", "shuffles"])]
     pub recall: Option<Recall>,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file

@@ -11,13 +11,14 @@ use ndarray::{ArrayView1, ArrayView2};
 use serde::Serialize;
 use tapline_core::{Decode, FeatureSpace, Listing, Precision, Skipped, Store, is_store};
 use tapline_probe::Score;
+use tapline_report::probability;
 use tempfile::TempDir;
 
 use crate::args::{DecodeArg, ExtractArgs, PrecisionArg, PredictArgs, PreprocessingArgs};
 use crate::commands::extract::of_taps;
 use crate::features::gathered;
 use crate::interrupt::Interrupt;
-use crate::operating::{OperatingPoint, probability};
+use crate::operating::OperatingPoint;
 use crate::output::{count, counted, percent};
 use crate::reading::Sources;
 use crate::replacement::{Replacement, is_stdout};
@@ -74,11 +75,47 @@ struct Report {
 /// Pictures whose label is one of the probe's classes.
 #[derive(Serialize)]
 struct Labelled {
+    #[serde(flatten)]
+    all: Share,
+    /// With an operating point: of its class those called so, of the other class those called the other, of those called so
+    /// those of the class; none without such pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recall: Option<Share>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    specificity: Option<Share>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<Share>,
+}
+
+/// Pictures that are right, out of all of a kind.
+#[derive(Serialize)]
+struct Share {
     correct: usize,
     total: usize,
     accuracy: f64,
     /// 95 % Wilson interval.
     interval: (f64, f64),
+}
+
+impl Share {
+    /// None of no pictures.
+    fn of(score: Score) -> Option<Self> {
+        let Score { correct, total } = score;
+        (total > 0).then(|| Self { correct, total, accuracy: score.accuracy(), interval: score.interval() })
+    }
+
+    /// `12 of 13 (92.3 %, 95 % Wilson interval 66.7 to 98.6)`.
+    fn text(&self) -> String {
+        let (low, high) = self.interval;
+        format!(
+            "{} of {} ({} %, 95 % Wilson interval {} to {})",
+            count(self.correct),
+            count(self.total),
+            percent(self.accuracy),
+            percent(low),
+            percent(high)
+        )
+    }
 }
 
 pub fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
@@ -150,11 +187,9 @@ fn predicted(
             Outputs::Classes(_, point) => point.clone(),
             Outputs::Labels(_) | Outputs::Targets(_) => None,
         },
-        labelled: (sums.known.total > 0).then(|| Labelled {
-            correct: sums.known.correct,
-            total: sums.known.total,
-            accuracy: sums.known.accuracy(),
-            interval: sums.known.interval(),
+        labelled: Share::of(sums.known).map(|all| {
+            let [recall, specificity, precision] = sums.operated.map(Share::of);
+            Labelled { all, recall, specificity, precision }
         }),
         unknown_labels: sums.unknown,
         file: args.out.as_deref().map(|path| match is_stdout(path) {
@@ -323,6 +358,8 @@ struct Sums<'a> {
     predicted: BTreeMap<String, usize>,
     /// Of the pictures whose label is one of these classes.
     known: Score,
+    /// Of these, by the class of an operating point: recall, specificity and precision.
+    operated: [Score; 3],
     /// The other labels, with their pictures.
     unknown: BTreeMap<String, usize>,
     /// None where the probe says something else.
@@ -341,8 +378,8 @@ impl<'a> Sums<'a> {
             Outputs::Classes(names, _) | Outputs::Labels(names) => names.iter().map(|name| (name.clone(), 0)).collect(),
             Outputs::Targets(_) => BTreeMap::new(),
         };
-        let (known, unknown) = (Score::default(), BTreeMap::new());
-        Self { pictures: 0, predicted, known, unknown, classes, first: Vec::new() }
+        let (known, operated, unknown) = (Score::default(), Default::default(), BTreeMap::new());
+        Self { pictures: 0, predicted, known, operated, unknown, classes, first: Vec::new() }
     }
 
     fn add(&mut self, said: &Said<'_>, (path, label): (&str, &str)) {
@@ -354,6 +391,14 @@ impl<'a> Sums<'a> {
         if self.classes.contains(label) {
             self.known.total += 1;
             self.known.correct += usize::from(names == [label]);
+            if let Outputs::Classes(_, Some(point)) = said.outputs {
+                let (is_own, is_called) = (label == point.class, names == [point.class.as_str()]);
+                let parts = [(is_own, is_called), (!is_own, !is_called), (is_called, is_own)];
+                for (score, (_, is_right)) in self.operated.iter_mut().zip(parts).filter(|(_, (counts, _))| *counts) {
+                    score.total += 1;
+                    score.correct += usize::from(is_right);
+                }
+            }
         } else if !label.is_empty() && !self.classes.is_empty() {
             *self.unknown.entry(label.to_owned()).or_default() += 1;
         }
@@ -469,23 +514,28 @@ fn render(report: &Report) -> String {
     if !report.predicted.is_empty() {
         text += &format!("\nPredicted: {}\n", frequent(&report.predicted, SHOWN));
     }
-    if let Some(OperatingPoint { class, wanted_recall, threshold }) = &report.operating_point {
+    if let Some(point) = &report.operating_point {
         text += &format!(
-            "A picture is {} where that has a probability of {} or more, by which {} % of them were to be found.\n",
-            output::short(class),
-            probability(*threshold),
-            percent(*wanted_recall)
+            "A picture is predicted {} from a probability of {} on, chosen to find {} % of that class.\n",
+            output::short(&point.class),
+            probability(point.threshold),
+            point.wanted_percent()
         );
     }
-    if let Some(Labelled { correct, total, accuracy, interval: (low, high) }) = &report.labelled {
+    if let Some(found) = &report.labelled {
+        let parts = [("Recall", &found.recall), ("Specificity", &found.specificity), ("Precision", &found.precision)];
+        for (what, share) in parts.into_iter().filter_map(|(what, share)| Some((what, share.as_ref()?))) {
+            text += &format!("{what}: {}\n", share.text());
+        }
+        let Share { correct, total, accuracy, interval: (low, high) } = found.all;
         text += &format!(
             "{} of {} with a label of its classes are right ({} %, 95 % Wilson interval {} to {}); where it learned from some of \
              them that is too high.\n",
-            count(*correct),
-            counted(*total, "picture"),
-            percent(*accuracy),
-            percent(*low),
-            percent(*high)
+            count(correct),
+            counted(total, "picture"),
+            percent(accuracy),
+            percent(low),
+            percent(high)
         );
     }
     if !report.unknown_labels.is_empty() {

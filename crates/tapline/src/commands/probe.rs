@@ -139,7 +139,8 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<Outcome> {
         save(file, (&store, &taps), &plan, point)?;
     }
     if let Some(predictions) = &predictions {
-        predictions::write(predictions, &store, &plan, evaluation)?;
+        let called = report.operating_point.as_ref().map(|operated| &operated.called[..]);
+        predictions::write(predictions, (&store, &plan), (evaluation, called))?;
     }
     [file, predictions].into_iter().flatten().try_for_each(Replacement::put_in_place)?;
     output::either(args.json, &report, render)?;

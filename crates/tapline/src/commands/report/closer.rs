@@ -66,7 +66,7 @@ pub fn layers(report: &Report, shown: &[usize], scored: &Probes, stores: &Stores
                 tap,
                 confusion: confusion(evaluation, report.classes.len()),
                 calibration: calibration(evaluation, scored),
-                roc: found_at_a_price(evaluation, &scored.plan),
+                roc: trade_off(evaluation, &scored.plan),
                 mistakes: pictures(evaluation, scored, stores, (false, wanted)),
                 hits: pictures(evaluation, scored, stores, (true, wanted)),
                 no_evidence: None,
@@ -104,8 +104,8 @@ fn calibration(evaluation: &Evaluation, scored: &Probes) -> Vec<Bin> {
     inside.into_iter().map(bin).collect()
 }
 
-/// Of two classes, what it costs to find more of the rarer one.
-fn found_at_a_price(evaluation: &Evaluation, plan: &Plan) -> Option<Roc> {
+/// Of two classes, what it costs to find more of the rarer one, of equals the second.
+fn trade_off(evaluation: &Evaluation, plan: &Plan) -> Option<Roc> {
     let sizes = plan.data.sizes();
     let class = if sizes.first() < sizes.get(1) { 0 } else { 1 };
     let curve = roc(evaluation, class).ok()?;
