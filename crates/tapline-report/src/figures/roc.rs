@@ -10,7 +10,7 @@ use crate::{Layer, OperatingPoint, Report, Roc};
 /// Corners that are drawn of a curve, about.
 const CORNERS: usize = 400;
 
-/// Share found against share of the others called so, with operating points; none of more than two classes.
+/// Share found against share of the other class called wrongly, with operating points; none of more than two classes.
 pub(crate) fn roc(report: &Report, layer: &Layer) -> Option<Figure> {
     let found = layer.roc.as_ref()?;
     let (class, other) = [found.class, 1 - found.class].map(|class| line(&shortened(report.class_name(class)))).into();
@@ -43,11 +43,10 @@ pub(crate) fn roc(report: &Report, layer: &Layer) -> Option<Figure> {
     }
     let scores = report.taps[layer.tap].scores.as_ref();
     let area = scores.and_then(|scores| scores.auroc).map_or(String::new(), |area| format!(", area {area:.3}"));
-    let points: Vec<String> = found.points.iter().map(said).collect();
+    let points: String = found.points.iter().map(|point| format!("; {}", said(point))).collect();
     let description = format!(
-        "ROC curve at {}{area}: share of {class} found against share of {other} called {class}{}.",
-        report.tap_name(layer.tap),
-        points.iter().map(|point| format!("; {point}")).collect::<String>()
+        "ROC curve at {}{area}: share of {class} found against share of {other} called {class}{points}.",
+        report.tap_name(layer.tap)
     );
     Some(Figure { name: "roc", title: format!("What it costs to find more of {class}"), description, svg })
 }

@@ -136,18 +136,18 @@ fn evidence_part(layer: &Layer) -> String {
 fn operating_part(report: &Report, layer: &Layer) -> String {
     let (Some(curve), Some(found)) = (roc(report, layer), &layer.roc) else { return String::new() };
     let class = name(report.class_name(found.class));
-    let points = match found.points.is_empty() {
-        true => {
-            " Thresholds could not be chosen here without the pictures that they call: <code>tapline probe --recall</code> does."
-        }
-        false => "; diamonds are the points of the table.",
+    let pictures = |class: usize| report.classes.get(class).map(|(_, pictures)| *pictures);
+    let fewer = if pictures(found.class) < pictures(1 - found.class) { ", the class with fewer of them," } else { "" };
+    let points = match (found.points.is_empty(), report.training) {
+        (false, _) => "; diamonds are the points of the table.",
+        (true, Some(_)) => ". <code>tapline probe --split --recall</code> chooses thresholds on the training pictures.",
+        (true, None) => ".",
     };
     let area = report.taps[layer.tap].scores.as_ref().and_then(|scores| scores.auroc);
     let caption = format!(
-        "How many pictures of {class}, the class with fewer of them, are found, and how many false alarms that costs, for every \
-         probability from which on it is called{}. The circle is where the more probable class is called{}{points}",
-        area.map_or(String::new(), |area| format!(" (area below the curve {area:.3})")),
-        if found.points.is_empty() { "." } else { "" }
+        "How many pictures of {class}{fewer} are found, and how many false alarms that costs, for every probability from which \
+         on it is called{}. The circle is where the more probable class is called{points}",
+        area.map_or(String::new(), |area| format!(" (area below the curve {area:.3})"))
     );
     let curve = overview::figure(&curve, &caption);
     let mut out = format!("<h3>Finding more of the class {class}</h3>\n<div class=\"pair\">\n<div>\n{curve}</div>\n");
