@@ -104,13 +104,10 @@ pub fn of_all(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Likeness>>
 }
 
 /// The shift at each tap that shows a batch norm's output, in standard deviations over the pretraining set; none elsewhere.
-pub fn shifts(stores: &Stores, probes: &Probes) -> anyhow::Result<Vec<Option<f64>>> {
-    let mut found = Vec::new();
-    for backbone in 0..stores.names().len() {
-        found.extend(Network { stores, probes, backbone }.shift()?.into_iter().flat_map(|shift| shift.taps));
-    }
-    let of_tap = |name: &str| found.iter().find(|(other, _)| other == name).map(|(_, shift)| *shift);
-    Ok(probes.comparison.taps.iter().map(|tap| of_tap(&tap.name)).collect())
+pub fn shifts(evidence: &[Likeness], probes: &Probes) -> Vec<Option<f64>> {
+    let found = || evidence.iter().filter_map(|network| network.shift.as_ref()).flat_map(|shift| &shift.taps);
+    let of_tap = |name: &str| found().find(|(other, _)| other == name).map(|(_, shift)| *shift);
+    probes.comparison.taps.iter().map(|tap| of_tap(&tap.name)).collect()
 }
 
 /// What all networks together say: those that are certain must agree.

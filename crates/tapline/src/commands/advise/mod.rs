@@ -58,7 +58,7 @@ pub struct Found {
     /// How like the pretraining set's the pictures are, all networks together.
     similarity: likeness::Reading,
     /// The evidence of each network.
-    evidence: Vec<Likeness>,
+    pub evidence: Vec<Likeness>,
     /// What the table says of the cell, or of the cells that it may be.
     recipes: Vec<Recipe>,
     /// The layer to use; none while nothing is better than always answering the commonest class.

@@ -82,8 +82,9 @@ fn fill(probes: &Probes, stores: &Stores, report: &mut Report) -> anyhow::Result
     report.expected = Some(plain(&expected));
     report.verdict = verdict::with_probes(probes, report)?;
     report.notes = notes(probes, stores);
-    report.field = Some(field(&Found::of(stores, probes, MAX_LOSS)?));
-    let shifts = likeness::shifts(stores, probes)?;
+    let found = Found::of(stores, probes, MAX_LOSS)?;
+    report.field = Some(field(&found));
+    let shifts = likeness::shifts(&found.evidence, probes);
     if shifts.iter().any(Option::is_some) {
         report.similarity = Some(SIMILARITY.to_owned());
         let seen = report.taps.iter_mut().zip(shifts);
