@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::str::FromStr;
@@ -40,6 +40,27 @@ impl Digest {
     }
 }
 
+/// Takes the digest of what is written to it.
+#[derive(Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The digest of a regular file's bytes, read in pieces.
 ///
 /// # Errors
@@ -63,15 +84,13 @@ pub fn hash_all_by(
     progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Vec<Option<Digest>> {
     let (hashed, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
-    listing
-        .samples
-        .par_iter()
-        .enumerate()
-        .map(|(row, sample)| {
+    (0..listing.rows())
+        .into_par_iter()
+        .map(|row| {
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            let digest = hash(row, &sample.place);
+            let digest = hash(row, &listing.place(row));
             if progress(hashed.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
                 stopped.store(true, Ordering::Relaxed);
             }

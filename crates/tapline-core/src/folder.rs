@@ -27,27 +27,25 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// # Errors
 /// [`Error::UnreadableFolder`], [`Error::MixedFolder`] where labels are in doubt, and [`Error::EmptyFolder`].
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
-    let mut listing = Listing::default();
+    let mut found = Found::default();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) if is_picture(entry.path()) => listing.samples.push(sample(root, entry.path())),
-            Ok(entry) => listing.skipped.push(skipped(root, entry.path(), "not a picture file by its name".to_owned())),
-            Err(error) => sort_in(root, Fault::of(root, error), &mut listing)?,
+            Ok(entry) if is_picture(entry.path()) => found.samples.push(sample(root, entry.path())),
+            Ok(entry) => found.skipped.push(skipped(root, entry.path(), "not a picture file by its name".to_owned())),
+            Err(error) => sort_in(root, Fault::of(root, error), &mut found)?,
         }
     }
-    listing.samples.sort_by(|a, b| bytes(a).cmp(bytes(b)));
-    listing.skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    if listing.samples.is_empty() {
+    found.samples.sort_by(|a, b| bytes(a).cmp(bytes(b)));
+    found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    if found.samples.is_empty() {
         let shards: Vec<PathBuf> =
-            listing.skipped.iter().map(|other| root.join(&other.path)).filter(|path| is_shard(path)).collect();
+            found.skipped.iter().map(|other| root.join(&other.path)).filter(|path| is_shard(path)).collect();
         if !shards.is_empty() {
             return read_shards(&shards);
         }
     }
-    check_kind(root, &listing)?;
-    read_split_folders(&mut listing);
-    Ok(listing)
+    found.listing(root)
 }
 
 /// The pictures among objects below a prefix, in the order given, by the same rules as those of a folder.
@@ -55,18 +53,31 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
 /// # Errors
 /// [`Error::MixedFolder`] where labels are in doubt, and [`Error::EmptyFolder`].
 pub fn objects_listing(root: &Path, objects: impl Iterator<Item = (String, Place)>) -> Result<Listing, Error> {
-    let mut listing = Listing::default();
+    let mut found = Found::default();
     for (path, place) in objects.filter(|(path, _)| !path.split('/').any(|part| part.starts_with('.'))) {
         if is_picture(Path::new(&path)) {
             let label = path.split_once('/').map(|(top, _)| top.to_owned());
-            listing.samples.push(Sample { place, path, label, split: None, extra: Vec::new() });
+            found.samples.push(Sample { place, path, label, split: None, extra: Vec::new() });
         } else {
-            listing.skipped.push(Skipped { path, reason: "not a picture file by its name".to_owned() });
+            found.skipped.push(Skipped { path, reason: "not a picture file by its name".to_owned() });
         }
     }
-    check_kind(root, &listing)?;
-    read_split_folders(&mut listing);
-    Ok(listing)
+    found.listing(root)
+}
+
+/// What a walk has found.
+#[derive(Default)]
+struct Found {
+    samples: Vec<Sample>,
+    skipped: Vec<Skipped>,
+}
+
+impl Found {
+    fn listing(mut self, root: &Path) -> Result<Listing, Error> {
+        check_kind(root, &self)?;
+        read_split_folders(&mut self.samples);
+        Ok(Listing::of(root, self.samples, Vec::new()).with_skipped(self.skipped))
+    }
 }
 
 /// Names of folders that part a collection instead of naming a class.
@@ -74,9 +85,9 @@ const SPLITS: [&str; 6] = ["train", "training", "val", "valid", "validation", "t
 
 /// Where all top folders are parts of a split with class folders in them (`train/cat/1.png`), the part is the split and
 /// the class folder is the label.
-fn read_split_folders(listing: &mut Listing) {
-    let parted: Option<Vec<_>> = listing.samples.iter().map(|sample| split_and_class(&sample.path)).collect();
-    for (sample, (split, class)) in listing.samples.iter_mut().zip(parted.into_iter().flatten()) {
+fn read_split_folders(samples: &mut [Sample]) {
+    let parted: Option<Vec<_>> = samples.iter().map(|sample| split_and_class(&sample.path)).collect();
+    for (sample, (split, class)) in samples.iter_mut().zip(parted.into_iter().flatten()) {
         sample.label = Some(class);
         sample.split = Some(split);
     }
@@ -152,7 +163,7 @@ impl Fault {
 /// A broken link is a sample if it is named as a picture, and skipped if it is named as another kind of file.
 ///
 /// Any other fault is that of a folder; a broken link without an ending may well have led to one.
-fn sort_in(root: &Path, Fault { path, is_loop, cause }: Fault, listing: &mut Listing) -> Result<(), Error> {
+fn sort_in(root: &Path, Fault { path, is_loop, cause }: Fault, found: &mut Found) -> Result<(), Error> {
     let is_broken_link = is_loop || path.is_symlink() && !path.is_dir() && path.extension().is_some();
     if path == root {
         return Err(Error::Read { path, source: cause });
@@ -164,23 +175,23 @@ fn sort_in(root: &Path, Fault { path, is_loop, cause }: Fault, listing: &mut Lis
         return Err(Error::UnreadableFolder { root: root.to_owned(), path, source: cause });
     }
     if is_picture(&path) {
-        listing.samples.push(sample(root, &path));
+        found.samples.push(sample(root, &path));
     } else {
         let reason =
             if is_loop { "a link to a folder around it".to_owned() } else { format!("a broken link: {cause}") };
-        listing.skipped.push(skipped(root, &path, reason));
+        found.skipped.push(skipped(root, &path, reason));
     }
     Ok(())
 }
 
-fn check_kind(root: &Path, listing: &Listing) -> Result<(), Error> {
-    let loose = listing.samples.iter().find(|sample| sample.label.is_none());
-    let classed = listing.samples.iter().find_map(|sample| sample.label.clone());
+fn check_kind(root: &Path, found: &Found) -> Result<(), Error> {
+    let loose = found.samples.iter().find(|sample| sample.label.is_none());
+    let classed = found.samples.iter().find_map(|sample| sample.label.clone());
     match (loose, classed) {
         (Some(picture), Some(folder)) => {
             Err(Error::MixedFolder { root: root.to_owned(), picture: picture.path.clone(), folder })
         }
-        (None, None) => Err(Error::EmptyFolder { root: root.to_owned(), others: listing.skipped.len() }),
+        (None, None) => Err(Error::EmptyFolder { root: root.to_owned(), others: found.skipped.len() }),
         _ => Ok(()),
     }
 }
@@ -200,19 +211,19 @@ mod tests {
     }
 
     fn paths(listing: &Listing) -> Vec<&str> {
-        listing.samples.iter().map(|sample| sample.path.as_str()).collect()
+        (0..listing.rows()).map(|row| listing.path(row)).collect()
     }
 
     #[test]
     fn folders_of_a_split_hold_class_folders() {
         let root = folder(&["train/cat/1.png", "train/dog/2.png", "Test/cat/deep/3.png"]);
         let listing = scan_folder(root.path()).expect("lists");
-        let found: Vec<_> = listing.samples.iter().map(|s| (s.split.as_deref(), s.label.as_deref())).collect();
+        let found: Vec<_> = (0..listing.rows()).map(|row| (listing.split(row), listing.label(row))).collect();
         assert_eq!(found, [(Some("Test"), Some("cat")), (Some("train"), Some("cat")), (Some("train"), Some("dog"))]);
         // A folder of pictures that happens to be called so is a class like any other.
         let root = folder(&["train/1.png", "boat/2.png"]);
         let listing = scan_folder(root.path()).expect("lists");
-        assert!(listing.samples.iter().all(|s| s.split.is_none() && s.label.is_some()));
+        assert!(listing.samples().all(|s| s.split.is_none() && s.label.is_some()));
     }
 
     #[test]
@@ -221,7 +232,7 @@ mod tests {
             folder(&["cat/1.png", "dog/1.png", "dog/deep/er/2.JPEG", "dog/notes.txt", ".hidden/3.png", "cat/.4.png"]);
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "dog/1.png", "dog/deep/er/2.JPEG"]);
-        let labels: Vec<_> = listing.samples.iter().map(|sample| sample.label.as_deref()).collect();
+        let labels: Vec<_> = (0..listing.rows()).map(|row| listing.label(row)).collect();
         assert_eq!(labels, [Some("cat"), Some("dog"), Some("dog")]);
         let reason = "not a picture file by its name".to_owned();
         assert_eq!(listing.skipped, [Skipped { path: "dog/notes.txt".to_owned(), reason }]);
@@ -232,7 +243,7 @@ mod tests {
         let root = folder(&["b.png", "B.png", "a10.png", "a2.png", "ä.png", "🐈.png", "notes/readme.md"]);
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["B.png", "a10.png", "a2.png", "b.png", "ä.png", "🐈.png"]);
-        assert!(listing.samples.iter().all(|sample| sample.label.is_none()));
+        assert!(listing.samples().all(|sample| sample.label.is_none()));
         assert_eq!(listing.skipped.len(), 1);
     }
 
@@ -262,7 +273,7 @@ mod tests {
         link("..", "cat/loop");
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "cat/broken.png", "cat/round.png", "cat/socket.png"]);
-        assert!(listing.samples.iter().all(|sample| sample.label.as_deref() == Some("cat")));
+        assert!(listing.samples().all(|sample| sample.label.as_deref() == Some("cat")));
         let unread: Vec<_> =
             crate::hash_all(&listing, &|_| std::ops::ControlFlow::Continue(())).iter().map(Option::is_none).collect();
         assert_eq!(unread, [false, true, true, true]);
@@ -282,7 +293,7 @@ mod tests {
                 is_loop: false,
                 cause: io::Error::from(io::ErrorKind::PermissionDenied),
             };
-            let error = sort_in(root.path(), fault, &mut Listing::default()).expect_err(name);
+            let error = sort_in(root.path(), fault, &mut Found::default()).expect_err(name);
             let message = error.to_string();
             assert!(message.contains(&format!("{name}: its pictures would be missing")), "{message}");
             assert!(std::error::Error::source(&error).is_some());
@@ -320,6 +331,6 @@ mod tests {
         std::fs::write(root.path().join(OsStr::from_bytes(b"cat/\xff.png")), "x").expect("write");
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "cat/\\xFF.png"]);
-        assert_eq!(std::fs::read(listing.samples[1].place.container().expect("a file")).expect("read"), b"x");
+        assert_eq!(std::fs::read(listing.place(1).container().expect("a file")).expect("read"), b"x");
     }
 }

@@ -70,7 +70,7 @@
 //! }
 //! for group in writer.missing() {
 //!     for row in group.rows {
-//!         match writer.listing().samples[row].place.read(u64::MAX) {
+//!         match writer.listing().place(row).read(u64::MAX) {
 //!             Ok(bytes) => {
 //!                 let features = [f32::from(bytes[0]), f32::from(bytes[1])];
 //!                 let values = vec![features.as_slice(); group.taps.len()];
@@ -96,6 +96,7 @@ mod decode;
 mod digest;
 mod error;
 mod folder;
+mod listing;
 mod precision;
 mod preprocess;
 mod samples;
@@ -106,6 +107,7 @@ mod space;
 mod store;
 mod table;
 mod tap;
+mod texts;
 mod views;
 
 pub use bits::Bits;
@@ -113,9 +115,10 @@ pub use decode::Decode;
 pub use digest::{Digest, hash_all, hash_all_by, hash_file};
 pub use error::Error;
 pub use folder::{objects_listing, scan_folder};
+pub use listing::Listing;
 pub use precision::{Calibration, Precision, TensorRange};
 pub use preprocess::{Channels, Interpolation, MAX_SIDE, Preprocess, Resize};
-pub use samples::{Listing, Sample, Skipped, scan, scan_all};
+pub use samples::{Sample, Skipped, scan, scan_all};
 pub use shard::{Shard, ShardOf};
 pub use side_table::SideTable;
 pub use sources::{
@@ -129,4 +132,5 @@ pub use store::{
 };
 pub use table::read_csv;
 pub use tap::{Pooling, Tap, TapInfo};
+pub use texts::{Texts, Words};
 pub use views::Views;

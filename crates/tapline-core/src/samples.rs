@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::folder::{is_picture, scan_folder};
 use crate::sources::{expand, is_parquet, is_shard, read_parquet, read_shards};
 use crate::table::{is_table, read_csv};
-use crate::{Error, Place};
+use crate::{Error, Listing, Place};
 
 /// One picture to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +27,6 @@ pub struct Sample {
     pub split: Option<String>,
     /// The values of the listing's `columns`, in their order.
     pub extra: Vec<Option<String>>,
-}
-
-/// All pictures in order, and what was passed over. Row i of a store is sample i of its listing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// The pictures, at least one after `scan`.
-    pub samples: Vec<Sample>,
-    /// Names of the user's further columns.
-    pub columns: Vec<String>,
-    /// Entries of a folder that are not pictures by their name. A picture that cannot be read is among the samples.
-    pub skipped: Vec<Skipped>,
 }
 
 /// An entry of a folder that is no sample.
@@ -97,18 +86,18 @@ pub fn scan_all(typed: &[PathBuf]) -> Result<Listing, Error> {
 
 /// Pictures in the order typed, without labels; one that is typed again is passed over.
 fn one_by_one(paths: &[PathBuf]) -> Listing {
-    let mut listing = Listing::default();
+    let (mut samples, mut skipped) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for typed in paths {
         let path = path_text(typed.as_os_str());
         if seen.insert(typed) {
             let place = Place::File(typed.clone());
-            listing.samples.push(Sample { place, path, label: None, split: None, extra: Vec::new() });
+            samples.push(Sample { place, path, label: None, split: None, extra: Vec::new() });
         } else {
-            listing.skipped.push(Skipped { path, reason: "given twice".to_owned() });
+            skipped.push(Skipped { path, reason: "given twice".to_owned() });
         }
     }
-    listing
+    Listing::of(Path::new(""), samples, Vec::new()).with_skipped(skipped)
 }
 
 /// The text of a path, bytes that are not UTF-8 written `\xNN`.
@@ -149,12 +138,12 @@ mod tests {
         files.iter().for_each(|file| std::fs::write(file, "").expect("write"));
         let listing = scan_all(&[files[0].clone(), files[1].clone(), files[0].clone()]).expect("pictures");
         let text = |file: &Path| path_text(file.as_os_str());
-        let found: Vec<&str> = listing.samples.iter().map(|sample| sample.path.as_str()).collect();
+        let found: Vec<&str> = (0..listing.rows()).map(|row| listing.path(row)).collect();
         assert_eq!(found, [text(&files[0]), text(&files[1])]);
-        assert_eq!(listing.samples[0].place, Place::File(files[0].clone()));
+        assert_eq!(listing.place(0), Place::File(files[0].clone()));
         assert_eq!(listing.skipped, [Skipped { path: text(&files[0]), reason: "given twice".to_owned() }]);
         let pattern = scan_all(&[folder.path().join("*.png")]).expect("a pattern");
-        assert_eq!(pattern.samples.len(), 1);
+        assert_eq!(pattern.rows(), 1);
         let absent = scan_all(&[files[0].clone(), folder.path().join("c.png")]).expect_err("absent").to_string();
         assert!(absent.contains("c.png does not exist"), "{absent}");
         std::fs::write(folder.path().join("Thumbs.db"), "").expect("write");

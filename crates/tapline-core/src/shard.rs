@@ -49,16 +49,13 @@ impl Shard {
     ///
     /// # Errors
     /// [`Error::EmptyShard`] where there are more shards than pictures.
-    pub fn part(&self, mut listing: Listing) -> Result<(Listing, ShardOf), Error> {
-        let listing_rows = listing.samples.len();
+    pub fn part(&self, listing: &Listing) -> Result<(Listing, ShardOf), Error> {
+        let listing_rows = listing.rows();
         if self.of > listing_rows {
             return Err(Error::EmptyShard { shard: *self, rows: listing_rows });
         }
-        let shard_of = ShardOf { shard: *self, listing_rows, whole_sha256: digest(&listing) };
-        let rows = self.rows(listing_rows);
-        listing.samples.truncate(rows.end);
-        listing.samples.drain(..rows.start);
-        Ok((listing, shard_of))
+        let shard_of = ShardOf { shard: *self, listing_rows, whole_sha256: digest(listing) };
+        Ok((listing.part(self.rows(listing_rows)), shard_of))
     }
 }
 
@@ -66,18 +63,18 @@ impl Shard {
 pub(crate) fn digest(listing: &Listing) -> Digest {
     let mut hasher = Sha256::new();
     hasher.update((listing.columns.len() as u64).to_le_bytes());
-    hasher.update((listing.samples.len() as u64).to_le_bytes());
+    hasher.update((listing.rows() as u64).to_le_bytes());
     let mut add = |text: Option<&str>| {
         let len = text.map_or(u64::MAX, |text| text.len() as u64);
         hasher.update(len.to_le_bytes());
         hasher.update(text.unwrap_or_default());
     };
     listing.columns.iter().for_each(|name| add(Some(name)));
-    for sample in &listing.samples {
-        add(Some(&sample.path));
-        add(sample.label.as_deref());
-        add(sample.split.as_deref());
-        sample.extra.iter().for_each(|value| add(value.as_deref()));
+    for row in 0..listing.rows() {
+        add(Some(listing.path(row)));
+        add(listing.label(row));
+        add(listing.split(row));
+        (0..listing.columns.len()).for_each(|column| add(listing.extra(row, column)));
     }
     Digest(hasher.finalize().into())
 }
@@ -103,6 +100,8 @@ impl fmt::Display for Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::Sample;
 
@@ -114,7 +113,7 @@ mod tests {
             split: None,
             extra: vec![Some("x".to_owned())],
         };
-        Listing { samples: (0..rows).map(sample).collect(), columns: vec!["camera".to_owned()], skipped: Vec::new() }
+        Listing::of(Path::new(""), (0..rows).map(sample), vec!["camera".to_owned()])
     }
 
     #[test]
@@ -131,21 +130,24 @@ mod tests {
 
     #[test]
     fn a_part_knows_the_whole() {
-        let (part, of) = Shard { index: 1, of: 3 }.part(listing(8)).expect("rows for all");
-        let paths: Vec<_> = part.samples.iter().map(|sample| sample.path.as_str()).collect();
+        let (part, of) = Shard { index: 1, of: 3 }.part(&listing(8)).expect("rows for all");
+        let paths: Vec<_> = (0..part.rows()).map(|row| part.path(row)).collect();
         assert_eq!((paths, of.listing_rows), (vec!["2", "3", "4"], 8));
-        let digest = |change: fn(&mut Listing)| {
+        type Change = fn(&mut Vec<Sample>, &mut Vec<String>);
+        let digest = |change: Change| {
             let mut listing = listing(8);
-            change(&mut listing);
-            Shard { index: 0, of: 3 }.part(listing).expect("rows for all").1.whole_sha256
+            let mut samples = listing.samples().collect();
+            change(&mut samples, &mut listing.columns);
+            let listing = Listing::of(Path::new(""), samples, listing.columns);
+            Shard { index: 0, of: 3 }.part(&listing).expect("rows for all").1.whole_sha256
         };
-        assert_eq!(digest(|_| ()), of.whole_sha256);
-        let changes: [fn(&mut Listing); 5] = [
-            |l| l.samples[7].label = None,
-            |l| l.samples[7].split = Some(String::new()),
-            |l| l.samples[7].extra[0] = None,
-            |l| l.samples.swap(0, 1),
-            |l| l.columns[0] = "module".to_owned(),
+        assert_eq!(digest(|_, _| ()), of.whole_sha256);
+        let changes: [Change; 5] = [
+            |samples, _| samples[7].label = None,
+            |samples, _| samples[7].split = Some(String::new()),
+            |samples, _| samples[7].extra[0] = None,
+            |samples, _| samples.swap(0, 1),
+            |_, columns| columns[0] = "module".to_owned(),
         ];
         for change in changes {
             assert_ne!(digest(change), of.whole_sha256);
@@ -159,7 +161,7 @@ mod tests {
             let message = text.parse::<Shard>().expect_err(text).to_string();
             assert!(message.contains("counted from 0"), "{message}");
         }
-        let message = Shard { index: 0, of: 4 }.part(listing(3)).expect_err("too many").to_string();
+        let message = Shard { index: 0, of: 4 }.part(&listing(3)).expect_err("too many").to_string();
         assert!(message.contains("0/4") && message.contains("3 pictures"), "{message}");
     }
 }

@@ -103,9 +103,9 @@ impl SideTable {
     /// What a picture of a listing is joined by.
     fn key_of<'a>(&self, listing: &'a StoredListing, row: usize) -> Option<&'a str> {
         match self.key {
-            Key::Path => Some(listing.path[row].as_str()),
+            Key::Path => Some(&listing.path[row]),
             // A folder's name may have blanks around it.
-            Key::Label => Some(listing.label[row].as_ref()?.trim()),
+            Key::Label => Some(listing.label.get(row)?.trim()),
         }
     }
 
@@ -161,10 +161,9 @@ mod tests {
     }
 
     fn listing() -> StoredListing {
-        let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
         StoredListing {
-            path: ["a.png", "b.png", "c.png"].map(str::to_owned).to_vec(),
-            label: ["cat", "", "dog"].map(text).to_vec(),
+            path: ["a.png", "b.png", "c.png"].into_iter().collect(),
+            label: [Some("cat"), None, Some("dog")].into_iter().collect(),
             ..StoredListing::default()
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
+use crate::listing::ListingRows;
 use crate::{Error, Listing, Place, Sample};
 
 /// Column names that the store writes itself.
@@ -21,19 +22,20 @@ pub(crate) const OWN_COLUMNS: [&str; 5] = ["path", "label", "split", "sha256", "
 /// # Errors
 /// For a file that is no such table, or a row of it that cannot be used.
 pub fn read_csv(path: &Path) -> Result<Listing, Error> {
-    let mut samples = Vec::new();
+    let mut rows = ListingRows::below(path.parent().unwrap_or(Path::new("")));
     let (columns, lines) = each_record(path, Columns::of, |columns, record, line| {
-        samples.push(columns.sample(path, record, line)?);
+        rows.push(columns.sample(path, record, line)?);
         Ok(())
     })?;
-    if let Some((first, second)) = first_repeat(&samples) {
-        let (picture, first, second) = (samples[second].path.clone(), lines[first], lines[second]);
+    let listing = rows.finish(columns.extra_names);
+    if let Some((first, second)) = listing.first_repeat() {
+        let (picture, first, second) = (listing.path(second).to_owned(), lines[first], lines[second]);
         return Err(Error::RepeatedPath { path: path.to_owned(), picture, first, second });
     }
-    if samples.is_empty() {
+    if listing.rows() == 0 {
         return Err(Error::EmptyTable { path: path.to_owned() });
     }
-    Ok(Listing { samples, columns: columns.extra_names, skipped: Vec::new() })
+    Ok(listing)
 }
 
 /// Takes a table's header, and then each of its records with the line that it starts on, blank ones aside; returns what became of
@@ -180,14 +182,6 @@ impl Lines {
     }
 }
 
-/// The first sample whose path was there before, behind the one that had it.
-pub(crate) fn first_repeat(samples: &[Sample]) -> Option<(usize, usize)> {
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_unstable_by(|&a, &b| samples[a].path.cmp(&samples[b].path).then(a.cmp(&b)));
-    let repeats = order.windows(2).filter(|pair| samples[pair[0]].path == samples[pair[1]].path);
-    repeats.map(|pair| (pair[0], pair[1])).min_by_key(|&(_, second)| second)
-}
-
 fn bad_row((path, bytes): (&Path, &[u8]), error: &csv::Error) -> Error {
     let mut lines = Lines::default();
     lines.note(bytes, error.position());
@@ -210,12 +204,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("write");
-        let mut listing = read_csv(&file)?;
-        for sample in &mut listing.samples {
+        let listing = read_csv(&file)?;
+        let samples = listing.samples().map(|sample| {
             let file = sample.place.container().expect("a file");
-            sample.place = Place::File(file.strip_prefix(folder.path()).unwrap_or(file).to_owned());
-        }
-        Ok(listing)
+            let place = Place::File(file.strip_prefix(folder.path()).unwrap_or(file).to_owned());
+            Sample { place, ..sample }
+        });
+        Ok(Listing::of(Path::new(""), samples, listing.columns.clone()))
     }
 
     fn refuse(text: impl AsRef<[u8]>, words: &str) {
@@ -235,9 +230,9 @@ mod tests {
             split: Some("train".to_owned()),
             extra: vec![Some("mono".to_owned())],
         };
-        assert_eq!(listing.samples[0], expected);
-        assert_eq!(listing.samples[1].place, Place::File("/abs/🐈.png".into()));
-        assert_eq!((&listing.samples[1].label, &listing.samples[1].extra), (&None, &vec![None]));
+        assert_eq!(listing.sample(0), expected);
+        assert_eq!(listing.place(1), Place::File("/abs/🐈.png".into()));
+        assert_eq!((listing.label(1), listing.extra(1, 0)), (None, None));
     }
 
     #[test]
@@ -253,8 +248,8 @@ mod tests {
             ("list.csv", "SEP=|\npath|label\na,1.png|cat\n"),
         ] {
             let listing = read(name, text).expect(text);
-            assert_eq!(listing.samples[0].path, "a,1.png");
-            assert_eq!(listing.samples[0].label.as_deref(), Some("cat"));
+            assert_eq!(listing.path(0), "a,1.png");
+            assert_eq!(listing.label(0), Some("cat"));
         }
     }
 
@@ -262,7 +257,7 @@ mod tests {
     fn blank_rows_are_passed_over() {
         let blank = "path;label;split\r\n;;\r\na.png;cat;\r\n\r\n ; ;\r\nb.png;;\r\n;;\r\n;;\r\n";
         let listing = read("list.csv", blank).expect("read");
-        assert_eq!(listing.samples.iter().map(|sample| sample.path.as_str()).collect::<Vec<_>>(), ["a.png", "b.png"]);
+        assert_eq!((0..listing.rows()).map(|row| listing.path(row)).collect::<Vec<_>>(), ["a.png", "b.png"]);
         refuse("path,label\n,\n,\n", "lists no picture");
         // They count among the lines, as does the one that names the delimiter.
         refuse("path,label\na.png,cat\n,\n,dog\n", "line 4: the path is empty");
@@ -288,6 +283,6 @@ mod tests {
 
     #[test]
     fn a_missing_picture_is_no_error_of_reading() {
-        assert_eq!(read("list.csv", "path\nabsent.png\n").expect("read").samples.len(), 1);
+        assert_eq!(read("list.csv", "path\nabsent.png\n").expect("read").rows(), 1);
     }
 }

@@ -6,11 +6,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::Scratch;
-use tapline_core::{Digest, Store, StoreWriter};
+use tapline_core::{Digest, Listing, Sample, Store, StoreWriter};
 
 /// Damages a sound store and expects `words` from opening it.
 fn check(words: &str, damage: impl FnOnce(&Scratch)) {
@@ -160,7 +160,8 @@ fn a_damaged_byte_anywhere_in_json_is_an_error_or_harmless() {
 fn a_damaged_byte_anywhere_in_a_listing_is_an_error_or_harmless_even_with_a_fitting_digest() {
     let scratch = Scratch::of(&["a", "b", "!c"]);
     let mut plan = scratch.plan("x");
-    Arc::make_mut(&mut plan.listing).samples.iter_mut().for_each(|sample| sample.label = Some("cat".to_owned()));
+    let samples = plan.listing.samples().map(|sample| Sample { label: Some("cat".to_owned()), ..sample });
+    plan.listing = Listing::of(Path::new(""), samples, Vec::new()).into();
     scratch.extract(plan).expect("extract");
     let (listing, document) = (scratch.store().join("listing.parquet"), scratch.store().join("store.json"));
     let whole = fs::read(&listing).expect("read");

@@ -3,10 +3,10 @@
 mod common;
 
 use std::fs;
-use std::sync::Arc;
+use std::path::Path;
 
 use common::{FEATURES, Scratch, features, info};
-use tapline_core::{Digest, Dtype, Group, StoreWriter, hash_all};
+use tapline_core::{Digest, Dtype, Group, Listing, Sample, StoreWriter, hash_all};
 
 #[test]
 fn what_was_put_comes_back_in_any_order_for_both_number_types() {
@@ -71,16 +71,14 @@ fn relabelling_reuses_every_row_and_leaves_the_arrays_in_place() {
     scratch.extract(scratch.plan("xy")).expect("first");
     let before = scratch.inodes();
     let mut plan = scratch.plan("xy");
-    let listing = Arc::make_mut(&mut plan.listing);
-    listing.columns = vec!["type".to_owned()];
-    for sample in &mut listing.samples {
-        sample.label = Some("new".to_owned());
-        sample.extra = vec![Some("mono".to_owned())];
-    }
+    let (label, extra) = (Some("new".to_owned()), vec![Some("mono".to_owned())]);
+    let samples = plan.listing.samples().map(|sample| Sample { label: label.clone(), extra: extra.clone(), ..sample });
+    plan.listing = Listing::of(Path::new(""), samples, vec!["type".to_owned()]).into();
     assert_eq!(scratch.extract(plan).expect("second"), 0);
     let store = scratch.open().expect("open");
-    assert_eq!(store.listing().label, vec![Some("new".to_owned()); 2]);
-    assert_eq!(store.listing().extra, [("type".to_owned(), vec![Some("mono".to_owned()); 2])]);
+    assert_eq!(store.listing().label, [Some("new"); 2]);
+    assert_eq!(store.listing().extra[0].0, "type");
+    assert_eq!(store.listing().extra[0].1, [Some("mono"); 2]);
     assert_eq!(scratch.inodes()["features/x.mean.npy"], before["features/x.mean.npy"]);
 }
 
@@ -133,7 +131,7 @@ fn a_skipped_picture_has_nan_and_a_reason_and_is_tried_again() {
     let store = scratch.open().expect("open");
     let skipped = &store.listing().skipped;
     assert_eq!(store.listing().path, ["!b.png", "a.png", "c.png"]);
-    assert_eq!((skipped[0].as_deref(), &skipped[1], skipped[2].is_some()), (Some("broken"), &None, true));
+    assert_eq!((skipped.get(0), skipped.get(1), skipped.get(2).is_some()), (Some("broken"), None, true));
     assert_eq!((store.manifest().skipped, store.listing().sha256[2]), (2, None));
     let mut row = vec![0.0; FEATURES];
     store.rows(0).row_f32(0, &mut row);
@@ -152,7 +150,7 @@ fn a_picture_that_vanished_loses_its_row() {
     fs::remove_file(scratch.picture("a")).expect("remove");
     scratch.extract(plan).expect("second");
     let store = scratch.open().expect("open");
-    assert!(store.listing().skipped[0].is_some());
+    assert!(store.listing().skipped.get(0).is_some());
     assert!(store.rows(0).to_f32(&[0]).expect("skipped").iter().all(|value| value.is_nan()));
 }
 
@@ -217,7 +215,7 @@ fn a_plan_that_cannot_be_stored_is_refused() {
     let scratch = Scratch::of(&["a"]);
     scratch.refuse(scratch.plan(""), "1 pictures and 0 taps");
     let mut plan = scratch.plan("x");
-    Arc::make_mut(&mut plan.listing).samples.clear();
+    plan.listing = Listing::default().into();
     scratch.refuse(plan, "0 pictures and 1 taps");
     for features in [0, usize::MAX / 3] {
         let mut plan = scratch.plan("x");

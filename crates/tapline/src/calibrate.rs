@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use tapline_core::{Calibration, Digest, FeatureSpace, Precision, Sample, Store, stored_calibration};
+use tapline_core::{Calibration, Digest, FeatureSpace, Listing, Precision, Store, stored_calibration};
 use tapline_onnx::{Device, Model, RangeProbe, in_precision, products_in_float32};
 
 use crate::args::{ExtractArgs, PrecisionArg};
@@ -35,7 +35,7 @@ pub fn trunk(
     args: &ExtractArgs,
     (settled, interrupt): (&Settled, &Interrupt),
     space: &FeatureSpace,
-    samples: &[Sample],
+    pictures: &Listing,
 ) -> anyhow::Result<Option<Trunk>> {
     let original = &settled.network.model;
     if args.ranges.is_some() && args.precision != PrecisionArg::Int8 {
@@ -55,7 +55,7 @@ pub fn trunk(
     let given = args.ranges.as_deref().map(|store| given(store, space)).transpose()?;
     let calibration = match given.map_or_else(|| stored_calibration(&args.store, space), |given| Ok(Some(given)))? {
         Some(known) => known,
-        None => match measure(probe, (settled, interrupt), samples)? {
+        None => match measure(probe, (settled, interrupt), pictures)? {
             Some(measured) => measured,
             None => return Ok(None),
         },
@@ -97,24 +97,27 @@ fn say_of_halves(device: Device, in_float32: usize) {
 
 /// The pictures whose ranges are measured, spread evenly over a listing: of a shard, over the whole of it, so that all
 /// shards run the same network.
-pub fn pictures(args: &ExtractArgs, listing: &[Sample]) -> Vec<Sample> {
+pub fn pictures(args: &ExtractArgs, listing: &Listing) -> Listing {
     match (args.precision, &args.ranges) {
-        (PrecisionArg::Float32 | PrecisionArg::Float16, _) | (_, Some(_)) => Vec::new(),
-        (PrecisionArg::Int8, None) => spread(listing.len()).into_iter().map(|row| listing[row].clone()).collect(),
+        (PrecisionArg::Float32 | PrecisionArg::Float16, _) | (_, Some(_)) => Listing::default(),
+        (PrecisionArg::Int8, None) => {
+            let samples = spread(listing.rows()).into_iter().map(|row| listing.sample(row));
+            Listing::of(Path::new(""), samples, listing.columns.clone())
+        }
     }
 }
 
-/// The ranges over `samples`, all their views; none where a signal stopped it.
+/// The ranges over `pictures`, all their views; none where a signal stopped it.
 fn measure(
     mut probe: RangeProbe,
     (settled, interrupt): (&Settled, &Interrupt),
-    samples: &[Sample],
+    pictures: &Listing,
 ) -> anyhow::Result<Option<Calibration>> {
-    let rows: Vec<usize> = (0..samples.len()).collect();
+    let rows: Vec<usize> = (0..pictures.rows()).collect();
     let bar = progress::bar("calibrating", rows.len(), "pictures");
     let mut digests: Vec<(usize, Digest)> = Vec::new();
     let model = probe.model.clone();
-    run_pass(&settled.pass(&model, interrupt), samples, &rows, |finished| {
+    run_pass(&settled.pass(&model, interrupt), pictures, &rows, |finished| {
         bar.inc(1);
         let Finished { row, digest, features, .. } = finished;
         // A picture that cannot be used is skipped when its turn comes.

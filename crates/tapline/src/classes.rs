@@ -86,9 +86,9 @@ impl Labelled {
     /// Numbers the classes of the rows that have both features and a label, and a use in the split if there is one; classes with
     /// fewer than `least` pictures to make folds of are left out.
     pub fn of(listing: &StoredListing, split: Option<&[Role]>, least: usize) -> anyhow::Result<Self> {
-        let label = |row: usize| listing.label[row].as_deref().unwrap_or_default();
+        let label = |row: usize| listing.label.get(row).unwrap_or_default();
         let (mut rows, mut split, mut left_out) =
-            chosen(listing, split, ("a label", |row| listing.label[row].is_some()))?;
+            chosen(listing, split, ("a label", |row| listing.label.get(row).is_some()))?;
         let small = small_classes(&rows, split.as_deref(), (label, least));
         if !small.is_empty() {
             let keep: Vec<bool> = rows.iter().map(|&row| !small.contains(label(row))).collect();
@@ -109,7 +109,7 @@ impl Labelled {
         let labels = rows.iter().map(|&row| names.binary_search_by(|n| n.as_str().cmp(label(row))).expect("listed"));
         let labels = labels.collect();
         match names.as_slice() {
-            [] if listing.skipped.iter().all(Option::is_some) => {
+            [] if listing.skipped.iter().all(|reason| reason.is_some()) => {
                 bail!("the store holds no features, for all its pictures were skipped: `tapline info` says why")
             }
             [] if left_out.of_small_classes > 0 => {
@@ -205,9 +205,9 @@ impl Labelled {
             ),
             // Whether groups can be dealt into folds does not hang on the pictures' number.
             Some((size, name)) if size < folds && self.groups.is_none() => {
-                let skipped = listing.skipped.iter().zip(&listing.label);
+                let skipped = listing.skipped.iter().zip(listing.label.iter());
                 let skipped =
-                    skipped.filter(|(reason, label)| reason.is_some() && label.as_ref() == Some(name)).count();
+                    skipped.filter(|(reason, label)| reason.is_some() && *label == Some(name.as_str())).count();
                 let with =
                     if skipped > 0 { format!(" with features ({} skipped)", count(skipped)) } else { String::new() };
                 let fewer = if size < LEAST_FOLDS { "" } else { ", or use fewer --folds (at least 3)" };
@@ -252,7 +252,7 @@ pub fn chosen(
     split: Option<&[Role]>,
     (what, labelled): (&str, impl Fn(usize) -> bool),
 ) -> anyhow::Result<(Vec<usize>, Option<Vec<Role>>, LeftOut)> {
-    let good = |row: &usize| listing.skipped[*row].is_none();
+    let good = |row: &usize| listing.skipped.get(*row).is_none();
     let all = 0..listing.rows();
     let skipped = all.clone().filter(|row| !good(row)).count();
     let mut rows: Vec<usize> = all.filter(good).filter(|&row| labelled(row)).collect();

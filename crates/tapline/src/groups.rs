@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
-use tapline_core::StoredListing;
+use tapline_core::{StoredListing, Words};
 use tapline_probe::{Error, ProtocolConfig, Role, check_spread, grouped_folds};
 
 use crate::classes::Labelled;
@@ -46,13 +46,13 @@ impl Groups {
     pub fn of(listing: &StoredListing, column: &str, rows: &[usize]) -> anyhow::Result<Self> {
         let values = find(listing, column)?;
         // Blanks around a name would make it another group, and part what belongs together.
-        let name = |row: usize| values[row].as_deref().map(str::trim).unwrap_or_default();
+        let name = |row: usize| values.get(row).map(str::trim).unwrap_or_default();
         let empty: Vec<usize> = rows.iter().copied().filter(|&row| name(row).is_empty()).collect();
         if let Some(&first) = empty.first() {
             bail!(
                 "{} picture(s) have no {column:?}, first {}: fill the column in, or take their label away",
                 empty.len(),
-                listing.path[first]
+                &listing.path[first]
             );
         }
         let mut numbers: BTreeMap<&str, usize> = rows.iter().map(|&row| (name(row), 0)).collect();
@@ -119,10 +119,10 @@ pub fn in_few_folds(
 /// The column that looks most like the names of what several pictures each were taken of, and how many it names: of one class
 /// all pictures of each, of far more names than classes, and of two pictures or more each on average.
 fn likely<'a>(listing: &'a StoredListing, data: &Labelled) -> Option<(&'a str, usize)> {
-    let named = |values: &[Option<String>]| {
+    let named = |values: &Words| {
         let mut class_of: HashMap<&str, usize> = HashMap::new();
         for (&row, &class) in data.rows.iter().zip(&data.labels) {
-            let name = values[row].as_deref().map(str::trim).filter(|name| !name.is_empty())?;
+            let name = values.get(row).map(str::trim).filter(|name| !name.is_empty())?;
             if *class_of.entry(name).or_insert(class) != class {
                 return None;
             }
@@ -162,7 +162,7 @@ pub fn check_whole(groups: &Groups, data: &Labelled) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn find<'a>(listing: &'a StoredListing, column: &str) -> anyhow::Result<&'a [Option<String>]> {
+fn find<'a>(listing: &'a StoredListing, column: &str) -> anyhow::Result<&'a Words> {
     match column {
         "label" => bail!(
             "--group label would put all pictures of a class into one fold: name a column of what belongs together"

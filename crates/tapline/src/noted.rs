@@ -97,9 +97,9 @@ fn oddities(sizes: &BTreeMap<&str, usize>, listing: &StoredListing, of_folders: 
 /// Labels, with their pictures that have features, and how many of these have none.
 fn sizes(listing: &StoredListing) -> (BTreeMap<&str, usize>, usize) {
     let (mut sizes, mut unlabelled) = (BTreeMap::new(), 0);
-    for (label, _) in listing.label.iter().zip(&listing.skipped).filter(|(_, reason)| reason.is_none()) {
+    for (label, _) in listing.label.iter().zip(listing.skipped.iter()).filter(|(_, reason)| reason.is_none()) {
         match label {
-            Some(label) => *sizes.entry(label.as_str()).or_default() += 1,
+            Some(label) => *sizes.entry(label).or_default() += 1,
             None => unlabelled += 1,
         }
     }
@@ -114,9 +114,9 @@ fn is_missing(label: &str) -> bool {
 /// That folders of classes hold further folders, which no class is named after.
 fn deeper(listing: &StoredListing) -> Option<String> {
     let folders = |row: &usize| {
-        let label = listing.label[*row].as_deref()?;
-        let path = match &listing.split[*row] {
-            Some(split) => listing.path[*row].strip_prefix(split.as_str())?.strip_prefix('/')?,
+        let label = listing.label.get(*row)?;
+        let path = match listing.split.get(*row) {
+            Some(split) => listing.path[*row].strip_prefix(split)?.strip_prefix('/')?,
             None => &listing.path[*row],
         };
         let (below, _) = path.strip_prefix(label)?.strip_prefix('/')?.split_once('/')?;
@@ -138,12 +138,12 @@ mod tests {
     fn listing(pictures: &[(&str, &str, &str)]) -> StoredListing {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         StoredListing {
-            path: pictures.iter().map(|(path, ..)| (*path).to_owned()).collect(),
+            path: pictures.iter().map(|(path, ..)| path).collect(),
             label: pictures.iter().map(|(_, label, _)| text(label)).collect(),
             split: pictures.iter().map(|(.., split)| text(split)).collect(),
             extra: Vec::new(),
             sha256: vec![None; pictures.len()],
-            skipped: vec![None; pictures.len()],
+            skipped: pictures.iter().map(|_| None::<&str>).collect(),
         }
     }
 

@@ -14,7 +14,7 @@ use std::thread::Builder;
 
 use anyhow::bail;
 use rayon::prelude::*;
-use tapline_core::{Bits, Decode, Digest, Preprocess, Sample, Sharing, Stamp, TapInfo, Views};
+use tapline_core::{Bits, Decode, Digest, Listing, Preprocess, Sharing, Stamp, TapInfo, Views};
 use tapline_image::{Limits, Scratch, decode_for, preprocess_views};
 use tapline_onnx::{Device, Extractor, Runtime, TappedModel};
 
@@ -125,14 +125,14 @@ pub struct Finished {
     pub features: Result<Vec<Vec<f32>>, String>,
 }
 
-/// Runs `rows` of `samples` through the network and hands each finished picture to `take`, in any order. After a signal it
+/// Runs `rows` of a listing through the network and hands each finished picture to `take`, in any order. After a signal it
 /// returns when the pictures in flight are finished.
 ///
 /// # Errors
 /// The first error of `take` or of a session; workers stop at their next batch.
 pub fn run_pass(
     pass: &Pass,
-    samples: &[Sample],
+    listing: &Listing,
     rows: &[usize],
     mut take: impl FnMut(Finished) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -143,7 +143,7 @@ pub fn run_pass(
         size: pass.claim(rows.len()),
         turns: Turns::new(DECODING),
     };
-    let reader = pass.sources.reader(samples, rows, (pass.limits.max_bytes, pass.interrupt))?;
+    let reader = pass.sources.reader(listing, rows, (pass.limits.max_bytes, pass.interrupt))?;
     let workers = (pass.sharing.sessions * pass.sharers()).clamp(1, rows.len().div_ceil(claims.size).max(1));
     let is_locked = workers * claims.size * pass.values() * size_of::<f32>() <= LOCKED;
     let sessions: Vec<Session> = (0..workers.div_ceil(pass.sharers())).map(|_| Session::default()).collect();

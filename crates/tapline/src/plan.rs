@@ -206,7 +206,7 @@ pub fn held_out(evaluation: &Evaluation, fold: usize) -> Vec<usize> {
 /// Copies of one label and one of the `groups` of the `rows` do neither.
 pub fn copies(listing: &StoredListing, rows: &[usize], groups: Option<&Groups>) -> Option<String> {
     let group = |position: usize| groups.map(|groups| groups.of_row[position]);
-    let label = |position: usize| listing.label[rows[position]].as_deref();
+    let label = |position: usize| listing.label.get(rows[position]);
     let contradicts = |&(copy, of): &(usize, usize)| label(copy) != label(of);
     let mut copies = copied(listing, rows);
     copies.retain(|pair| contradicts(pair) || groups.is_none() || group(pair.0) != group(pair.1));
@@ -242,7 +242,7 @@ fn copied(listing: &StoredListing, rows: &[usize]) -> Vec<(usize, usize)> {
     order.sort_by_key(digest);
     let mut copies = Vec::new();
     for same in order.chunk_by(|a, b| digest(a) == digest(b)).filter(|same| same.len() > 1) {
-        let label = |position: usize| listing.label[rows[position]].as_deref();
+        let label = |position: usize| listing.label.get(rows[position]);
         let mut pictures: HashMap<Option<&str>, usize> = HashMap::new();
         same.iter().for_each(|&position| *pictures.entry(label(position)).or_default() += 1);
         let most = pictures.values().max();
@@ -303,7 +303,7 @@ mod tests {
     fn said(pictures: &[(&str, u8)]) -> String {
         let listing = StoredListing {
             path: (0..pictures.len()).map(|row| row.to_string()).collect(),
-            label: pictures.iter().map(|(label, _)| Some((*label).to_owned())).collect(),
+            label: pictures.iter().map(|(label, _)| Some(label)).collect(),
             sha256: pictures.iter().map(|(_, bytes)| Some(Digest::of(&[*bytes]))).collect(),
             ..StoredListing::default()
         };

@@ -34,7 +34,7 @@ fn lines<W: std::io::Write>(
         };
         let fold = (evaluation.fold_of[i] + 1).to_string();
         writer.write_record([
-            store.listing().path[plan.data.rows[row]].as_str(),
+            &store.listing().path[plan.data.rows[row]],
             &plan.data.names[evaluation.labels[i]],
             if plan.data.split.is_some() { "test" } else { &fold },
             &plan.data.names[predicted],

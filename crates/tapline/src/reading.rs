@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use tapline_core::{
-    Digest, Indexes, Listing, OpenShard, PictureTable, Place, RemoteShard, Sample, Stamp, Stamps, expand_url,
-    hash_all_by, is_shard_url, is_url, objects_listing, scan_all, shards_listing,
+    Digest, Indexes, Listing, OpenShard, PictureTable, Place, RemoteShard, Stamp, Stamps, expand_url, hash_all_by,
+    is_shard_url, is_url, objects_listing, scan_all, shards_listing,
 };
 use tapline_remote::{Ahead, Config, Fault, Fetched, Hashed, Object, Order, Remote, Wanted};
 
@@ -65,7 +65,7 @@ impl Sources {
                 ),
             }
         };
-        if sources.remote.is_none() && listing.samples.iter().any(|sample| matches!(sample.place, Place::Url { .. })) {
+        if sources.remote.is_none() && (0..listing.rows()).any(|row| matches!(listing.place(row), Place::Url { .. })) {
             sources.remote = Some(Remote::new(config)?);
         }
         Ok((listing, sources))
@@ -96,32 +96,31 @@ impl Sources {
         };
         let hash = |row: usize, place: &Place| stamps.digest(row, place);
         let Some(remote) = &self.remote else { return Ok(hash_all_by(listing, &hash, &on)) };
-        let samples = &listing.samples;
         let mut digests = hash_all_by(listing, &hash, &|_| on(0));
         let go_on = || interrupt.flow().is_continue();
         // What stands alone in a table has no version yet.
-        let unsure = (0..samples.len()).filter(|&row| digests[row].is_none() && stamps.has(row));
+        let unsure = (0..listing.rows()).filter(|&row| digests[row].is_none() && stamps.has(row));
         let (rows, urls): (Vec<usize>, Vec<Wanted>) =
-            unsure.filter_map(|row| unversioned(row, &samples[row].place)).unzip();
+            unsure.filter_map(|row| unversioned(row, &listing.place(row))).unzip();
         let mut vouch = |position: usize, version: Option<Arc<str>>| {
             let row: usize = rows[position];
             digests[row] = version.and_then(|version| stamps.vouched(row, Stamp::of_version(&version)));
         };
         remote.versions(&urls, &mut vouch, &go_on)?;
-        let unknown: Vec<usize> = (0..samples.len()).filter(|&row| digests[row].is_none()).collect();
-        let known = samples.len() - unknown.len();
+        let unknown: Vec<usize> = (0..listing.rows()).filter(|&row| digests[row].is_none()).collect();
+        let known = listing.rows() - unknown.len();
         let (rows, objects): (Vec<usize>, Vec<Wanted>) =
-            unknown.iter().filter_map(|&row| Some((row, object(&samples[row].place)?))).unzip();
+            unknown.iter().filter_map(|&row| Some((row, object(&listing.place(row))?))).unzip();
         let mut note = |position: usize, hashed: Option<Hashed>| {
             let row: usize = rows[position];
             let (digest, version) = hashed.unzip();
-            stamps.note(row, came(&samples[row].place, version.flatten().as_deref()), digest);
+            stamps.note(row, came(&listing.place(row), version.flatten().as_deref()), digest);
             digests[row] = digest;
             progress(known + position + 1);
         };
         remote.hash(&objects, &mut note, &go_on)?;
-        let cells: Vec<usize> = unknown.into_iter().filter(|&row| cell(&samples[row].place).is_some()).collect();
-        let reader = self.reader(samples, &cells, (u64::MAX, interrupt))?;
+        let cells: Vec<usize> = unknown.into_iter().filter(|&row| cell(&listing.place(row)).is_some()).collect();
+        let reader = self.reader(listing, &cells, (u64::MAX, interrupt))?;
         for (done, row) in cells.into_iter().enumerate() {
             let Some((stamp, picture)) = reader.read(row)? else { break };
             let digest = picture.ok().map(|bytes| Digest::of(&bytes));
@@ -137,17 +136,17 @@ impl Sources {
     /// A reader of `rows`, which are taken nearly in this order; objects are on their way from now on.
     pub fn reader<'a>(
         &self,
-        samples: &'a [Sample],
+        listing: &'a Listing,
         rows: &[usize],
         (max_bytes, interrupt): (u64, &'a Interrupt),
     ) -> anyhow::Result<Reader<'a>> {
         let (mut objects, mut groups, mut sources) = (Vec::new(), Vec::new(), HashMap::new());
         let mut known: HashMap<(*const PictureTable, usize), usize> = HashMap::new();
         for &row in rows {
-            if let Some(object) = object(&samples[row].place) {
+            if let Some(object) = object(&listing.place(row)) {
                 sources.insert(row, Source::Object(objects.len()));
                 objects.push(object);
-            } else if let Some((table, cell)) = cell(&samples[row].place) {
+            } else if let Some((table, cell)) = cell(&listing.place(row)) {
                 let index = table.group(cell);
                 let group = *known.entry((Arc::as_ptr(table), index)).or_insert_with(|| {
                     groups.push(Group::new(table, index, &mut objects, max_bytes));
@@ -159,7 +158,7 @@ impl Sources {
         }
         let order = Order { objects, bytes_in_flight: self.prefetch_bytes, max_bytes };
         let ahead = self.remote.as_ref().map(|remote| remote.fetch(order)).transpose()?.map(Arc::new);
-        Ok(Reader { samples, max_bytes, interrupt, sources, groups, ahead })
+        Ok(Reader { listing, max_bytes, interrupt, sources, groups, ahead })
     }
 }
 
@@ -240,7 +239,7 @@ fn shards(remote: &Remote, (shards, indexes): (&[RemoteShard], &Indexes)) -> any
 
 /// Reads the pictures of a pass.
 pub struct Reader<'a> {
-    samples: &'a [Sample],
+    listing: &'a Listing,
     max_bytes: u64,
     interrupt: &'a Interrupt,
     /// For each row behind a URL, what brings it.
@@ -261,7 +260,7 @@ enum Source {
 impl Reader<'_> {
     /// What the listing calls the picture of a row.
     pub fn path(&self, row: usize) -> &str {
-        &self.samples[row].path
+        self.listing.path(row)
     }
 
     /// The bytes of a row's picture, or why there are none, and its stamp: of a file from just before it was read; none at all where
@@ -270,7 +269,7 @@ impl Reader<'_> {
     /// # Errors
     /// Where a source behind URLs is dead or refuses its credentials, which concerns all pictures.
     pub fn read(&self, row: usize) -> anyhow::Result<Option<(Option<Stamp>, Picture)>> {
-        let place = &self.samples[row].place;
+        let place = &self.listing.place(row);
         let (Some(ahead), Some(&source)) = (&self.ahead, self.sources.get(&row)) else {
             let picture = place.read(self.max_bytes).map_err(|reason| hinted(reason, place));
             return Ok(Some((Stamp::of(place), picture)));

@@ -17,12 +17,12 @@ pub fn roles(listing: &StoredListing) -> anyhow::Result<Vec<Role>> {
              with one (features are reused)"
         );
     }
-    Ok(listing.split.iter().map(|value| role(value.as_deref())).collect())
+    Ok(listing.split.iter().map(role).collect())
 }
 
 /// Whether any picture has a value in the column.
 pub fn is_present(listing: &StoredListing) -> bool {
-    listing.split.iter().any(Option::is_some)
+    listing.split.iter().any(|value| value.is_some())
 }
 
 /// What the column says and how often, the commonest first: `train 6, val 6`.

@@ -99,7 +99,7 @@ impl Stores {
 
     /// Rows that have features.
     pub fn good_rows(&self) -> Vec<usize> {
-        (0..self.listing().rows()).filter(|&row| self.listing().skipped[row].is_none()).collect()
+        (0..self.listing().rows()).filter(|&row| self.listing().skipped.get(row).is_none()).collect()
     }
 
     /// Which networks, on how many pictures.
@@ -275,22 +275,22 @@ fn difference(a: &Store, b: &Store) -> Option<String> {
     let row = (0..x.rows()).find(|&row| {
         x.path[row] != y.path[row]
             || x.sha256[row] != y.sha256[row]
-            || x.label[row] != y.label[row]
-            || x.split[row] != y.split[row]
-            || x.skipped[row].is_some() != y.skipped[row].is_some()
+            || x.label.get(row) != y.label.get(row)
+            || x.split.get(row) != y.split.get(row)
+            || x.skipped.get(row).is_some() != y.skipped.get(row).is_some()
     })?;
     let place = row + 1;
     if x.path[row] != y.path[row] {
-        return Some(format!("row {place} is {} in the one, {} in the other", x.path[row], y.path[row]));
+        return Some(format!("row {place} is {} in the one, {} in the other", &x.path[row], &y.path[row]));
     }
     let what = if x.sha256[row] != y.sha256[row] {
         "has other bytes"
-    } else if x.label[row] != y.label[row] {
+    } else if x.label.get(row) != y.label.get(row) {
         "has another label"
-    } else if x.split[row] != y.split[row] {
+    } else if x.split.get(row) != y.split.get(row) {
         "is of another part of the split"
     } else {
         "is skipped in one alone"
     };
-    Some(format!("{} (row {place}) {what}", x.path[row]))
+    Some(format!("{} (row {place}) {what}", &x.path[row]))
 }

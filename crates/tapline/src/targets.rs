@@ -44,7 +44,7 @@ impl Targeted {
     /// The labels of all pictures with features: in the label column, parted by `|` or `;`, none where it is empty.
     pub fn labels(listing: &StoredListing, split: Option<&[Role]>) -> anyhow::Result<Self> {
         let (rows, split, left_out) = chosen(listing, split, ("a label", |_| true))?;
-        let labels: Vec<BTreeSet<&str>> = rows.iter().map(|&row| parted(listing.label[row].as_deref())).collect();
+        let labels: Vec<BTreeSet<&str>> = rows.iter().map(|&row| parted(listing.label.get(row))).collect();
         let names: Vec<&str> = labels.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
         if names.is_empty() {
             bail!(
@@ -87,8 +87,8 @@ impl Targeted {
         let text = |row: usize, column: usize| {
             let text = match (beside, columns[column]) {
                 (Some(table), at) => table.value(listing, row, at),
-                (None, 0) => listing.label[row].as_deref(),
-                (None, at) => listing.extra[at - 1].1[row].as_deref(),
+                (None, 0) => listing.label.get(row),
+                (None, at) => listing.extra[at - 1].1.get(row),
             };
             text.map(str::trim).filter(|text| !text.is_empty())
         };
@@ -103,8 +103,8 @@ impl Targeted {
             let (row, typed) = (rows[i], text(rows[i], column).unwrap_or_default());
             *value = typed.parse().ok().filter(|number: &f64| number.is_finite()).with_context(|| {
                 let of = match beside {
-                    Some(table) => format!("{} for {}", table.path().display(), listing.path[row]),
-                    None => format!("row {} ({})", row + 1, listing.path[row]),
+                    Some(table) => format!("{} for {}", table.path().display(), &listing.path[row]),
+                    None => format!("row {} ({})", row + 1, &listing.path[row]),
                 };
                 let (column, typed) = (names[column], quoted(typed));
                 format!(
@@ -217,8 +217,8 @@ fn none_complete(listing: &StoredListing, beside: Option<&SideTable>, names: &[&
     match beside {
         Some(table) if !(0..listing.rows()).any(|row| table.has(listing, row)) => {
             let key = table.key();
-            let first = if key == "path" { listing.path.first() } else { listing.label.iter().flatten().next() };
-            let first = first.map_or("empty".to_owned(), |first| quoted(first));
+            let first = if key == "path" { listing.path.iter().next() } else { listing.label.iter().flatten().next() };
+            let first = first.map_or("empty".to_owned(), quoted);
             anyhow!(
                 "{} has a row for none of the pictures: it is joined by {key}, which in the store is such as {first}",
                 table.path().display()
@@ -248,9 +248,11 @@ fn shortened(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tapline_core::Words;
+
     use super::*;
 
-    fn text(values: &[&str]) -> Vec<Option<String>> {
+    fn text(values: &[&str]) -> Words {
         values.iter().map(|value| (!value.is_empty()).then(|| (*value).to_owned())).collect()
     }
 
@@ -258,7 +260,7 @@ mod tests {
         StoredListing {
             path: (0..label.len()).map(|row| format!("{row}.png")).collect(),
             label: text(label),
-            split: vec![None; label.len()],
+            split: text(&vec![""; label.len()]),
             extra: extra.iter().map(|(name, values)| ((*name).to_owned(), text(values))).collect(),
             sha256: vec![None; label.len()],
             skipped: text(&[&["damaged"][..], &vec![""; label.len() - 1]].concat()),

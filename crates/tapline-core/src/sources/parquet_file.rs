@@ -20,8 +20,8 @@ use super::footer::read_footer;
 use super::shards::{MAX_COLUMNS, Row, read_shards};
 use super::words::{MAX_WORDS, swell};
 use super::{Holder, PictureTable, Place, column_name};
+use crate::listing::ListingRows;
 use crate::store::without_panics;
-use crate::table::first_repeat;
 use crate::{Error, Listing, Sample, Skipped, Stamp};
 
 /// Names of columns that are taken for the pictures where a file has several columns of bytes.
@@ -288,7 +288,7 @@ impl<R: ChunkReader + 'static> Table<R> {
         let mut labels = labels.unwrap_or_default().into_iter();
         let mut splits = splits.unwrap_or_default().into_iter();
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut samples = Vec::with_capacity(paths.len());
+        let mut samples = ListingRows::below(folder);
         for (row, listed) in paths.into_iter().enumerate() {
             let listed = listed.filter(|listed| !listed.is_empty());
             let listed = listed.ok_or_else(|| bad(format!("row {row} has no path: name a picture or drop the row")))?;
@@ -300,13 +300,14 @@ impl<R: ChunkReader + 'static> Table<R> {
                 extra: extra.iter_mut().map(|values| values.next().flatten()).collect(),
             });
         }
-        if let Some((first, second)) = first_repeat(&samples) {
-            let picture = &samples[second].path;
+        let listing = samples.finish(columns).with_skipped(words.passed_over);
+        if let Some((first, second)) = listing.first_repeat() {
+            let picture = listing.path(second);
             return Err(bad(format!(
                 "it lists {picture:?} in row {first} and again in row {second}: drop one of them"
             )));
         }
-        Ok(Listing { samples, columns, skipped: words.passed_over })
+        Ok(listing)
     }
 }
 

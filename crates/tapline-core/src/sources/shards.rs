@@ -168,8 +168,8 @@ fn gather(paths: &[PathBuf], names: Vec<String>, shards: impl Iterator<Item = Sh
         }
         gathered.add(&name, rows, passed_over)?;
     }
-    if gathered.listing.samples.is_empty() {
-        return Err(Error::EmptyShards { path: paths[0].clone(), others: gathered.listing.skipped.len() });
+    if gathered.samples.is_empty() {
+        return Err(Error::EmptyShards { path: paths[0].clone(), others: gathered.skipped.len() });
     }
     gathered.split_by_shard();
     gathered.finish()
@@ -215,8 +215,10 @@ fn label_by_folder(rows: &mut [Row]) {
 
 #[derive(Default)]
 struct Gathered {
-    listing: Listing,
-    /// Positions of the columns.
+    samples: Vec<Sample>,
+    skipped: Vec<Skipped>,
+    /// Names of the columns, and their positions.
+    names: Vec<String>,
     columns: HashMap<String, usize>,
     /// For each shard its name and the number of its pictures.
     shards: Vec<(String, usize)>,
@@ -240,10 +242,10 @@ impl Gathered {
             self.cells.1 += extra.len();
             self.check_cells(self.cells.1)?;
             let path = format!("{shard}: {}", row.name);
-            self.listing.samples.push(Sample { place: row.place, path, label: row.label, split: row.split, extra });
+            self.samples.push(Sample { place: row.place, path, label: row.label, split: row.split, extra });
         }
         let named = |other: Skipped| Skipped { path: format!("{shard}: {}", other.path), reason: other.reason };
-        self.listing.skipped.extend(passed_over.into_iter().map(named));
+        self.skipped.extend(passed_over.into_iter().map(named));
         Ok(())
     }
 
@@ -255,7 +257,7 @@ impl Gathered {
             let what = format!("its pictures have more than {MAX_COLUMNS} different columns");
             return Err(Error::BadTar { path: shard.into(), what });
         }
-        self.listing.columns.push(name.to_owned());
+        self.names.push(name.to_owned());
         self.columns.insert(name.to_owned(), self.columns.len());
         Ok(self.columns.len() - 1)
     }
@@ -265,11 +267,11 @@ impl Gathered {
     fn split_by_shard(&mut self) {
         let parts: Option<Vec<&str>> = self.shards.iter().map(|(name, _)| part(name)).collect();
         let Some(parts) = parts.filter(|parts| parts.iter().any(|part| *part != parts[0])) else { return };
-        if self.listing.samples.iter().any(|sample| sample.split.is_some()) {
+        if self.samples.iter().any(|sample| sample.split.is_some()) {
             return;
         }
         let each = self.shards.iter().zip(&parts).flat_map(|((_, rows), part)| std::iter::repeat_n(*part, *rows));
-        for (sample, part) in self.listing.samples.iter_mut().zip(each) {
+        for (sample, part) in self.samples.iter_mut().zip(each) {
             sample.split = Some(part.to_owned());
         }
     }
@@ -285,11 +287,9 @@ impl Gathered {
         Err(Error::BadTar { path, what })
     }
 
-    fn finish(mut self) -> Result<Listing, Error> {
-        let columns = self.listing.columns.len();
-        self.check_cells(columns.saturating_mul(self.listing.samples.len()))?;
-        self.listing.samples.iter_mut().for_each(|sample| sample.extra.resize(columns, None));
-        Ok(self.listing)
+    fn finish(self) -> Result<Listing, Error> {
+        self.check_cells(self.names.len().saturating_mul(self.samples.len()))?;
+        Ok(Listing::of(Path::new(""), self.samples, self.names).with_skipped(self.skipped))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The plan holds what the meaning of a row depends on. Labels and the like may change between two runs over the
 //! same `building`; they are written only when the store is finished.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -29,15 +30,15 @@ pub(crate) struct BuildPlan {
 impl BuildPlan {
     /// The plan for a listing and these taps.
     pub(crate) fn of(tapline: &str, space: &FeatureSpace, taps: &[StoredTap], listing: &Listing) -> Self {
-        let paths: String = listing.samples.iter().map(|sample| format!("{:?}\n", sample.path)).collect();
+        let paths = (0..listing.rows()).map(|row| format!("{:?}\n", listing.path(row)).into_bytes());
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             tapline: tapline.to_owned(),
             space: space.clone(),
             taps: taps.to_vec(),
-            rows: listing.samples.len(),
-            paths_sha256: Digest::of(paths.as_bytes()),
+            rows: listing.rows(),
+            paths_sha256: Digest::of_pieces(paths.map(Ok::<_, Infallible>)).unwrap_or_else(|never| match never {}),
         }
     }
 

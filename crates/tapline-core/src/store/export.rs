@@ -98,7 +98,7 @@ fn values((store, rows): (&Store, &Rows), file: &ArrayFile, part: Range<usize>) 
     let each = rows.views * rows.features;
     let mut values = Vec::with_capacity(part.len() * each);
     let mut bytes = Vec::new();
-    for row in part.filter(|&row| store.listing().skipped[row].is_none()) {
+    for row in part.filter(|&row| store.listing().skipped.get(row).is_none()) {
         file.read_row(row, &mut bytes)?;
         let start = values.len();
         values.resize(start + each, 0.0);
@@ -128,7 +128,7 @@ fn write_group(
         column.typed::<Int32Type>().write_batch(&numbers, None, None)?;
         column.close()?;
     }
-    let is_good = part.flat_map(|row| std::iter::repeat_n(store.listing().skipped[row].is_none(), views));
+    let is_good = part.flat_map(|row| std::iter::repeat_n(store.listing().skipped.get(row).is_none(), views));
     let mut column = group.next_column()?.expect(promised);
     write_lists(column.typed(), (values, rows.features), is_good)?;
     column.close()

@@ -56,7 +56,7 @@ fn plan(scene: &Scene, pictures: &Path) -> Plan {
             dtype: Dtype::F16,
         },
         taps: scene.taps.chars().map(tap).collect(),
-        listing: Listing { samples: scene.pictures.iter().map(sample).collect(), ..Listing::default() }.into(),
+        listing: Listing::of(pictures, scene.pictures.iter().map(sample), Vec::new()).into(),
         shard: None,
         run: Run {
             runtime: "none".to_owned(),
@@ -92,7 +92,7 @@ fn extract(dir: &Path, scene: &Scene, pictures: &Path) -> Result<usize, Error> {
     let mut computed = 0;
     for Group { taps, rows } in writer.missing() {
         for row in rows {
-            let bytes = fs::read(writer.listing().samples[row].place.container().expect("a file")).expect("read");
+            let bytes = fs::read(writer.listing().place(row).container().expect("a file")).expect("read");
             if bytes[0] == b'!' {
                 writer.skip(row, Some(Digest::of(&bytes)), "broken")?;
             } else {

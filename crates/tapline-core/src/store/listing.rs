@@ -2,6 +2,7 @@
 //!
 //! All columns are nullable UTF-8 strings; the low-level Parquet interface suffices for that and needs no Arrow.
 
+use std::io::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -20,28 +21,31 @@ use parquet::schema::types::Type;
 use crate::sources::footer::read_footer;
 use crate::sources::pages::{at_once, pages};
 use crate::sources::words::{MAX_WORDS, spend};
-use crate::table::OWN_COLUMNS;
-use crate::{Digest, Error};
+use crate::texts::{GrowingWords, Texts, Words};
+use crate::{Digest, Error, Skipped};
 
 /// The columns of `listing.parquet`, each with one value per row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredListing {
     /// The pictures' paths as listed.
-    pub path: Vec<String>,
+    pub path: Texts,
     /// The classes.
-    pub label: Vec<Option<String>>,
+    pub label: Words,
     /// The parts of a fixed split.
-    pub split: Vec<Option<String>>,
+    pub split: Words,
     /// The user's further columns: name and values, in their order.
-    pub extra: Vec<(String, Vec<Option<String>>)>,
+    pub extra: Vec<(String, Words)>,
     /// The digests of the pictures' bytes; none where a picture could not be read.
     pub sha256: Vec<Option<Digest>>,
     /// Why a picture has no features; none where it has.
-    pub skipped: Vec<Option<String>>,
+    pub skipped: Words,
 }
 
 /// Rows whose texts are held twice while they are written or read; a whole number of the writer's own batches of 1,024.
 const AT_ONCE: usize = 8192;
+
+/// Takes the value of a row.
+type Take<'a> = &'a mut dyn FnMut(Option<&str>) -> Result<(), ParquetError>;
 
 /// The values of a column.
 pub(crate) type Column = Vec<Option<String>>;
@@ -56,7 +60,14 @@ impl StoredListing {
     pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>, rows: usize) -> Result<Self, Error> {
         let columns = without_panics(|| decode(bytes.into(), rows))
             .map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
-        Self::of_columns(columns).map_err(|what| Error::BadStore { path: path.to_owned(), what })
+        columns.listing().map_err(|what| Error::BadStore { path: path.to_owned(), what })
+    }
+
+    /// The pictures without features.
+    pub fn skipped_pictures(&self) -> impl Iterator<Item = Skipped> {
+        let named =
+            |(path, reason): (&str, Option<&str>)| Some(Skipped { path: path.to_owned(), reason: reason?.to_owned() });
+        self.path.iter().zip(self.skipped.iter()).filter_map(named)
     }
 
     /// The names of all columns.
@@ -66,33 +77,40 @@ impl StoredListing {
 
     /// The values of the column with this place among the names, of these rows alone: a long listing's texts are not held twice.
     pub(crate) fn column(&self, index: usize, rows: Range<usize>) -> Column {
-        let digest = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
-        match index {
-            0 => self.path[rows].iter().cloned().map(Some).collect(),
-            1 => self.label[rows].to_vec(),
-            2 => self.split[rows].to_vec(),
-            _ => match self.extra.get(index - 3) {
-                Some((_, values)) => values[rows].to_vec(),
-                None if index == 3 + self.extra.len() => self.sha256[rows].iter().map(digest).collect(),
-                None => self.skipped[rows].to_vec(),
-            },
-        }
+        let word = |row: usize| match (index, self.extra.get(index.wrapping_sub(3))) {
+            (0, _) => Some(&self.path[row]),
+            (1, _) => self.label.get(row),
+            (2, _) => self.split.get(row),
+            (_, Some((_, values))) => values.get(row),
+            (_, None) => self.skipped.get(row),
+        };
+        let digest = |row: usize| self.sha256[row].map(|digest| digest.to_string());
+        let is_digest = index == 3 + self.extra.len();
+        rows.map(|row| if is_digest { digest(row) } else { word(row).map(str::to_owned) }).collect()
     }
+}
 
-    fn of_columns(mut columns: Vec<(String, Column)>) -> Result<Self, String> {
-        let [path, label, split, sha256, skipped] = OWN_COLUMNS.map(|name| {
-            let position = columns.iter().position(|(found, _)| found == name);
-            position.map(|i| columns.remove(i).1).ok_or_else(|| format!("it has no column {name:?}"))
+/// The columns of a file so far.
+#[derive(Default)]
+struct Columns {
+    path: Option<Texts>,
+    sha256: Option<Vec<Option<Digest>>>,
+    others: Vec<(String, Words)>,
+}
+
+impl Columns {
+    fn listing(mut self) -> Result<StoredListing, String> {
+        let absent = |name: &str| format!("it has no column {name:?}");
+        let [label, split, skipped] = ["label", "split", "skipped"].map(|name| {
+            let position = self.others.iter().position(|(found, _)| found == name);
+            position.map(|i| self.others.remove(i).1).ok_or_else(|| absent(name))
         });
-        let path: Option<Vec<String>> = path?.into_iter().collect();
-        let digests = sha256?.into_iter().map(|text| text.map(|text| text.parse()).transpose());
-        let sha256: Vec<_> = digests.collect::<Result<_, Error>>().map_err(|error| error.to_string())?;
-        Ok(Self {
-            path: path.ok_or("it has a row without a path")?,
+        Ok(StoredListing {
+            path: self.path.ok_or_else(|| absent("path"))?,
             label: label?,
             split: split?,
-            extra: columns,
-            sha256,
+            extra: self.others,
+            sha256: self.sha256.ok_or_else(|| absent("sha256"))?,
             skipped: skipped?,
         })
     }
@@ -103,20 +121,20 @@ pub(crate) fn names<'a>(extra: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     ["path", "label", "split"].into_iter().chain(extra).chain(["sha256", "skipped"]).collect()
 }
 
-/// The file's bytes, always the same for the same listing of so many rows: `column` gives values of the column with a place
-/// among the names.
+/// Writes the file's bytes, always the same for the same listing of so many rows: `column` gives values of the column with a
+/// place among the names.
 pub(crate) fn encode(
     names: &[&str],
     rows: usize,
     column: &dyn Fn(usize, Range<usize>) -> Column,
-) -> Result<Vec<u8>, ParquetError> {
+    to: &mut (dyn Write + Send),
+) -> Result<(), ParquetError> {
     let fields = names.iter().map(|name| Ok(Arc::new(string_field(name)?)));
     let fields: Vec<_> = fields.collect::<Result<_, ParquetError>>()?;
     let schema = Type::group_type_builder("listing").with_fields(fields).build()?;
     let properties =
         WriterProperties::builder().set_compression(Compression::SNAPPY).set_created_by("tapline".to_owned()).build();
-    let mut bytes = Vec::new();
-    let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties))?;
+    let mut file = SerializedFileWriter::new(to, Arc::new(schema), Arc::new(properties))?;
     let mut group = file.next_row_group()?;
     for index in 0..names.len() {
         let mut written = group.next_column()?.expect("as many columns as the schema has");
@@ -126,8 +144,7 @@ pub(crate) fn encode(
         written.close()?;
     }
     group.close()?;
-    file.close()?;
-    Ok(bytes)
+    file.close().map(drop)
 }
 
 /// A nullable UTF-8 column.
@@ -154,22 +171,46 @@ pub(crate) fn without_panics<T>(work: impl FnOnce() -> Result<T, ParquetError>) 
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(gave_up()))
 }
 
-fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Vec<(String, Column)>, ParquetError> {
+fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Columns, ParquetError> {
     let metadata = read_footer(&bytes)?;
     check_rows(&metadata, rows)?;
     let file = Arc::new(bytes);
     let schema = metadata.file_metadata().schema_descr_ptr();
-    let (mut columns, mut left) = (Vec::new(), MAX_WORDS);
+    let (mut columns, mut left) = (Columns::default(), MAX_WORDS);
     for (i, field) in schema.columns().iter().enumerate() {
         if field.physical_type() != PhysicalType::BYTE_ARRAY || field.max_def_level() != 1 || field.max_rep_level() != 0
         {
             return Err(ParquetError::General(format!("column {:?} is not of nullable strings", field.name())));
         }
-        let mut values = Column::new();
-        for group in metadata.row_groups() {
-            read_column((&file, group), i, (&mut values, &mut left))?;
+        let mut read = |take: Take| {
+            metadata.row_groups().iter().try_for_each(|group| read_column((&file, group), i, (&mut *take, &mut left)))
+        };
+        match field.name() {
+            "path" if columns.path.is_none() => {
+                let mut paths = Texts::default();
+                let blank = || ParquetError::General("it has a row without a path".to_owned());
+                read(&mut |path| path.map(|path| paths.push(path)).ok_or_else(blank))?;
+                paths.shrink();
+                columns.path = Some(paths);
+            }
+            "sha256" if columns.sha256.is_none() => {
+                let mut digests = Vec::with_capacity(rows);
+                read(&mut |text| {
+                    let digest: Result<Option<Digest>, Error> = text.map(str::parse).transpose();
+                    digests.push(digest.map_err(|error| ParquetError::General(error.to_string()))?);
+                    Ok(())
+                })?;
+                columns.sha256 = Some(digests);
+            }
+            name => {
+                let mut words = GrowingWords::default();
+                read(&mut |word| {
+                    words.push(word);
+                    Ok(())
+                })?;
+                columns.others.push((name.to_owned(), words.finish()));
+            }
         }
-        columns.push((field.name().to_owned(), values));
     }
     Ok(columns)
 }
@@ -188,7 +229,7 @@ fn check_rows(metadata: &ParquetMetaData, rows: usize) -> Result<(), ParquetErro
 fn read_column(
     (file, group): (&Arc<bytes::Bytes>, &RowGroupMetaData),
     i: usize,
-    (values, left): (&mut Column, &mut usize),
+    (take, left): (Take, &mut usize),
 ) -> Result<(), ParquetError> {
     let rows = usize::try_from(group.num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
     let chunk = group.column(i);
@@ -210,7 +251,7 @@ fn read_column(
             let text = if *level == 0 { None } else { there.next() };
             let text = text.map(|bytes| bytes.as_utf8()).transpose()?;
             spend(left, text.unwrap_or_default()).map_err(ParquetError::General)?;
-            values.push(text.map(str::to_owned));
+            take(text)?;
         }
         read += records;
     }
@@ -221,23 +262,26 @@ fn read_column(
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> Option<String> {
-        Some(value.to_owned())
+    fn words(each: [Option<&str>; 3]) -> Words {
+        each.into_iter().collect()
     }
 
     fn listing() -> StoredListing {
         StoredListing {
-            path: vec!["a,\"1\".png".to_owned(), "🐈\\xFF.png".to_owned(), "c".to_owned()],
-            label: vec![text("cat"), None, text("")],
-            split: vec![None; 3],
-            extra: vec![("a b;{}".to_owned(), vec![None, text("ä"), text("x")])],
+            path: ["a,\"1\".png", "🐈\\xFF.png", "c"].into_iter().collect(),
+            label: words([Some("cat"), None, Some("")]),
+            split: words([None; 3]),
+            extra: vec![("a b;{}".to_owned(), words([None, Some("ä"), Some("x")]))],
             sha256: vec![Some(Digest::of(b"1")), None, Some(Digest::of(b"3"))],
-            skipped: vec![None, text("cannot be read"), None],
+            skipped: words([None, Some("cannot be read"), None]),
         }
     }
 
     fn encoded(listing: &StoredListing) -> Vec<u8> {
-        encode(&listing.names(), listing.rows(), &|index, rows| listing.column(index, rows)).expect("encode")
+        let mut bytes = Vec::new();
+        encode(&listing.names(), listing.rows(), &|index, rows| listing.column(index, rows), &mut bytes)
+            .expect("encode");
+        bytes
     }
 
     fn read(bytes: Vec<u8>, rows: usize) -> Result<StoredListing, Error> {
@@ -302,7 +346,11 @@ mod tests {
         let bytes = encoded(&listing());
         read(bytes[..bytes.len() / 2].to_vec(), 3).expect_err("cut off");
         read(Vec::new(), 3).expect_err("empty");
-        let what = StoredListing::of_columns(vec![("label".to_owned(), vec![None])]).expect_err("no path");
-        assert_eq!(what, "it has no column \"path\"");
+        let columns = Columns {
+            path: Some(Texts::default()),
+            others: vec![("label".to_owned(), Words::default())],
+            ..Columns::default()
+        };
+        assert_eq!(columns.listing().expect_err("no split"), "it has no column \"split\"");
     }
 }

@@ -4,7 +4,7 @@
 //! the listing, whatever the arrays' size.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::FEATURES;
 use super::building::ArrayFile;
@@ -131,14 +131,14 @@ fn listing(shards: &[Store]) -> Listing {
     let mut samples = Vec::new();
     for listing in shards.iter().map(Store::listing) {
         samples.extend((0..listing.rows()).map(|row| Sample {
-            place: Place::File(PathBuf::new()),
-            path: listing.path[row].clone(),
-            label: listing.label[row].clone(),
-            split: listing.split[row].clone(),
-            extra: listing.extra.iter().map(|(_, values)| values[row].clone()).collect(),
+            place: Place::listed(Path::new(""), &listing.path[row]),
+            path: listing.path[row].to_owned(),
+            label: listing.label.get(row).map(str::to_owned),
+            split: listing.split.get(row).map(str::to_owned),
+            extra: listing.extra.iter().map(|(_, values)| values.get(row).map(str::to_owned)).collect(),
         }));
     }
-    Listing { samples, columns, skipped: Vec::new() }
+    Listing::of(Path::new(""), samples, columns)
 }
 
 /// A merge must not cost what is there already: only the same rows and taps are written anew. What can be said before anything is
@@ -173,8 +173,8 @@ fn check_begun(writer: &StoreWriter, shards: &[Store]) -> Result<(), Error> {
 }
 
 fn check_same(there: &Store, shards: &[Store], listing: &Listing) -> Result<(), Error> {
-    let paths = listing.samples.iter().map(|sample| &sample.path);
-    if there.taps() == shards[0].taps() && paths.eq(&there.listing().path) {
+    let paths = (0..listing.rows()).map(|row| listing.path(row));
+    if there.taps() == shards[0].taps() && paths.eq(there.listing().path.iter()) {
         return Ok(());
     }
     let dir = there.dir().display();
@@ -186,7 +186,7 @@ fn take(writer: &mut StoreWriter, store: &Store) -> Result<(), Error> {
     let first = manifest.shard.map_or(0, |of| of.shard.rows(of.listing_rows).start);
     let listing = store.listing();
     let rows: Vec<(Option<Digest>, Option<&str>)> =
-        listing.sha256.iter().copied().zip(listing.skipped.iter().map(Option::as_deref)).collect();
+        listing.sha256.iter().copied().zip(listing.skipped.iter()).collect();
     writer.disown_block(first, &rows)?;
     for (tap, stored) in manifest.taps.iter().enumerate() {
         let path = store.dir().join(FEATURES).join(&stored.file);

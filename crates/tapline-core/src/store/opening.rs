@@ -112,7 +112,7 @@ fn all_taps(dir: &Path, finished: Option<&Store>, plan: &Plan) -> Result<Vec<Sto
         }
     }
     let taps = names::union(stored, &plan.taps);
-    let rows = plan.listing.samples.len();
+    let rows = plan.listing.rows();
     if rows == 0 || taps.is_empty() {
         return Err(Error::EmptyPlan { rows, taps: taps.len() });
     }

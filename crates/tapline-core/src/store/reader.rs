@@ -178,7 +178,7 @@ impl Rows<'_> {
         let mut values = vec![0.0; which.len() * self.features];
         for (&row, out) in which.iter().zip(values.chunks_exact_mut(self.features)) {
             self.row_f32(row, out);
-            if self.listing.skipped[row].is_none() {
+            if self.listing.skipped.get(row).is_none() {
                 self.check_finite(row, out)?;
             }
         }
@@ -200,7 +200,7 @@ impl Rows<'_> {
     /// Refuses NaN and infinity among numbers of row `row`.
     pub(crate) fn check_finite(&self, row: usize, values: &[f32]) -> Result<(), Error> {
         let Some(column) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
-        let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].clone());
+        let (tap, path) = (self.tap.info.name.clone(), self.listing.path[row].to_owned());
         Err(Error::NotFinite { tap, row, column, path, value: values[column] })
     }
 }

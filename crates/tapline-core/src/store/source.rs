@@ -22,7 +22,7 @@ impl Source {
     pub(crate) fn of_store(dir: &Path, store: &Store) -> Result<Self, Error> {
         let manifest = store.manifest();
         let listing = store.listing();
-        let good = (0..manifest.rows).filter(|&row| listing.skipped[row].is_none());
+        let good = (0..manifest.rows).filter(|&row| listing.skipped.get(row).is_none());
         let rows = good.filter_map(|row| Some((listing.sha256[row]?, row))).collect();
         let open = |tap: &super::StoredTap| -> Result<_, Error> {
             let path = dir.join(FEATURES).join(&tap.file);

@@ -85,7 +85,7 @@ impl Stamps {
     /// The stamps that the store in `dir` has of the pictures of a listing; none at all where they are not to be `trusted`.
     pub fn read(dir: &Path, listing: &Listing, trusted: bool) -> Self {
         let path = dir.join(STAMPS);
-        let places: Vec<_> = listing.samples.iter().map(|sample| key(&sample.place)).collect();
+        let places: Vec<_> = (0..listing.rows()).map(|row| key(&listing.place(row))).collect();
         let known = if trusted { known(&path).unwrap_or_default() } else { HashMap::new() };
         let rows = places.iter().map(|place| known.get(&(*place)?).copied()).collect();
         Self { path, places, rows: Mutex::new(rows) }
@@ -264,8 +264,7 @@ mod tests {
     }
 
     fn digests(stamps: &Stamps, listing: &Listing) -> Vec<Digest> {
-        let samples = listing.samples.iter().enumerate();
-        samples.map(|(row, sample)| stamps.digest(row, &sample.place).expect("readable")).collect()
+        (0..listing.rows()).map(|row| stamps.digest(row, &listing.place(row)).expect("readable")).collect()
     }
 
     fn found(folder: &Path, listing: &Listing) -> Vec<Digest> {
@@ -292,7 +291,7 @@ mod tests {
     fn listing_of(places: Vec<Place>) -> Listing {
         let sample =
             |(row, place)| Sample { place, path: format!("{row}"), label: None, split: None, extra: Vec::new() };
-        Listing { samples: places.into_iter().enumerate().map(sample).collect(), ..Listing::default() }
+        Listing::of(Path::new(""), places.into_iter().enumerate().map(sample), Vec::new())
     }
 
     #[test]
@@ -324,11 +323,11 @@ mod tests {
         let of = |version| listing_of(vec![part(version, 0), part(version, 2)]);
         let listing = of(Some("\"one\""));
         let stamps = Stamps::read(folder.path(), &listing, true);
-        stamps.note(1, Stamp::of(&listing.samples[1].place), Some(Digest::of(b"bb")));
+        stamps.note(1, Stamp::of(&listing.place(1)), Some(Digest::of(b"bb")));
         stamps.write().expect("write");
         let known = |listing: &Listing, trusted: bool| {
             let stamps = Stamps::read(folder.path(), listing, trusted);
-            [0, 1].map(|row| stamps.digest(row, &listing.samples[row].place))
+            [0, 1].map(|row| stamps.digest(row, &listing.place(row)))
         };
         assert_eq!(known(&listing, true), [None, Some(Digest::of(b"bb"))]);
         assert_eq!(known(&listing, false), [None, None]);

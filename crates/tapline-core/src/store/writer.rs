@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use super::reader::Store;
 use super::rows::RowStates;
 use super::source::Source;
 use super::{BUILDING, FEATURES, LISTING, LOCK, MANIFEST, commit, disk, encode, opening};
-use crate::{Digest, Error, FeatureSpace, Listing, ShardOf, TapInfo};
+use crate::digest::Hasher;
+use crate::{Digest, Error, FeatureSpace, Listing, ShardOf, TapInfo, hash_file};
 
 /// Rows computed since the last checkpoint are lost when a run is killed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
@@ -92,7 +94,7 @@ impl StoreWriter {
     pub fn begin(dir: &Path, plan: Plan) -> Result<Self, Error> {
         let opening = opening::open(dir, &plan)?;
         let slots = opening.parts.into_iter().map(|part| part.map_or(Slot::Open, Slot::Part)).collect();
-        let rows = plan.listing.samples.len();
+        let rows = plan.listing.rows();
         Ok(Self {
             dir: dir.to_owned(),
             rows: RowStates::new(rows, opening.taps.len()),
@@ -303,19 +305,21 @@ impl StoreWriter {
         }
         self.checkpoint()?;
         self.sync_parts()?;
-        let listing = self.stored_listing()?;
-        let manifest = self.manifest(&listing).to_bytes();
+        let mut hasher = Hasher::default();
+        self.write_listing(&mut hasher).map_err(|source| Error::Write { path: self.dir.join(LISTING), source })?;
+        let listing_sha256 = hasher.digest();
+        let manifest = self.manifest(listing_sha256).to_bytes();
         let files = self.part_files();
-        if files.is_empty() && self.is_stored(MANIFEST, &manifest) && self.is_stored(LISTING, &listing) {
+        let is_listed = || hash_file(&self.dir.join(LISTING)).is_ok_and(|found| found == listing_sha256);
+        if files.is_empty() && self.is_stored(MANIFEST, &manifest) && is_listed() {
             commit::clear(&self.dir)?;
         } else {
             let building = self.dir.join(BUILDING);
-            disk::replace(&building.join(LISTING), &listing)?;
+            disk::replace_by(&building.join(LISTING), |file| self.write_listing(file))?;
             disk::replace(&building.join(MANIFEST), &manifest)?;
             commit::commit(&self.dir, files, &self.plan.tapline)?;
         }
         // What is in memory only to be written goes before the store is read back; the lock stays until then.
-        drop((listing, manifest));
         let (dir, _lock) = self.into_place();
         Store::open(&dir)
     }
@@ -344,7 +348,7 @@ impl StoreWriter {
     }
 
     fn was_skipped(&self, row: usize) -> bool {
-        self.finished.as_ref().is_some_and(|store| store.listing().skipped[row].is_some())
+        self.finished.as_ref().is_some_and(|store| store.listing().skipped.get(row).is_some())
     }
 
     /// The tap's file in the finished store, if it has one for each row.
@@ -412,7 +416,7 @@ impl StoreWriter {
     }
 
     fn path(&self, row: usize) -> String {
-        self.plan.listing.samples[row].path.clone()
+        self.plan.listing.path(row).to_owned()
     }
 
     fn encode(&self, row: usize, tap: usize, values: &[f32]) -> Result<Vec<u8>, Error> {
@@ -451,27 +455,27 @@ impl StoreWriter {
         std::fs::read(self.dir.join(name)).is_ok_and(|stored| stored == bytes)
     }
 
-    /// The bytes of the listing, as [`super::StoredListing`] reads them; it is not made of a long listing only to be written.
-    fn stored_listing(&self) -> Result<Vec<u8>, Error> {
-        let Listing { samples, columns, .. } = &*self.plan.listing;
-        let names: Vec<&str> = listing::names(columns.iter().map(String::as_str));
+    /// Writes the listing as [`super::StoredListing`] reads it; neither that nor its bytes are ever whole in memory.
+    fn write_listing(&self, to: &mut (dyn Write + Send)) -> io::Result<()> {
+        let (listed, columns) = (&self.plan.listing, self.plan.listing.columns.len());
+        let names: Vec<&str> = listing::names(listed.columns.iter().map(String::as_str));
         let column = |index: usize, rows: Range<usize>| -> Column {
-            let each = |value: &dyn Fn(usize) -> Option<String>| rows.clone().map(value).collect();
-            match index {
-                0 => each(&|row| Some(samples[row].path.clone())),
-                1 => each(&|row| samples[row].label.clone()),
-                2 => each(&|row| samples[row].split.clone()),
-                _ if index < 3 + columns.len() => each(&|row| samples[row].extra.get(index - 3).cloned().flatten()),
-                _ if index == 3 + columns.len() => each(&|row| self.rows.digest(row).map(|digest| digest.to_string())),
-                _ => each(&|row| self.rows.skipped(row).map(str::to_owned)),
-            }
+            let word = |row: usize| match index {
+                0 => Some(listed.path(row)),
+                1 => listed.label(row),
+                2 => listed.split(row),
+                _ if index < 3 + columns => listed.extra(row, index - 3),
+                _ => self.rows.skipped(row),
+            };
+            let digest = |row: usize| self.rows.digest(row).map(|digest| digest.to_string());
+            let is_digest = index == 3 + columns;
+            rows.map(|row| if is_digest { digest(row) } else { word(row).map(str::to_owned) }).collect()
         };
-        let encoded = listing::encode(&names, samples.len(), &column);
-        encoded.map_err(|source| Error::Parquet { path: self.dir.join(LISTING), source })
+        listing::encode(&names, listed.rows(), &column, to).map_err(io::Error::other)
     }
 
     /// A run that computed nothing leaves the words of the one that did.
-    fn manifest(&self, listing: &[u8]) -> Manifest {
+    fn manifest(&self, listing_sha256: Digest) -> Manifest {
         let before = self.finished.as_ref().map(Store::manifest).filter(|_| !self.computed && !self.has_salvage);
         Manifest {
             format: FORMAT.to_owned(),
@@ -481,7 +485,7 @@ impl StoreWriter {
             taps: self.taps.clone(),
             rows: self.rows.len(),
             skipped: (0..self.rows.len()).filter(|&row| self.rows.skipped(row).is_some()).count(),
-            listing_sha256: Digest::of(listing),
+            listing_sha256,
             run: before.map_or(&self.plan.run, |before| &before.run).clone(),
             shard: self.plan.shard,
         }

@@ -11,7 +11,8 @@ use super::{Scratch, features};
 /// Reads a store as every command does: all of its rows.
 pub fn read(dir: &Path) -> bool {
     let Ok(store) = Store::open(dir) else { return false };
-    let good: Vec<usize> = (0..store.manifest().rows).filter(|&row| store.listing().skipped[row].is_none()).collect();
+    let good: Vec<usize> =
+        (0..store.manifest().rows).filter(|&row| store.listing().skipped.get(row).is_none()).collect();
     (0..store.taps().len()).all(|tap| store.rows(tap).to_f32(&good).is_ok())
 }
 
@@ -57,7 +58,7 @@ pub fn finished(scratch: &Scratch) -> PathBuf {
 pub fn stopped(scratch: &Scratch) -> PathBuf {
     let mut writer = StoreWriter::begin(&scratch.store(), scratch.plan("xy")).expect("begin");
     for row in 1..4 {
-        let bytes = writer.listing().samples[row].place.read(1 << 20).expect("a picture");
+        let bytes = writer.listing().place(row).read(1 << 20).expect("a picture");
         let rows: Vec<_> = writer.taps().iter().map(|tap| features(&tap.info, &bytes)).collect();
         let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
         writer.put(row, Digest::of(&bytes), &[0, 1], &rows).expect("put");

@@ -158,7 +158,7 @@ fn extract(dir: &Path, plan: Plan) -> Result<usize, Error> {
     let mut computed = 0;
     for group in writer.missing() {
         for row in group.rows {
-            match fs::read(writer.listing().samples[row].place.container().expect("a file")) {
+            match fs::read(writer.listing().place(row).container().expect("a file")) {
                 Err(error) => writer.skip(row, None, &error.to_string())?,
                 Ok(bytes) if bytes.starts_with(b"!") => writer.skip(row, Some(Digest::of(&bytes)), "broken")?,
                 Ok(bytes) => {

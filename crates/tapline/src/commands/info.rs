@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tapline_core::{FeatureSpace, Manifest, Skipped, Store};
+use tapline_core::{FeatureSpace, Manifest, Skipped, Store, Words};
 
 use crate::args::InfoArgs;
 use crate::{Outcome, output, precision, shards, sharing, views};
@@ -30,28 +30,22 @@ struct Report {
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let store = Store::open(&args.store)?;
     let listing = store.listing();
-    let counts = |values: &[Option<String>]| {
+    let counts = |values: &Words| {
         let mut counts = BTreeMap::new();
-        let good = values.iter().zip(&listing.skipped).filter(|(_, reason)| reason.is_none());
-        good.filter_map(|(value, _)| value.clone()).for_each(|value| *counts.entry(value).or_insert(0) += 1);
+        let good = values.iter().zip(listing.skipped.iter()).filter(|(_, reason)| reason.is_none());
+        good.filter_map(|(value, _)| value).for_each(|value| *counts.entry(value.to_owned()).or_insert(0) += 1);
         counts
     };
     let labels = counts(&listing.label);
-    let skipped_pictures: Vec<Skipped> = listing
-        .path
-        .iter()
-        .zip(&listing.skipped)
-        .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
-        .collect();
     let report = Report {
         store: args.store.display().to_string(),
         views: store.manifest().space.views.count(),
         manifest: store.manifest().clone(),
-        unlabelled: listing.skipped.iter().zip(&listing.label).filter(|row| *row == (&None, &None)).count(),
+        unlabelled: listing.skipped.iter().zip(listing.label.iter()).filter(|row| *row == (None, None)).count(),
         labels,
         splits: counts(&listing.split),
         columns: listing.extra.iter().map(|(name, _)| name.clone()).collect(),
-        skipped_pictures,
+        skipped_pictures: listing.skipped_pictures().collect(),
     };
     output::either(args.json, &report, render)?;
     Ok(Outcome::Done)

@@ -174,8 +174,6 @@ fn predicted(
         return Ok(None);
     }
     file.into_iter().try_for_each(Replacement::put_in_place)?;
-    let listing = store.listing();
-    let skipped = listing.path.iter().zip(&listing.skipped);
     Ok(Some(Report {
         store: None,
         from: Vec::new(),
@@ -196,9 +194,7 @@ fn predicted(
             true => "standard output".to_owned(),
             false => output::path(path),
         }),
-        skipped: skipped
-            .filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }))
-            .collect(),
+        skipped: store.listing().skipped_pictures().collect(),
         not_listed: Vec::new(),
         first: (short_headers(&outputs), sums.first),
     }))
@@ -322,7 +318,7 @@ fn apply<W: Write>(
         if interrupt.caught().is_some() {
             break;
         }
-        let good: Vec<usize> = block.iter().copied().filter(|&row| listing.skipped[row].is_none()).collect();
+        let good: Vec<usize> = block.iter().copied().filter(|&row| listing.skipped.get(row).is_none()).collect();
         let features = gathered(store, taps, &good)?;
         let features = ArrayView2::from_shape((good.len(), probe.weights.nrows()), &features)?;
         let said = match outputs {
@@ -332,10 +328,12 @@ fn apply<W: Write>(
         };
         let mut said = said.outer_iter();
         for &row in block {
-            let (path, label) = (&listing.path[row], listing.label[row].as_deref().unwrap_or_default());
-            let known = [path.clone(), label.to_owned()].into_iter();
-            let cells = match &listing.skipped[row] {
-                Some(reason) => known.chain(headers(outputs).map(|_| String::new())).chain([reason.clone()]).collect(),
+            let (path, label) = (&listing.path[row], listing.label.get(row).unwrap_or_default());
+            let known = [path.to_owned(), label.to_owned()].into_iter();
+            let cells = match listing.skipped.get(row) {
+                Some(reason) => {
+                    known.chain(headers(outputs).map(|_| String::new())).chain([reason.to_owned()]).collect()
+                }
                 None => {
                     let said = Said { outputs, said: said.next().expect("one of each picture with features") };
                     sums.add(&said, (path, label));

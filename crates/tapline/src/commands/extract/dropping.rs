@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use anyhow::bail;
-use tapline_core::{Digest, Sample, Store, StoreWriter};
+use tapline_core::{Digest, Listing, Store, StoreWriter};
 
 use crate::args::ExtractArgs;
 use crate::output::counted;
@@ -13,17 +13,17 @@ use crate::output::counted;
 /// Refuses a listing that leaves out pictures whose features the store holds: a mistyped path must not cost them.
 pub fn refuse_to_drop(
     store: &Store,
-    (samples, listed): (&[Sample], &[Option<Digest>]),
+    (pictures, listed): (&Listing, &[Option<Digest>]),
     args: &ExtractArgs,
 ) -> anyhow::Result<()> {
     let listed: HashSet<Digest> = listed.iter().copied().flatten().collect();
     let listing = store.listing();
-    let good = (0..listing.rows()).filter(|&row| listing.skipped[row].is_none());
+    let good = (0..listing.rows()).filter(|&row| listing.skipped.get(row).is_none());
     let gone: Vec<usize> = good.filter(|&row| listing.sha256[row].is_some_and(|d| !listed.contains(&d))).collect();
     let Some(&row) = gone.first() else { return Ok(()) };
     let path = &listing.path[row];
     let (store, ways) = (args.store.display(), "use another --store, or --prune to drop them");
-    if samples.iter().any(|sample| sample.path == *path) {
+    if (0..pictures.rows()).any(|row| pictures.path(row) == path) {
         bail!(
             "{store} holds features of {} that changed or cannot be read any more, or are not listed, {path} among them: {ways}",
             counted(gone.len(), "picture")

@@ -60,7 +60,7 @@ impl Keeper<'_> {
             (Err(reason), _) => reason,
             (Ok(_), None) => unreachable!("features are made of bytes that were hashed"),
         };
-        let path = self.writer.listing().samples[row].path.clone();
+        let path = self.writer.listing().path(row).to_owned();
         if self.strict {
             bail!("{path}: {reason} (--strict stops at the first picture that cannot be used; the others are kept)");
         }

@@ -31,10 +31,10 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     // Until pictures are computed there is nothing to finish: a signal ends the program as any other.
     let (whole, sources) = Sources::scan(args)?;
     let interrupt = Interrupt::watch()?;
-    let measured = calibrate::pictures(args, &whole.samples);
-    let listed = whole.samples.len();
+    let measured = calibrate::pictures(args, &whole);
+    let listed = whole.rows();
     let (listing, shard) = match args.shard {
-        Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
+        Some(shard) => shard.part(&whole).map(|(part, of)| (part, Some(of)))?,
         None => (whole, None),
     };
     let mut settled = settle(args, sources)?;
@@ -97,7 +97,7 @@ pub fn of_taps(
         );
     }
     if settled.chosen.device == Device::Cpu && space.precision.is_float32() {
-        let views = listing.samples.len() * args.views.count();
+        let views = listing.rows() * args.views.count();
         settled.sharing = sharing::fastest(settled.sharing, &tapped, &settled.runtime, views);
     }
     let mut report = Report::of(args, &settled, &tapped.taps, &listing);
@@ -182,7 +182,7 @@ struct Means<'a> {
 /// Opens the store, takes over what it has, computes the rest; after a signal the report stays incomplete.
 fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> anyhow::Result<()> {
     let &Means { settled, trunk, interrupt, is_passing } = means;
-    let total = plan.listing.samples.len();
+    let total = plan.listing.rows();
     let stamps = Stamps::read(&args.store, &plan.listing, !args.verify);
     let hash = |listing: &Listing| {
         let bar = progress::bar("looking for what is there", total, "pictures");
@@ -199,7 +199,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         return Ok(());
     }
     if let (Some(store), Some(digests), false) = (&stored, &known, args.prune) {
-        refuse_to_drop(store, (&plan.listing.samples, digests), args)?;
+        refuse_to_drop(store, (&plan.listing, digests), args)?;
     }
     let was_open = stored.is_some();
     drop(stored);
@@ -215,7 +215,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         if !args.prune {
             // A store whose commit was interrupted opens only now that it is completed.
             if let Some(store) = writer.finished().filter(|_| !was_open) {
-                refuse_to_drop(store, (&writer.listing().samples, &digests), args)?;
+                refuse_to_drop(store, (writer.listing(), &digests), args)?;
             }
             refuse_to_drop_left_over(&writer, &digests, args)?;
         }
@@ -238,7 +238,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         let deep = &mut deep;
         let mut keeper =
             Keeper { writer, taps, stamps: &stamps, kept, bar: &bar, strict, prune, report, deep, skipped };
-        let done = run_pass(&pass, &listing.samples, &group.rows, |finished| keeper.keep(finished));
+        let done = run_pass(&pass, &listing, &group.rows, |finished| keeper.keep(finished));
         if done.is_err() || interrupt.caught().is_some() {
             writer.checkpoint()?;
             keep(&stamps);
@@ -272,9 +272,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
 
 /// How many files of skipped pictures are not there.
 fn absent_files(writer: &StoreWriter) -> usize {
-    let samples = writer.listing().samples.iter().enumerate();
-    let skipped = samples.filter(|(row, _)| writer.is_skipped(*row));
-    skipped.filter(|(_, sample)| sample.place.container().is_some_and(|path| !path.exists())).count()
+    let skipped = (0..writer.listing().rows()).filter(|&row| writer.is_skipped(row));
+    skipped.filter(|&row| writer.listing().place(row).container().is_some_and(|path| !path.exists())).count()
 }
 
 /// Says where a table's paths start, some of whose files are not there.

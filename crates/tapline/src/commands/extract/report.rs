@@ -65,7 +65,7 @@ impl Report {
             bits: args.bits,
             views: args.views,
             shard: None,
-            pictures: listing.samples.len(),
+            pictures: listing.rows(),
             reused: 0,
             computed: 0,
             first_of_several: 0,

@@ -239,7 +239,7 @@ fn predicted<W: std::io::Write>(
     writer.write_record(header)?;
     let probabilities = probabilities(evaluation.predicted.view());
     for (i, &row) in evaluation.scored_rows.iter().enumerate() {
-        let path = store.listing().path[data.pictures.rows[row]].clone();
+        let path = store.listing().path[data.pictures.rows[row]].to_owned();
         let fold =
             if data.pictures.split.is_some() { "test".to_owned() } else { (evaluation.fold_of[i] + 1).to_string() };
         let (truth, said) = (evaluation.truth.row(i), evaluation.predicted.row(i));

@@ -142,7 +142,7 @@ fn pictures(e: &Evaluation, scored: &Probes, stores: &Stores, (right, wanted): (
         .map(|i| {
             let row = scored.plan.data.rows[e.scored_rows[i]];
             Picture {
-                path: stores.listing().path[row].clone(),
+                path: stores.listing().path[row].to_owned(),
                 label: e.labels[i],
                 predicted: e.predicted[i],
                 probability: e.predicted_probability[i],

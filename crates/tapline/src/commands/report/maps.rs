@@ -45,8 +45,8 @@ pub fn map(
         .collect();
     bar.finish_and_clear();
     let point = |&row: &usize| MapPoint {
-        path: stores.listing().path[row].clone(),
-        label: stores.listing().label[row].as_ref().and_then(|label| classes.get(label.as_str()).copied()),
+        path: stores.listing().path[row].to_owned(),
+        label: stores.listing().label.get(row).and_then(|label| classes.get(label).copied()),
         has_thumbnail: true,
     };
     wanted.small = chosen.clone();

@@ -155,7 +155,7 @@ fn capitalised(text: &str) -> String {
 fn cannot_be_probed(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Option<String>> {
     let listing = stores.listing();
     let rows = stores.good_rows();
-    let labels: BTreeSet<&str> = rows.iter().filter_map(|&row| listing.label[row].as_deref()).collect();
+    let labels: BTreeSet<&str> = rows.iter().filter_map(|&row| listing.label.get(row)).collect();
     match labels.len() {
         0 => return Ok(Some("no picture has a label".to_owned())),
         1 => return Ok(Some("all labelled pictures belong to one class, and a classifier needs two".to_owned())),
@@ -174,8 +174,8 @@ fn cannot_be_probed(stores: &Stores, args: &ProtocolArgs) -> anyhow::Result<Opti
 fn classes(stores: &Stores) -> Vec<(String, usize)> {
     let mut sizes = BTreeMap::new();
     for row in stores.good_rows() {
-        if let Some(label) = &stores.listing().label[row] {
-            *sizes.entry(label.clone()).or_insert(0) += 1;
+        if let Some(label) = stores.listing().label.get(row) {
+            *sizes.entry(label.to_owned()).or_insert(0) += 1;
         }
     }
     sizes.into_iter().collect()

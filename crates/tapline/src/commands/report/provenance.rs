@@ -15,8 +15,7 @@ use crate::typing::{extraction, protocol_flags, word, word_of};
 /// Everything but the counts of missing files, which are given.
 pub fn provenance(stores: &Stores, probed: &Probed, args: &ReportArgs, without_file: usize) -> Provenance {
     let listing = stores.listing();
-    let skipped = listing.path.iter().zip(&listing.skipped);
-    let skipped = skipped.filter_map(|(path, reason)| Some(Skipped { path: path.clone(), reason: reason.clone()? }));
+    let skipped = listing.skipped_pictures().map(|one| Skipped { path: one.path, reason: one.reason });
     let mut commands: Vec<String> = stores.stores.iter().map(|store| extract(store, args)).collect();
     commands.push(report(args));
     Provenance {

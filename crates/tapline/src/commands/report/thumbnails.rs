@@ -123,7 +123,7 @@ impl<'a> Files<'a> {
         let typed = pictures.filter(|path| path.is_dir()).map(Path::to_owned);
         let listing = pictures.filter(|path| !path.is_dir()).map(|typed| scan_all(&[typed.to_owned()]));
         let listing = listing.transpose().context("--pictures")?;
-        let samples = listing.into_iter().flat_map(|listing| listing.samples);
+        let samples = listing.iter().flat_map(tapline_core::Listing::samples);
         let places = samples.map(|sample| (sample.path, sample.place)).collect();
         let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
         let folders = typed.into_iter().chain([PathBuf::new(), beside]).collect();
