@@ -23,7 +23,7 @@ build: ## build target/release/tapline
 demo: setup build ## find the best layer of two networks for solar-cell defects
 	@tools/demo.sh
 
-figures: demo ## copy the figures that the README shows from the demo to docs/
+figures: demo ## copy the figures that README.md and docs/ show from the demo
 	cp demo/figures/layers.png demo/figures/learning.png demo/explained/3-cell0487.png docs/
 
 elpv: setup build ## hold linear probes on solar cells against the published figures

@@ -1,4 +1,4 @@
-"""Writes a store of made-up features in the layout that README.md documents, for tests and benches of many rows or classes.
+"""Writes a store of made-up features in the layout that docs/stores.md documents, for tests and benches of many rows or classes.
 
     make_store.py FOLDER --rows 50000 --taps 20 --columns 64,128,256 --classes 10
 

@@ -1,4 +1,4 @@
-"""Apply a saved probe with NumPy alone, as the README says. Usage: saved_probe.py STORE PROBE [PREDICTIONS or COLUMN]
+"""Apply a saved probe with NumPy alone, as docs/using.md says. Usage: saved_probe.py STORE PROBE [PREDICTIONS or COLUMN]
 
 Of classes: how many pictures are right, and how far the probabilities in PREDICTIONS, a file of `predict --out`, are off at most.
 Of numbers: how far the predictions of COLUMN are off at most.

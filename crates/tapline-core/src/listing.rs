@@ -22,7 +22,11 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// A listing of samples, whose files begin at `folder` if they lie where their paths say.
+    /// A listing of samples, with the names of their further columns; files that lie where their paths say, from `folder` on, take the
+    /// least memory.
+    ///
+    /// # Panics
+    /// If a sample has values for more columns.
     pub fn of(folder: &Path, samples: impl IntoIterator<Item = Sample>, columns: Vec<String>) -> Self {
         let mut rows = ListingRows::below(folder);
         samples.into_iter().for_each(|sample| rows.push(sample));
@@ -154,6 +158,7 @@ impl ListingRows {
     /// The listing, of which `columns` are the names.
     pub fn finish(mut self, columns: Vec<String>) -> Listing {
         let rows = self.paths.len();
+        assert!(self.extra.len() <= columns.len(), "names for {} columns, not {}", self.extra.len(), columns.len());
         self.extra.resize_with(columns.len(), GrowingWords::default);
         self.extra.iter_mut().for_each(|words| words.pad(rows));
         self.paths.shrink();

@@ -49,12 +49,12 @@ impl Shard {
     ///
     /// # Errors
     /// [`Error::EmptyShard`] where there are more shards than pictures.
-    pub fn part(&self, listing: &Listing) -> Result<(Listing, ShardOf), Error> {
+    pub fn part(&self, listing: Listing) -> Result<(Listing, ShardOf), Error> {
         let listing_rows = listing.rows();
         if self.of > listing_rows {
             return Err(Error::EmptyShard { shard: *self, rows: listing_rows });
         }
-        let shard_of = ShardOf { shard: *self, listing_rows, whole_sha256: digest(listing) };
+        let shard_of = ShardOf { shard: *self, listing_rows, whole_sha256: digest(&listing) };
         Ok((listing.part(self.rows(listing_rows)), shard_of))
     }
 }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_part_knows_the_whole() {
-        let (part, of) = Shard { index: 1, of: 3 }.part(&listing(8)).expect("rows for all");
+        let (part, of) = Shard { index: 1, of: 3 }.part(listing(8)).expect("rows for all");
         let paths: Vec<_> = (0..part.rows()).map(|row| part.path(row)).collect();
         assert_eq!((paths, of.listing_rows), (vec!["2", "3", "4"], 8));
         type Change = fn(&mut Vec<Sample>, &mut Vec<String>);
@@ -139,7 +139,7 @@ mod tests {
             let mut samples = listing.samples().collect();
             change(&mut samples, &mut listing.columns);
             let listing = Listing::of(Path::new(""), samples, listing.columns);
-            Shard { index: 0, of: 3 }.part(&listing).expect("rows for all").1.whole_sha256
+            Shard { index: 0, of: 3 }.part(listing).expect("rows for all").1.whole_sha256
         };
         assert_eq!(digest(|_, _| ()), of.whole_sha256);
         let changes: [Change; 5] = [
@@ -161,7 +161,7 @@ mod tests {
             let message = text.parse::<Shard>().expect_err(text).to_string();
             assert!(message.contains("counted from 0"), "{message}");
         }
-        let message = Shard { index: 0, of: 4 }.part(&listing(3)).expect_err("too many").to_string();
+        let message = Shard { index: 0, of: 4 }.part(listing(3)).expect_err("too many").to_string();
         assert!(message.contains("0/4") && message.contains("3 pictures"), "{message}");
     }
 }

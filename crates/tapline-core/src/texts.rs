@@ -148,11 +148,6 @@ impl Words {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
         (0..self.rows).map(|row| self.get(row))
     }
-
-    /// The rows without a text.
-    pub fn blanks(&self) -> impl Iterator<Item = usize> {
-        (0..self.rows).filter(|&row| self.get(row).is_none())
-    }
 }
 
 impl<T: AsRef<str>> FromIterator<Option<T>> for Words {
@@ -230,7 +225,6 @@ mod tests {
         let words: Words = each.into_iter().collect();
         assert_eq!(words, each);
         assert_eq!((words.known.len(), words.codes.len(), words.len()), (3, 6, 8));
-        assert_eq!(words.blanks().collect::<Vec<_>>(), [0, 3, 6, 7]);
         let none: Words = [None::<&str>; 3].into_iter().collect();
         assert_eq!((none.codes.capacity(), none.len(), none.get(2)), (0, 3, None));
         assert_ne!(none, words);

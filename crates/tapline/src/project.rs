@@ -1,5 +1,5 @@
 //! Where things are: model cards, and the ONNX Runtime library. The environment is read here alone, but for the credentials
-//! that `reading.rs` passes on.
+//! that `reading.rs` passes on, and a test's switch in `pipeline.rs`.
 
 use std::env;
 use std::path::{Path, PathBuf};

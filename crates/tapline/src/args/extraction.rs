@@ -64,9 +64,10 @@ Precision: `--precision int8` quantises the network to 8 bits, after calibrating
 tensors on up to 128 of the pictures, evenly spread over the listing. Its features differ from
 those of float32 (`make bench ROWS=int8` shows by how much), so a store holds one or the other.
 The ranges are kept in the store and reused by later runs; `--ranges STORE` takes those of another
-store, so that a probe fitted on its features can predict new pictures. `--precision float16`
+store, for a second store of new pictures that a probe fitted on the first can predict (`predict` of
+pictures takes the probe's by itself). `--precision float16`
 computes in half precision, for GPUs: on a CPU it is no faster and rounds differently. Its
-features are within a few hundredths of a tap's largest number of those of float32, and cannot
+features are within about a hundredth of a tap's largest number of those of float32, and cannot
 share a store with them either; a picture for which the network's numbers exceed 65504 is skipped.
 
 Shards: `--shard I/N` takes part I of N of the listing, counted from 0: its rows ⌊I·rows/N⌋ up to
@@ -76,9 +77,9 @@ and at any time; `tapline merge` joins them to the very bytes of a run without -
 able to read them (or be given --ranges).
 
 Running it again on the same store computes only what is missing: new pictures, new taps; changed
-labels cost nothing. Where a stored picture has changed, can no longer be read, or its new taps
-cannot be computed, the run ends with its name and exit code 1 and the store stays as it is;
---prune lets its old features go. A picture counts as unchanged while its file (or shard) keeps
+labels cost nothing. Where a stored picture is no longer listed, has changed, can no longer be read,
+or its new taps cannot be computed, the run ends with its name and exit code 1 and the store stays
+as it is; --prune lets its old features go. A picture counts as unchanged while its file (or shard) keeps
 its size and modification time, or behind a URL its entity tag (ETag); --verify reads it anyway.
 Files changed within two seconds of being read, and pictures behind URLs without such a tag, are
 read again. A stopped run resumes where it was. Ctrl-C (SIGINT) and SIGTERM let the pictures in
@@ -139,7 +140,7 @@ pub struct ExtractArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65535))]
     pub batch: Option<u16>,
     /// Network sessions that run in parallel, each with one worker thread (on a GPU three, each holding the pictures of one
-    /// pass) [default: one for each core, 2 on a GPU]
+    /// pass) [default: one for each core, or what the trials of --batch find; 2 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Threads of each session on the processor [default: 1, or as above]

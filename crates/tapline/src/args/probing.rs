@@ -63,10 +63,10 @@ pub struct ComparedArgs {
 pub struct DesignArgs {
     /// Instead of cross-validation, N random splits, stratified by class (with --group: by whole groups): each time a probe
     /// is trained on all but --test-share of the pictures, its strength chosen on --folds folds of those, and scored on the
-    /// rest. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its scores
+    /// rest. Intervals come from a bootstrap over the pictures (or groups), each drawn with all its scores. Not with --split
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "split")]
     pub shuffles: Option<u16>,
-    /// Share of the pictures that each shuffle scores
+    /// Share of the pictures that each of the --shuffles scores
     #[arg(long, value_name = "SHARE", default_value_t = 0.25, requires = "shuffles")]
     pub test_share: f64,
     /// What is done to the features first, learned on training pictures alone
@@ -173,7 +173,7 @@ pub struct ProbeArgs {
     #[arg(long)]
     pub baselines: bool,
     /// Also train few-shot probes on K pictures of each class (K separated by commas): drawn --repeats times, all other
-    /// pictures scored; from 3 on, strengths are chosen on folds of those drawn
+    /// pictures scored; from 3 on, strengths are chosen on folds of those drawn. Not with --split or --group
     #[arg(long, value_delimiter = ',', value_name = "K", conflicts_with_all = ["split", "group"],
           value_parser = clap::value_parser!(u16).range(1..))]
     pub shots: Vec<u16>,
@@ -182,7 +182,7 @@ pub struct ProbeArgs {
     pub repeats: u16,
     /// Aim at finding this share of a class's pictures, of two classes: choose the probability from which on it is called, and
     /// show what that costs (recall, specificity, precision). --save keeps it, and `predict` and --predictions go by it. With few
-    /// pictures of the class, more or less than this may be found of new ones
+    /// pictures of the class, more or less than this may be found of new ones. Not with --shuffles
     #[arg(long, value_name = "CLASS=SHARE", conflicts_with_all = ["multi_label", "regression", "shuffles"])]
     pub recall: Option<Recall>,
     /// Fit a probe on all labelled pictures (with --split: the training ones) and write it to this JSON file
@@ -340,9 +340,10 @@ pub struct ExplainArgs {
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "The page is one file that loads nothing: it opens from disk, in light and dark, on paper and by
-keyboard. It holds the verdict, accuracy by depth, the table of all layers, confusion,
-calibration, the most confident mistakes and the least confident hits, a map of the pictures in
-feature space, and where everything comes from.
+keyboard. It holds the table of transfer learning with the pictures' field marked and what
+`advise` says, the verdict, accuracy by depth and by number of pictures, the table of all layers,
+confusion, calibration, the ROC curve of two classes, the most confident mistakes and the least
+confident hits, a map of the pictures in feature space, and where everything comes from.
 
 Several stores (other networks, other poolings) must hold the same pictures. Where there are no
 labels, one class alone, or a class smaller than the folds, the page says so and holds the map.

@@ -34,7 +34,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let measured = calibrate::pictures(args, &whole);
     let listed = whole.rows();
     let (listing, shard) = match args.shard {
-        Some(shard) => shard.part(&whole).map(|(part, of)| (part, Some(of)))?,
+        Some(shard) => shard.part(whole).map(|(part, of)| (part, Some(of)))?,
         None => (whole, None),
     };
     let mut settled = settle(args, sources)?;
