@@ -26,6 +26,19 @@ fn classes_are_counted_and_odd_ones_named() {
 }
 
 #[test]
+fn a_class_that_is_lost_is_named_and_one_alone_is_not_to_be_compared() {
+    let scratch = Scratch::new();
+    ["1.png", "2.png"].iter().for_each(|name| drop(scratch.write(&format!("cells/sick/{name}"), "not a picture")));
+    scratch.picture("cells/well/1.png", 1);
+    let ran = run(extract(&scratch.text("cells"), &scratch.text("store"), &["--taps", "pool1"]));
+    assert!(
+        ran.code == 3 && ran.stdout.contains("labels: 1 well\nno picture could be used of sick (of 2 pictures)\n"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("next: add pictures of a second class"), "{ran:?}");
+}
+
+#[test]
 fn folders_below_those_of_classes_are_named() {
     let scratch = Scratch::new();
     for (place, name) in ["h1/benign/1.png", "h1/malign/2.png", "h2/benign/3.png"].iter().enumerate() {

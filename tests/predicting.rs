@@ -245,6 +245,7 @@ fn files_that_are_no_probe_are_refused() {
     let scratch = Scratch::new();
     let store = stored(&scratch, "store", &["--taps", "pool1"]);
     let probe = saved(&scratch, &store, "pool1", &[]);
+    run(tapline(&["predict", &store, &probe])).fails_with(&["store is a folder", "first name the file"]);
     let text = fs::read_to_string(&probe).expect("a probe");
     let good: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let check = |change: &dyn Fn(&mut serde_json::Value), words: &str| {

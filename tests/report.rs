@@ -282,6 +282,15 @@ fn pictures_of_shards_have_thumbnails() {
         assert!(html.contains("data:image/jpeg") && !html.contains("empty frame"), "{packed}");
         assert!(page(&scratch, &store, &["--folds", "3"]).contains("14 are shown as an empty frame"), "{packed}");
     }
+    // A folder that holds them, and nothing else.
+    let (folder, store) = (scratch.text("web"), scratch.text("of-folder"));
+    fs::create_dir(&folder).expect("made");
+    for shard in ["web-000.tar", "web-001.tar", "web-002.tar"] {
+        fs::copy(scratch.path("packed").join(shard), scratch.path("web").join(shard)).expect("copied");
+    }
+    run(extract(&folder, &store, &["--taps", "pool1,fire3"])).ok();
+    let html = page(&scratch, &store, &["--folds", "3", "--pictures", &folder]);
+    assert!(html.contains("data:image/jpeg") && !html.contains("empty frame"));
     let (store, absent, out) = (scratch.text("store"), scratch.text("absent"), scratch.text("report.html"));
     run(report(&[&store], &out, &["--pictures", &absent])).fails_with(&["--pictures", "absent does not exist"]);
 }

@@ -152,6 +152,10 @@ fn what_does_not_make_a_whole_is_named_and_nothing_is_written() {
     let whole = scratch.text("whole");
     run(extract(&pictures, &whole, &[])).ok();
     refused(&[a, b, c, d, &whole], &["whole is not a shard", "--shard"]);
+    // Nor does a shard silently become the store of the whole listing.
+    let before = contents(Path::new(d));
+    run(extract(&pictures, d, &[])).fails_with(&[d, "holds shard 3/4 of a listing", "add --shard 3/4"]);
+    assert!(contents(Path::new(d)) == before);
     scratch.picture("pictures/dark/zz.png", 77);
     let grown = other("grown", (3, 4), &[]);
     refused(&[a, b, c, &grown], &["grown", "the listing: 10 pictures, there 11"]);

@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// Samples that are neither a folder nor a table nor a shard.
     #[error(
-        "{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file, nor a picture by its name: give one of these"
+        "{path} is neither a folder nor a .csv, .tsv, .parquet or .tar file, nor a picture by its name: give one of these, and unpack what is compressed"
     )]
     UnknownSamples {
         /// What was asked.

@@ -2,6 +2,7 @@
 //!
 //! The walk follows links, never descends into hidden entries, and lists what it passes over instead of dropping it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,14 +29,20 @@ pub(crate) const EXTENSIONS: [&str; 12] =
 /// [`Error::UnreadableFolder`], [`Error::MixedFolder`] where labels are in doubt, and [`Error::EmptyFolder`].
 pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     let mut found = Found::default();
+    let mut empty = HashSet::new();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
+        if let Some(parent) = entry.as_ref().ok().and_then(|entry| entry.path().parent()) {
+            empty.remove(parent);
+        }
         match entry {
+            Ok(entry) if entry.file_type().is_dir() && entry.depth() > 0 => drop(empty.insert(entry.into_path())),
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) if is_picture(entry.path()) => found.samples.push(sample(root, entry.path())),
             Ok(entry) => found.skipped.push(skipped(root, entry.path(), "not a picture file by its name".to_owned())),
             Err(error) => sort_in(root, Fault::of(root, error), &mut found)?,
         }
     }
+    found.skipped.extend(empty.iter().map(|folder| skipped(root, folder, "a folder with nothing in it".to_owned())));
     found.samples.sort_by(|a, b| bytes(a).cmp(bytes(b)));
     found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     if found.samples.is_empty() {
@@ -230,12 +237,14 @@ mod tests {
     fn the_top_sub_folder_is_the_label_and_names_may_repeat() {
         let root =
             folder(&["cat/1.png", "dog/1.png", "dog/deep/er/2.JPEG", "dog/notes.txt", ".hidden/3.png", "cat/.4.png"]);
+        std::fs::create_dir_all(root.path().join("emu/chicks")).expect("create");
         let listing = scan_folder(root.path()).expect("scan");
         assert_eq!(paths(&listing), ["cat/1.png", "dog/1.png", "dog/deep/er/2.JPEG"]);
         let labels: Vec<_> = (0..listing.rows()).map(|row| listing.label(row)).collect();
         assert_eq!(labels, [Some("cat"), Some("dog"), Some("dog")]);
-        let reason = "not a picture file by its name".to_owned();
-        assert_eq!(listing.skipped, [Skipped { path: "dog/notes.txt".to_owned(), reason }]);
+        let skipped: Vec<_> = listing.skipped.iter().map(|s| (s.path.as_str(), s.reason.as_str())).collect();
+        let notes = ("dog/notes.txt", "not a picture file by its name");
+        assert_eq!(skipped, [notes, ("emu/chicks", "a folder with nothing in it")]);
     }
 
     #[test]

@@ -82,6 +82,19 @@ fn given(dir: &Path, space: &FeatureSpace) -> anyhow::Result<Calibration> {
     Ok(calibration.clone())
 }
 
+/// Says of --precision int8 where it brings no speed.
+pub fn say_of_bytes(precision: &Precision) {
+    if !matches!(precision, Precision::Int8(_)) {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if !is_x86_feature_detected!("avx512vnni") && !is_x86_feature_detected!("avxvnni") {
+        eprintln!(
+            "tapline: this processor has no VNNI instructions, so that int8 is hardly faster than float32 here, or slower"
+        );
+    }
+}
+
 /// Says what float16 does not bring, if anything.
 fn say_of_halves(device: Device, in_float32: usize) {
     if device == Device::Cpu {

@@ -351,7 +351,13 @@ impl Comparison {
             return format!("The {which}, {top}, has as many right as the best stage below it, {inner}.");
         }
         if found.ahead < 0.0 {
-            return format!("The {which}, {top}, is {points} ahead of the best stage below it, {inner}.");
+            // That a tap is worse than the best is what the set of all pairs tests.
+            let significant = match (found.top == self.verdict.leader, self.is_in_set(found.inner)) {
+                (true, true) => " That is not significant.",
+                (true, false) => " That is significant.",
+                (false, _) => "",
+            };
+            return format!("The {which}, {top}, is {points} ahead of the best stage below it, {inner}.{significant}");
         }
         let significant = if found.p < self.config.level { "significant" } else { "not significant" };
         let stages = self

@@ -26,7 +26,7 @@ impl Noted {
     pub fn of(listing: &StoredListing, store: &str, of_folders: bool) -> Self {
         let found = sizes(listing);
         Self {
-            classes: classes(&found),
+            classes: classes(&found) + &lost(&found.0, listing),
             next: next(&found.0, store),
             oddities: oddities(&found.0, listing, of_folders),
         }
@@ -54,6 +54,23 @@ fn classes((sizes, unlabelled): &(BTreeMap<&str, usize>, usize)) -> String {
     text + "\n"
 }
 
+/// The classes of which no picture has features, as a line; empty where each has one.
+fn lost(sizes: &BTreeMap<&str, usize>, listing: &StoredListing) -> String {
+    let mut lost: BTreeMap<&str, usize> = BTreeMap::new();
+    for label in listing.label.iter().flatten().filter(|label| !sizes.contains_key(label)) {
+        *lost.entry(label).or_default() += 1;
+    }
+    let named = lost.iter().take(NAMED).map(|(label, n)| format!("{} (of {})", short(label), counted(*n, "picture")));
+    let named: Vec<String> = named.collect();
+    match lost.len() {
+        0 => String::new(),
+        n if n > NAMED => {
+            format!("no picture could be used of {} and {} more\n", named.join(", "), counted(n - NAMED, "label"))
+        }
+        _ => format!("no picture could be used of {}\n", named.join(", ")),
+    }
+}
+
 /// What to type next, as a line.
 fn next(sizes: &BTreeMap<&str, usize>, store: &str) -> String {
     let store = word(store);
@@ -63,6 +80,7 @@ fn next(sizes: &BTreeMap<&str, usize>, store: &str) -> String {
         classes if classes > sizes.values().sum::<usize>() / 2 && are_numbers() => {
             format!("next: tapline probe {store} --regression --target label\n")
         }
+        1 => "next: add pictures of a second class to learn from, and extract again\n".to_owned(),
         _ => format!("next: tapline compare {store}\n"),
     }
 }

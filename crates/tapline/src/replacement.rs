@@ -53,6 +53,9 @@ impl Replacement {
         if is_stdout(path) {
             bail!("{} is standard output, where the result is printed: name a file", path.display());
         }
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            bail!("{} is the name of a folder: name a file", path.display());
+        }
         let there = path.metadata().ok();
         if there.as_ref().is_some_and(|there| there.is_dir()) {
             bail!("{} is a folder: name a file", path.display());
@@ -173,7 +176,12 @@ mod tests {
             let error = Replacement::create(&folder.path().join(name), &["csv"]).err().expect("refused").to_string();
             assert!(error.contains(words), "{error}");
         }
-        for (path, words) in [(folder.path(), "is a folder"), (Path::new("-"), "- is standard output")] {
+        let new = folder.path().join("new/");
+        for (path, words) in [
+            (folder.path(), "is a folder"),
+            (&new, "is the name of a folder"),
+            (Path::new("-"), "- is standard output"),
+        ] {
             let error = Replacement::create(path, &["csv"]).err().expect("refused").to_string();
             assert!(error.contains(words), "{error}");
         }

@@ -148,13 +148,23 @@ impl SavedProbe {
     /// Reads what [`write()`] wrote, and checks that it can be used.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("{} cannot be read", path.display());
+        if path.is_dir() {
+            bail!(
+                "{} is a folder: first name the file that `tapline probe --save` wrote, then the pictures",
+                path.display()
+            );
+        }
         let bytes = fs::metadata(path).with_context(cannot)?.len();
         if bytes > MAX_BYTES {
             bail!("{} is no saved probe: it has {bytes} bytes, and {MAX_BYTES} are allowed", path.display());
         }
         let text = fs::read(path).with_context(cannot)?;
-        let saved: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is no probe that `tapline probe --save` wrote", path.display()))?;
+        let saved: Self = serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} is no probe that `tapline probe --save` wrote (it comes first, before the pictures)",
+                path.display()
+            )
+        })?;
         saved.check().with_context(|| format!("{} is no probe that can be used", path.display()))?;
         Ok(saved)
     }

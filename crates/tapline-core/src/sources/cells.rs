@@ -212,7 +212,9 @@ fn unreadable(error: ParquetError) -> String {
 }
 
 fn cell(found: Option<ByteArray>, max_bytes: u64) -> Result<Vec<u8>, String> {
-    let bytes = found.ok_or("has no bytes: the cell is empty")?;
+    let bytes = found.ok_or(
+        "has no bytes: the cell is empty; where pictures are files elsewhere, list these in a table with a column path",
+    )?;
     check_size(bytes.len() as u64, max_bytes)?;
     Ok(bytes.data().to_vec())
 }

@@ -83,7 +83,11 @@ impl<R: Read + Seek> Walk<'_, R> {
         let mut long_name: Option<Vec<u8>> = None;
         loop {
             let Some(block) = self.block()? else {
-                let what = if self.at == 0 { "it is empty" } else { "it has no end marker, so that it was cut off" };
+                let what = if self.at == 0 {
+                    "it is empty"
+                } else {
+                    "it has no end marker, so that it was cut off: copy it again"
+                };
                 return Err(Fault::Tar(what.to_owned()));
             };
             if block == [0; BLOCK as usize] {
@@ -104,7 +108,9 @@ impl<R: Read + Seek> Walk<'_, R> {
             let bytes = if has_data { size } else { 0 };
             let padded = bytes.checked_next_multiple_of(BLOCK).and_then(|bytes| self.at.checked_add(bytes));
             let next = padded.filter(|_| self.len - self.at >= bytes);
-            let next = next.ok_or_else(|| Fault::Tar(format!("it ends within member {name:?}: it was cut off")))?;
+            let next = next.ok_or_else(|| {
+                Fault::Tar(format!("it ends within member {name:?}, so that it was cut off: copy it again"))
+            })?;
             match kind {
                 EntryType::GNULongName => long_name = Some(trimmed(self.extension(bytes)?)),
                 EntryType::XHeader => long_name = pax_name(&self.extension(bytes)?)?.or(long_name),

@@ -14,7 +14,7 @@ use tapline_onnx::{DeviceRequest, Layout};
                  folders in them the classes (`--split` learns from train and scores test)
   table          .csv, .tsv or .parquet with the columns path (a relative one starts at the
                  table's own folder), label (optional), split (optional) and any others, which are
-                 kept; blank rows are passed over, and Excel's first line sep=; is understood
+                 kept as text; blank rows are passed over, and Excel's first line sep=; is understood
   tar shards     WebDataset: NAME.jpg (or .png, ...) with NAME.cls (the label) or NAME.json
                  (label, split, other columns); without either, a packed folder of class folders.
                  Where their names begin with parts of a split (train-..., test-...), these are

@@ -42,8 +42,8 @@ pub struct MergeArgs {
 
 /// Arguments of `tapline export-rows`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "A line for each picture in the order of the listing: path, label, split, your further columns,
-sha256, skipped (why there are no features; null where there are) and features, a list of float32
+#[command(after_help = "A line for each picture in the order of the listing: path, label, split, your further columns
+(as text), sha256, skipped (why there are no features; null where there are) and features, a list of float32
 that is null where the picture was skipped. A store of several views has a line for each view of
 each picture, with its number from 0 in the column view.
 

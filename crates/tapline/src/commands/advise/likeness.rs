@@ -57,6 +57,8 @@ pub struct Likeness {
     pub curve: Reading,
     /// The top layer against the best stage below it; none for one stage alone.
     pub top: Option<TopComparison>,
+    /// The name of that top layer.
+    pub top_name: Option<String>,
     /// Whether the top layer is among the network's taps not significantly worse than its best.
     pub top_in_set: bool,
     /// The stage nearest to half of the network's arithmetic; none where that is the top, or there is no other.
@@ -172,6 +174,7 @@ impl Network<'_> {
             model,
             reading: weighed(curve, head, norms),
             curve,
+            top_name: top.as_ref().map(|top| comparison.taps[top.top].name.clone()),
             top,
             top_in_set,
             middle: middle.map(|tap| comparison.taps[tap].name.clone()),

@@ -67,6 +67,8 @@ pub struct Recommended {
     pub tap: usize,
     /// Its name, with pooling and network where it takes them.
     pub name: String,
+    /// Whether it belongs to the network's own classifier.
+    pub classifier: bool,
     /// The store it is in.
     pub store: String,
     /// Share of its network's multiply-adds, 0 to 1.
@@ -124,6 +126,7 @@ impl Recommended {
         Some(Self {
             tap,
             name: this.name.clone(),
+            classifier: this.classifier,
             store: stores.store_of(tap).dir().display().to_string(),
             cost_share: this.cost_share,
             multiply_adds: this.cost.multiply_adds,

@@ -145,7 +145,8 @@ fn layer(found: &Found) -> (String, Vec<String>) {
             points(found.max_loss)
         )
     });
-    (format!("Layer: {name}"), [what, against].into_iter().chain(cheaper).collect())
+    let part = if found.classifier { ", of the network's own classifier" } else { "" };
+    (format!("Layer: {name}{part}"), [what, against].into_iter().chain(cheaper).collect())
 }
 
 /// `63 million`.
@@ -180,14 +181,16 @@ fn likeness(network: &Likeness) -> Vec<String> {
 }
 
 fn curve(network: &Likeness) -> String {
-    let Some(top) = &network.top else {
+    let (Some(top), Some(name)) = (&network.top, &network.top_name) else {
         return "Layer curve: uncertain; it takes a stage below the top one (--taps stages).".to_owned();
     };
     let points = format!("{:.1} points", 100.0 * top.ahead.abs());
     let against = match top.ahead {
-        ahead if ahead > 0.0 => format!("the top layer is {points} behind a stage below it (p = {})", p_text(top.p)),
-        ahead if ahead < 0.0 => format!("the top layer is {points} ahead of all stages below it"),
-        _ => "the top layer has as many right as the best stage below it".to_owned(),
+        ahead if ahead > 0.0 => {
+            format!("the top layer, {name}, is {points} behind a stage below it (p = {})", p_text(top.p))
+        }
+        ahead if ahead < 0.0 => format!("the top layer, {name}, is {points} ahead of all stages below it"),
+        _ => format!("the top layer, {name}, has as many right as the best stage below it"),
     };
     let middle = match (&network.middle, network.middle_behind) {
         (Some(middle), true) => {

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tapline_core::{
-    Dtype, FeatureSpace, Listing, ModelRef, Plan, Precision, Run, Skipped, Stamps, Store, StoreWriter, Tap, TapInfo,
+    Dtype, FeatureSpace, Listing, ModelRef, Plan, Precision, Run, ShardOf, Skipped, Stamps, Store, StoreWriter, Tap,
+    TapInfo,
 };
 use tapline_onnx::{Device, Layer, Model, TapRequest, in_precision, select_taps, tap_model};
 
@@ -194,6 +195,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         digests
     };
     let stored = Store::open(&args.store).ok();
+    stored.as_ref().map_or(Ok(()), |store| refuse_to_end_shard(store, &plan, args))?;
     let known = stored.as_ref().map(|_| hash(&plan.listing)).transpose()?;
     if interrupt.caught().is_some() {
         return Ok(());
@@ -203,7 +205,9 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
     }
     let was_open = stored.is_some();
     drop(stored);
+    let precision = plan.space.precision.clone();
     let mut writer = StoreWriter::begin(&args.store, plan)?;
+    calibrate::say_of_bytes(&precision);
     if let Err(error) = settled.sources.keep_indexes(&args.store) {
         eprintln!("tapline: {:#}; the next run will go through all tar files again", anyhow::Error::from(error));
     }
@@ -267,6 +271,18 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         tell_absent_files(args, gone);
     }
     report.is_complete = true;
+    Ok(())
+}
+
+/// Refuses the whole listing where the store holds a shard of one: it would be none any more.
+fn refuse_to_end_shard(store: &Store, plan: &Plan, args: &ExtractArgs) -> anyhow::Result<()> {
+    if let (Some(ShardOf { shard, .. }), None, false) = (store.manifest().shard, plan.shard, args.prune) {
+        bail!(
+            "{} holds shard {shard} of a listing, and `tapline merge` takes it only as such: add --shard {shard}, use another \
+             --store, or --prune to extract the whole listing into it",
+            args.store.display()
+        );
+    }
     Ok(())
 }
 

@@ -121,8 +121,13 @@ impl<'a> Files<'a> {
     /// Where a table or a shard that was typed cannot be read.
     pub fn of(stores: &'a Stores, pictures: Option<&Path>) -> anyhow::Result<Self> {
         let typed = pictures.filter(|path| path.is_dir()).map(Path::to_owned);
-        let listing = pictures.filter(|path| !path.is_dir()).map(|typed| scan_all(&[typed.to_owned()]));
-        let listing = listing.transpose().context("--pictures")?;
+        let first = stores.listing().path.iter().next().unwrap_or_default();
+        // In a folder of shards no picture has a file of its own.
+        let listing = match pictures {
+            Some(folder) if folder.is_dir() && folder.join(first).exists() => None,
+            Some(folder) if folder.is_dir() => scan_all(&[folder.to_owned()]).ok(),
+            other => other.map(|typed| scan_all(&[typed.to_owned()])).transpose().context("--pictures")?,
+        };
         let samples = listing.iter().flat_map(tapline_core::Listing::samples);
         let places = samples.map(|sample| (sample.path, sample.place)).collect();
         let beside = stores.stores[0].dir().parent().unwrap_or(Path::new("")).to_owned();
