@@ -7,7 +7,7 @@ mod seeds;
 
 use std::fs;
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
@@ -36,7 +36,7 @@ fn stamps(bytes: &[u8]) {
     fs::write(FOLDER.path().join(".stamps"), [bytes, &Digest::of(bytes).0].concat()).expect("write");
     let place = Place::Url { url: URL.into(), version: Some("v".into()) };
     let sample = Sample { place, path: URL.to_owned(), label: None, split: None, extra: Vec::new() };
-    let listing = Listing { samples: vec![sample], ..Listing::default() };
+    let listing = Listing::of(Path::new(""), [sample], Vec::new());
     Stamps::read(FOLDER.path(), &listing, true).has(0);
 }
 
@@ -50,7 +50,7 @@ fn indexes(bytes: &[u8]) {
     let known = Indexes::read(FOLDER.path(), true);
     // What is in the place of the tar file is none.
     let Ok(listing) = shards_listing((&[shard], &known), &open, &|| ()) else { return };
-    for sample in &listing.samples {
+    for sample in listing.samples() {
         assert_eq!(sample.extra.len(), listing.columns.len(), "a ragged listing");
         let Place::Part { offset, bytes, .. } = sample.place else { panic!("not a part of the file") };
         assert!(offset + bytes <= BYTES, "a part beyond the end");
