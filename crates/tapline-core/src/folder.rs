@@ -42,7 +42,6 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
             Err(error) => sort_in(root, Fault::of(root, error), &mut found)?,
         }
     }
-    found.skipped.extend(empty.iter().map(|folder| skipped(root, folder, "a folder with nothing in it".to_owned())));
     found.samples.sort_by(|a, b| bytes(a).cmp(bytes(b)));
     found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     if found.samples.is_empty() {
@@ -52,6 +51,8 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
             return read_shards(&shards);
         }
     }
+    found.skipped.extend(empty.iter().map(|folder| skipped(root, folder, "a folder with nothing in it".to_owned())));
+    found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     found.listing(root)
 }
 

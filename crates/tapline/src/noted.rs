@@ -25,11 +25,9 @@ impl Noted {
     /// Of the listing of the store typed as `store`; `of_folders` says that labels are the names of folders.
     pub fn of(listing: &StoredListing, store: &str, of_folders: bool) -> Self {
         let found = sizes(listing);
-        Self {
-            classes: classes(&found) + &lost(&found.0, listing),
-            next: next(&found.0, store),
-            oddities: oddities(&found.0, listing, of_folders),
-        }
+        let lost = lost(&found.0, listing);
+        let there = if found.0.is_empty() && !lost.is_empty() { String::new() } else { classes(&found) };
+        Self { classes: there + &lost, next: next(&found.0, store), oddities: oddities(&found.0, listing, of_folders) }
     }
 }
 
@@ -189,6 +187,20 @@ mod tests {
         );
         let many: Vec<(&str, &str, &str)> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| ("1", name, "")).to_vec();
         assert!(of(&many).ends_with("1 f and 1 label more\n"), "{}", of(&many));
+    }
+
+    #[test]
+    fn classes_that_are_lost_are_named() {
+        let of = |broken: [bool; 3]| {
+            let pictures = listing(&[("a/1", "a", ""), ("a/2", "a", ""), ("b/1", "b", "")]);
+            let skipped = broken.map(|broken| broken.then_some("broken")).into_iter().collect();
+            Noted::of(&StoredListing { skipped, ..pictures }, "s", true)
+        };
+        assert_eq!(of([true, false, false]).classes, "labels: 1 a, 1 b\n");
+        let found = of([false, false, true]);
+        assert_eq!(found.classes, "labels: 2 a\nno picture could be used of b (of 1 picture)\n");
+        assert_eq!(found.next, "next: add pictures of a second class to learn from, and extract again\n");
+        assert_eq!(of([true; 3]).classes, "no picture could be used of a (of 2 pictures), b (of 1 picture)\n");
     }
 
     #[test]

@@ -194,12 +194,13 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Columns, ParquetError> {
                 columns.path = Some(paths);
             }
             "sha256" if columns.sha256.is_none() => {
-                let mut digests = Vec::with_capacity(rows);
+                let mut digests = Vec::new();
                 read(&mut |text| {
                     let digest: Result<Option<Digest>, Error> = text.map(str::parse).transpose();
                     digests.push(digest.map_err(|error| ParquetError::General(error.to_string()))?);
                     Ok(())
                 })?;
+                digests.shrink_to_fit();
                 columns.sha256 = Some(digests);
             }
             name => {

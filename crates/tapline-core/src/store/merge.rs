@@ -127,16 +127,24 @@ fn check_whole(parts: &Parts) -> Result<(), Error> {
 
 /// The listing whose parts the shards hold; files are not opened any more.
 fn listing(shards: &[Store]) -> Listing {
-    let columns = shards[0].listing().extra.iter().map(|(name, _)| name.clone()).collect();
+    let columns: Vec<String> = shards[0].listing().extra.iter().map(|(name, _)| name.clone()).collect();
     let mut samples = Vec::new();
     for listing in shards.iter().map(Store::listing) {
-        samples.extend((0..listing.rows()).map(|row| Sample {
-            place: Place::listed(Path::new(""), &listing.path[row]),
-            path: listing.path[row].to_owned(),
-            label: listing.label.get(row).map(str::to_owned),
-            split: listing.split.get(row).map(str::to_owned),
-            extra: listing.extra.iter().map(|(_, values)| values.get(row).map(str::to_owned)).collect(),
-        }));
+        samples.extend(
+            (0..listing.rows()).map(|row| Sample {
+                place: Place::listed(Path::new(""), &listing.path[row]),
+                path: listing.path[row].to_owned(),
+                label: listing.label.get(row).map(str::to_owned),
+                split: listing.split.get(row).map(str::to_owned),
+                // That further columns are those of the whole is checked once this is made.
+                extra: listing
+                    .extra
+                    .iter()
+                    .take(columns.len())
+                    .map(|(_, values)| values.get(row).map(str::to_owned))
+                    .collect(),
+            }),
+        );
     }
     Listing::of(Path::new(""), samples, columns)
 }
