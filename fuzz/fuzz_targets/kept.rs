@@ -51,7 +51,7 @@ fn indexes(bytes: &[u8]) {
     // What is in the place of the tar file is none.
     let Ok(listing) = shards_listing((&[shard], &known), &open, &|| ()) else { return };
     for sample in listing.samples() {
-        assert_eq!(sample.extra.len(), listing.columns.len(), "a ragged listing");
+        assert_eq!(sample.extra.len(), listing.columns().len(), "a ragged listing");
         let Place::Part { offset, bytes, .. } = sample.place else { panic!("not a part of the file") };
         assert!(offset + bytes <= BYTES, "a part beyond the end");
     }

@@ -30,6 +30,6 @@ fuzz_target!(init: write_seeds(), |input: &[u8]| {
     fs::write(&table, bytes).expect("write");
     if let Ok(listing) = scan(&table) {
         assert!(listing.rows() > 0, "a listing without pictures");
-        assert!(listing.samples().all(|sample| sample.extra.len() == listing.columns.len()), "a ragged listing");
+        assert!(listing.samples().all(|sample| sample.extra.len() == listing.columns().len()), "a ragged listing");
     }
 });

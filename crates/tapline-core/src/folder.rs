@@ -31,7 +31,8 @@ pub fn scan_folder(root: &Path) -> Result<Listing, Error> {
     let mut found = Found::default();
     let mut empty = HashSet::new();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_visible) {
-        if let Some(parent) = entry.as_ref().ok().and_then(|entry| entry.path().parent()) {
+        let path = entry.as_ref().map_or_else(walkdir::Error::path, |entry| Some(entry.path()));
+        if let Some(parent) = path.and_then(Path::parent) {
             empty.remove(parent);
         }
         match entry {
@@ -281,12 +282,14 @@ mod tests {
         link("nowhere.txt", "cat/broken.txt");
         link("nowhere.png", "cat/.#1.png");
         link("..", "cat/loop");
+        std::fs::create_dir(root.path().join("dog")).expect("create");
+        link("nowhere.png", "dog/broken.png");
         let listing = scan_folder(root.path()).expect("scan");
-        assert_eq!(paths(&listing), ["cat/1.png", "cat/broken.png", "cat/round.png", "cat/socket.png"]);
-        assert!(listing.samples().all(|sample| sample.label.as_deref() == Some("cat")));
+        let pictures = ["cat/1.png", "cat/broken.png", "cat/round.png", "cat/socket.png", "dog/broken.png"];
+        assert_eq!(paths(&listing), pictures);
         let unread: Vec<_> =
             crate::hash_all(&listing, &|_| std::ops::ControlFlow::Continue(())).iter().map(Option::is_none).collect();
-        assert_eq!(unread, [false, true, true, true]);
+        assert_eq!(unread, [false, true, true, true, true]);
         let skipped: Vec<_> = listing.skipped.iter().map(|s| (s.path.as_str(), s.reason.as_str())).collect();
         assert!(skipped[0].0 == "cat/broken.txt" && skipped[0].1.starts_with("a broken link: "), "{skipped:?}");
         let rest = [("cat/loop", "a link to a folder around it"), ("cat/notes.txt", "not a picture file by its name")];

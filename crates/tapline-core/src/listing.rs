@@ -7,16 +7,15 @@ use crate::texts::{GrowingWords, Texts, Words};
 use crate::{Place, Sample, Skipped};
 
 /// All pictures in order, and what was passed over. Row i of a store is sample i of its listing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// Names of the user's further columns.
-    pub columns: Vec<String>,
     /// Entries of a folder that are not pictures by their name. A picture that cannot be read is among the samples.
     pub skipped: Vec<Skipped>,
     paths: Texts,
     places: Places,
     labels: Words,
     splits: Words,
+    columns: Vec<String>,
     /// Of each column.
     extra: Vec<Words>,
 }
@@ -37,6 +36,11 @@ impl Listing {
     #[must_use]
     pub fn with_skipped(self, skipped: Vec<Skipped>) -> Self {
         Self { skipped, ..self }
+    }
+
+    /// Names of the user's further columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// How many pictures.

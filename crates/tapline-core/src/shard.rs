@@ -62,19 +62,19 @@ impl Shard {
 /// Every text with its length before it, so that no two listings have the same bytes.
 pub(crate) fn digest(listing: &Listing) -> Digest {
     let mut hasher = Sha256::new();
-    hasher.update((listing.columns.len() as u64).to_le_bytes());
+    hasher.update((listing.columns().len() as u64).to_le_bytes());
     hasher.update((listing.rows() as u64).to_le_bytes());
     let mut add = |text: Option<&str>| {
         let len = text.map_or(u64::MAX, |text| text.len() as u64);
         hasher.update(len.to_le_bytes());
         hasher.update(text.unwrap_or_default());
     };
-    listing.columns.iter().for_each(|name| add(Some(name)));
+    listing.columns().iter().for_each(|name| add(Some(name)));
     for row in 0..listing.rows() {
         add(Some(listing.path(row)));
         add(listing.label(row));
         add(listing.split(row));
-        (0..listing.columns.len()).for_each(|column| add(listing.extra(row, column)));
+        (0..listing.columns().len()).for_each(|column| add(listing.extra(row, column)));
     }
     Digest(hasher.finalize().into())
 }
@@ -135,10 +135,10 @@ mod tests {
         assert_eq!((paths, of.listing_rows), (vec!["2", "3", "4"], 8));
         type Change = fn(&mut Vec<Sample>, &mut Vec<String>);
         let digest = |change: Change| {
-            let mut listing = listing(8);
-            let mut samples = listing.samples().collect();
-            change(&mut samples, &mut listing.columns);
-            let listing = Listing::of(Path::new(""), samples, listing.columns);
+            let listing = listing(8);
+            let (mut samples, mut columns) = (listing.samples().collect(), listing.columns().to_vec());
+            change(&mut samples, &mut columns);
+            let listing = Listing::of(Path::new(""), samples, columns);
             Shard { index: 0, of: 3 }.part(listing).expect("rows for all").1.whole_sha256
         };
         assert_eq!(digest(|_, _| ()), of.whole_sha256);

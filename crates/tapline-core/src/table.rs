@@ -210,7 +210,7 @@ mod tests {
             let place = Place::File(file.strip_prefix(folder.path()).unwrap_or(file).to_owned());
             Sample { place, ..sample }
         });
-        Ok(Listing::of(Path::new(""), samples, listing.columns.clone()))
+        Ok(Listing::of(Path::new(""), samples, listing.columns().to_vec()))
     }
 
     fn refuse(text: impl AsRef<[u8]>, words: &str) {
@@ -222,7 +222,7 @@ mod tests {
     fn columns_come_in_any_order_and_empty_fields_are_none() {
         let listing =
             read("list.csv", "type,label,path,split\nmono,cat,a b.png,train\n,,/abs/🐈.png,\n").expect("read");
-        assert_eq!(listing.columns, ["type"]);
+        assert_eq!(listing.columns(), ["type"]);
         let expected = Sample {
             place: Place::File("a b.png".into()),
             path: "a b.png".to_owned(),

@@ -1,8 +1,10 @@
 //! Columns of text, held small: of many pictures, what is known of each is the largest thing in memory.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Index;
+
+use hashbrown::HashTable;
 
 /// A text for each row.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -34,7 +36,9 @@ pub struct Words {
 #[derive(Default)]
 pub(crate) struct GrowingWords {
     words: Words,
-    codes: HashMap<String, u32>,
+    /// The codes of the words that are known, by these: a map would hold each word a second time.
+    codes: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Texts {
@@ -174,10 +178,12 @@ impl GrowingWords {
     pub fn push(&mut self, text: Option<&str>) {
         let words = &mut self.words;
         if let Some(text) = text {
-            let code = self.codes.get(text).copied().unwrap_or_else(|| {
+            let (hasher, hash) = (&self.hasher, self.hasher.hash_one(text));
+            let found = self.codes.find(hash, |&code| &words.known[code as usize - 1] == text).copied();
+            let code = found.unwrap_or_else(|| {
                 words.known.push(text);
                 let code = u32::try_from(words.known.len()).expect("fewer texts than fit into memory");
-                self.codes.insert(text.to_owned(), code);
+                self.codes.insert_unique(hash, code, |&code| hasher.hash_one(&words.known[code as usize - 1]));
                 code
             });
             words.codes.resize(words.rows, 0);

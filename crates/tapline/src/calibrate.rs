@@ -115,7 +115,7 @@ pub fn pictures(args: &ExtractArgs, listing: &Listing) -> Listing {
         (PrecisionArg::Float32 | PrecisionArg::Float16, _) | (_, Some(_)) => Listing::default(),
         (PrecisionArg::Int8, None) => {
             let samples = spread(listing.rows()).into_iter().map(|row| listing.sample(row));
-            Listing::of(Path::new(""), samples, listing.columns.clone())
+            Listing::of(Path::new(""), samples, listing.columns().to_vec())
         }
     }
 }

@@ -393,7 +393,7 @@ mod tests {
                 (0..further).map(|number| format!("optional binary c{number} (UTF8);")).collect();
             let bytes = written(&format!("optional binary path (UTF8); {}", columns.concat()));
             std::fs::write(&path, bytes).expect("written");
-            read_parquet(&path).map(|listing| listing.columns.len()).map_err(|error| error.to_string())
+            read_parquet(&path).map(|listing| listing.columns().len()).map_err(|error| error.to_string())
         };
         assert_eq!(read(1000), Ok(1000));
         let message = read(1001).expect_err("too many");

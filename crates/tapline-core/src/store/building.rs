@@ -3,8 +3,8 @@
 //! The plan holds what the meaning of a row depends on. Labels and the like may change between two runs over the
 //! same `building`; they are written only when the store is finished.
 
-use std::convert::Infallible;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::manifest::{self, FORMAT, StoredTap, VERSION};
 use super::npy::{self, Array};
 use super::{PLAN, disk};
+use crate::digest::Hasher;
 use crate::{Digest, Error, FeatureSpace, Listing};
 
 /// `plan.json`: what the rows of a `building` folder belong to.
@@ -30,7 +31,10 @@ pub(crate) struct BuildPlan {
 impl BuildPlan {
     /// The plan for a listing and these taps.
     pub(crate) fn of(tapline: &str, space: &FeatureSpace, taps: &[StoredTap], listing: &Listing) -> Self {
-        let paths = (0..listing.rows()).map(|row| format!("{:?}\n", listing.path(row)).into_bytes());
+        let mut paths = Hasher::default();
+        for row in 0..listing.rows() {
+            writeln!(paths, "{:?}", listing.path(row)).expect("nothing is written to a disk");
+        }
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -38,7 +42,7 @@ impl BuildPlan {
             space: space.clone(),
             taps: taps.to_vec(),
             rows: listing.rows(),
-            paths_sha256: Digest::of_pieces(paths.map(Ok::<_, Infallible>)).unwrap_or_else(|never| match never {}),
+            paths_sha256: paths.digest(),
         }
     }
 

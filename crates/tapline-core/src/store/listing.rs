@@ -96,10 +96,13 @@ struct Columns {
     path: Option<Texts>,
     sha256: Option<Vec<Option<Digest>>>,
     others: Vec<(String, Words)>,
+    /// What a value cannot be.
+    fault: Option<String>,
 }
 
 impl Columns {
     fn listing(mut self) -> Result<StoredListing, String> {
+        self.fault.map_or(Ok(()), Err)?;
         let absent = |name: &str| format!("it has no column {name:?}");
         let [label, split, skipped] = ["label", "split", "skipped"].map(|name| {
             let position = self.others.iter().position(|(found, _)| found == name);
@@ -188,8 +191,13 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Columns, ParquetError> {
         match field.name() {
             "path" if columns.path.is_none() => {
                 let mut paths = Texts::default();
-                let blank = || ParquetError::General("it has a row without a path".to_owned());
-                read(&mut |path| path.map(|path| paths.push(path)).ok_or_else(blank))?;
+                read(&mut |path| {
+                    if path.is_none() {
+                        columns.fault = Some("it has a row without a path".to_owned());
+                    }
+                    paths.push(path.unwrap_or_default());
+                    Ok(())
+                })?;
                 paths.shrink();
                 columns.path = Some(paths);
             }
@@ -197,7 +205,10 @@ fn decode(bytes: bytes::Bytes, rows: usize) -> Result<Columns, ParquetError> {
                 let mut digests = Vec::new();
                 read(&mut |text| {
                     let digest: Result<Option<Digest>, Error> = text.map(str::parse).transpose();
-                    digests.push(digest.map_err(|error| ParquetError::General(error.to_string()))?);
+                    digests.push(digest.unwrap_or_else(|error| {
+                        columns.fault = Some(error.to_string());
+                        None
+                    }));
                     Ok(())
                 })?;
                 digests.shrink_to_fit();
@@ -353,5 +364,21 @@ mod tests {
             ..Columns::default()
         };
         assert_eq!(columns.listing().expect_err("no split"), "it has no column \"split\"");
+    }
+
+    #[test]
+    fn rows_without_a_path_and_what_is_no_digest_do_not_fit_a_store() {
+        let good = listing();
+        for (index, bad, words) in [(0, None, "it has a row without a path"), (4, Some("ab"), "64 hexadecimal digits")]
+        {
+            let mut bytes = Vec::new();
+            let column = |at: usize, rows: Range<usize>| match at == index {
+                true => rows.map(|_| bad.map(str::to_owned)).collect(),
+                false => good.column(at, rows),
+            };
+            encode(&good.names(), 3, &column, &mut bytes).expect("encode");
+            let error = read(bytes, 3).expect_err(words).to_string();
+            assert!(error.contains("does not fit the store") && error.contains(words), "{error}");
+        }
     }
 }

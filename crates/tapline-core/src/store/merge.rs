@@ -65,7 +65,12 @@ fn parts(shards: &[Store]) -> Result<Parts<'_>, Error> {
 fn check_alike(shards: &[Store]) -> Result<(), Error> {
     let first = &shards[0];
     for other in &shards[1..] {
-        if let Some(what) = difference(first.manifest(), other.manifest()) {
+        let what = difference(first.manifest(), other.manifest()).or_else(|| {
+            let names = |store: &Store| store.listing().extra.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            let (ours, theirs) = (names(first), names(other));
+            (ours != theirs).then(|| format!("their columns: {}, there {}", ours.join(", "), theirs.join(", ")))
+        });
+        if let Some(what) = what {
             return refuse(format!("{} and {} differ in {what}", first.dir().display(), other.dir().display()));
         }
     }
@@ -127,25 +132,16 @@ fn check_whole(parts: &Parts) -> Result<(), Error> {
 
 /// The listing whose parts the shards hold; files are not opened any more.
 fn listing(shards: &[Store]) -> Listing {
-    let columns: Vec<String> = shards[0].listing().extra.iter().map(|(name, _)| name.clone()).collect();
-    let mut samples = Vec::new();
-    for listing in shards.iter().map(Store::listing) {
-        samples.extend(
-            (0..listing.rows()).map(|row| Sample {
-                place: Place::listed(Path::new(""), &listing.path[row]),
-                path: listing.path[row].to_owned(),
-                label: listing.label.get(row).map(str::to_owned),
-                split: listing.split.get(row).map(str::to_owned),
-                // That further columns are those of the whole is checked once this is made.
-                extra: listing
-                    .extra
-                    .iter()
-                    .take(columns.len())
-                    .map(|(_, values)| values.get(row).map(str::to_owned))
-                    .collect(),
-            }),
-        );
-    }
+    let columns = shards[0].listing().extra.iter().map(|(name, _)| name.clone()).collect();
+    let samples = shards.iter().map(Store::listing).flat_map(|listing| {
+        (0..listing.rows()).map(|row| Sample {
+            place: Place::listed(Path::new(""), &listing.path[row]),
+            path: listing.path[row].to_owned(),
+            label: listing.label.get(row).map(str::to_owned),
+            split: listing.split.get(row).map(str::to_owned),
+            extra: listing.extra.iter().map(|(_, values)| values.get(row).map(str::to_owned)).collect(),
+        })
+    });
     Listing::of(Path::new(""), samples, columns)
 }
 

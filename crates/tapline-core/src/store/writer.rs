@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parquet::errors::ParquetError;
+
 use super::building::ArrayFile;
 use super::journal::{Entry, Journal, State};
 use super::listing::{self, Column};
@@ -28,7 +30,7 @@ use crate::{Digest, Error, FeatureSpace, Listing, ShardOf, TapInfo, hash_file};
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 
 /// What a store is to hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// What all features have in common.
     pub space: FeatureSpace,
@@ -457,8 +459,8 @@ impl StoreWriter {
 
     /// Writes the listing as [`super::StoredListing`] reads it; neither that nor its bytes are ever whole in memory.
     fn write_listing(&self, to: &mut (dyn Write + Send)) -> io::Result<()> {
-        let (listed, columns) = (&self.plan.listing, self.plan.listing.columns.len());
-        let names: Vec<&str> = listing::names(listed.columns.iter().map(String::as_str));
+        let (listed, columns) = (&self.plan.listing, self.plan.listing.columns().len());
+        let names: Vec<&str> = listing::names(listed.columns().iter().map(String::as_str));
         let column = |index: usize, rows: Range<usize>| -> Column {
             let word = |row: usize| match index {
                 0 => Some(listed.path(row)),
@@ -471,7 +473,11 @@ impl StoreWriter {
             let is_digest = index == 3 + columns;
             rows.map(|row| if is_digest { digest(row) } else { word(row).map(str::to_owned) }).collect()
         };
-        listing::encode(&names, listed.rows(), &column, to).map_err(io::Error::other)
+        listing::encode(&names, listed.rows(), &column, to).map_err(|error| match error {
+            // What the disk says, and not what the table's library makes of it.
+            ParquetError::External(cause) => cause.downcast().map_or_else(io::Error::other, |cause| *cause),
+            error => io::Error::other(error),
+        })
     }
 
     /// A run that computed nothing leaves the words of the one that did.

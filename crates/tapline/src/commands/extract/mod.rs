@@ -195,7 +195,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         digests
     };
     let stored = Store::open(&args.store).ok();
-    stored.as_ref().map_or(Ok(()), |store| refuse_to_end_shard(store, &plan, args))?;
+    stored.as_ref().map_or(Ok(()), |store| refuse_to_end_shard(store, args))?;
     let known = stored.as_ref().map(|_| hash(&plan.listing)).transpose()?;
     if interrupt.caught().is_some() {
         return Ok(());
@@ -219,6 +219,7 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
         if !args.prune {
             // A store whose commit was interrupted opens only now that it is completed.
             if let Some(store) = writer.finished().filter(|_| !was_open) {
+                refuse_to_end_shard(store, args)?;
                 refuse_to_drop(store, (writer.listing(), &digests), args)?;
             }
             refuse_to_drop_left_over(&writer, &digests, args)?;
@@ -275,8 +276,8 @@ fn fill(args: &ExtractArgs, plan: Plan, means: &Means, report: &mut Report) -> a
 }
 
 /// Refuses the whole listing where the store holds a shard of one: it would be none any more.
-fn refuse_to_end_shard(store: &Store, plan: &Plan, args: &ExtractArgs) -> anyhow::Result<()> {
-    if let (Some(ShardOf { shard, .. }), None, false) = (store.manifest().shard, plan.shard, args.prune) {
+fn refuse_to_end_shard(store: &Store, args: &ExtractArgs) -> anyhow::Result<()> {
+    if let (Some(ShardOf { shard, .. }), None, false) = (store.manifest().shard, args.shard, args.prune) {
         bail!(
             "{} holds shard {shard} of a listing, and `tapline merge` takes it only as such: add --shard {shard}, use another \
              --store, or --prune to extract the whole listing into it",

@@ -11,7 +11,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use rayon::prelude::*;
-use tapline_core::{Digest, FeatureSpace, Place, scan_all};
+use tapline_core::{Digest, Error, FeatureSpace, Place, scan_all};
 use tapline_image::{Limits, Picture, decode_deep, decode_for};
 use tapline_report::{Report, Sprite, Thumbnails};
 
@@ -125,8 +125,11 @@ impl<'a> Files<'a> {
         // In a folder of shards no picture has a file of its own.
         let listing = match pictures {
             Some(folder) if folder.is_dir() && folder.join(first).exists() => None,
-            Some(folder) if folder.is_dir() => scan_all(&[folder.to_owned()]).ok(),
-            other => other.map(|typed| scan_all(&[typed.to_owned()])).transpose().context("--pictures")?,
+            Some(typed) => match scan_all(&[typed.to_owned()]) {
+                Err(Error::EmptyFolder { .. } | Error::MixedFolder { .. }) => None,
+                found => Some(found.context("--pictures")?),
+            },
+            None => None,
         };
         let samples = listing.iter().flat_map(tapline_core::Listing::samples);
         let places = samples.map(|sample| (sample.path, sample.place)).collect();
